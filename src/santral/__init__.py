@@ -1,0 +1,1 @@
+"""Santral: the exchange between applications and language models."""

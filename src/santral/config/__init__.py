@@ -1,0 +1,1 @@
+"""santral.toml and ``SANTRAL_*`` -> one frozen ``Config``."""

@@ -1,0 +1,244 @@
+"""Every error Santral raises.
+
+    SantralError
+    ├── ConfigError            settings, prompts, prices or policies cannot be used
+    ├── StoreError             a database, index or spool cannot be used
+    ├── RequestError           the caller must change something
+    │   ├── BadRequest             400  malformed, unknown or contradictory
+    │   ├── Unauthenticated        401  no key, unknown key, revoked or expired key
+    │   ├── NotAllowed             403  the key may not use this
+    │   ├── NotFound               404  no such route, collection, prompt, trace
+    │   ├── TooLarge               413  body over the limit
+    │   ├── GuardrailRefused       400  a check refused the input
+    │   ├── OutputRefused          502  no answer passed the output checks
+    │   └── QuotaExceeded          429  a limit is used up
+    ├── Overloaded             503  this process cannot take more now
+    └── ProviderError          the provider, not the gateway, failed
+        ├── ProviderUnreachable    502  no connection, or cut before the answer
+        ├── ProviderTimeout        504  connect, first delta, between deltas, total
+        ├── ProviderBusy           429  the provider's own rate limit
+        ├── ProviderFailed         502  5xx, or an error inside a 200
+        ├── ProviderGarbled        502  bytes that are not the dialect
+        ├── ProviderRefusedKey     502  401, 402 or 403 from upstream: never the caller's 401
+        └── ProviderRefusedRequest 400  4xx that no other deployment of the same kind would take
+
+``code`` is stable and documented in docs/reference/errors.md; it says whether the gateway or the
+provider refused. ``retryable`` says that another attempt or deployment may succeed: fallback looks
+at it and never at a message.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class SantralError(Exception):
+    """Something went wrong that a caller or operator can act on; the message says how."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "api_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail_code = code or self.code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class ConfigError(SantralError):
+    """A file that configures Santral cannot be used; names file, place and remedy."""
+
+    code = "config_invalid"
+
+
+class StoreError(SantralError):
+    """A database, index, spool or folder cannot be used."""
+
+    code = "store_unavailable"
+    status = 503
+    retryable = True
+
+
+class RequestError(SantralError):
+    """The caller has to change the request."""
+
+    code = "bad_request"
+    status = 400
+    kind = "invalid_request_error"
+
+
+class BadRequest(RequestError):
+    """The request is malformed, or asks for something that does not exist."""
+
+
+class Unauthenticated(RequestError):
+    """No valid virtual key came with the request."""
+
+    code = "invalid_api_key"
+    status = 401
+    kind = "authentication_error"
+
+
+class NotAllowed(RequestError):
+    """The virtual key is valid but may not do this."""
+
+    code = "not_allowed"
+    status = 403
+    kind = "permission_error"
+
+
+class NotFound(RequestError):
+    """The named thing does not exist for this caller."""
+
+    code = "not_found"
+    status = 404
+    kind = "not_found_error"
+
+
+class TooLarge(RequestError):
+    """The body is larger than the configured limit."""
+
+    code = "request_too_large"
+    status = 413
+
+
+class GuardrailRefused(RequestError):
+    """A check refused the input; ``check`` names it."""
+
+    code = "guardrail_refused"
+    kind = "guardrail_error"
+
+    def __init__(self, message: str, *, check: str, reason: str) -> None:
+        super().__init__(message)
+        self.check = check
+        self.reason = reason
+
+
+class OutputRefused(SantralError):
+    """No answer passed the output checks."""
+
+    code = "output_refused"
+    status = 502
+    kind = "guardrail_error"
+
+    def __init__(self, message: str, *, check: str, reason: str) -> None:
+        super().__init__(message)
+        self.check = check
+        self.reason = reason
+
+
+class QuotaExceeded(RequestError):
+    """A limit of the caller is used up; ``retry_after_s`` says when to come back."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+    kind = "rate_limit_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.headers = headers or {}
+
+
+class Overloaded(SantralError):
+    """This process cannot take more work now."""
+
+    code = "gateway_overloaded"
+    status = 503
+    retryable = True
+
+
+class ProviderError(SantralError):
+    """The provider failed; ``deployment`` is filled in by routing, ``upstream_status`` by the dialect."""
+
+    code = "provider_error"
+    status = 502
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int | None = None,
+        retry_after_s: float | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, param=param)
+        self.upstream_status = upstream_status
+        self.deployment: str | None = None
+
+
+class ProviderUnreachable(ProviderError):
+    """No connection, or it was cut before the answer was whole."""
+
+    code = "provider_unreachable"
+
+
+class ProviderTimeout(ProviderError):
+    """The provider was silent for longer than a timeout; ``phase`` names which."""
+
+    code = "provider_timeout"
+    status = 504
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
+class ProviderBusy(ProviderError):
+    """The provider's own rate limit refused the call."""
+
+    code = "provider_rate_limited"
+    status = 429
+    kind = "rate_limit_error"
+
+
+class ProviderFailed(ProviderError):
+    """The provider answered 5xx, or with an error inside a 200."""
+
+    code = "provider_failed"
+
+
+class ProviderGarbled(ProviderError):
+    """The provider's bytes are not the dialect it should speak."""
+
+    code = "provider_garbled"
+
+
+class ProviderRefusedKey(ProviderError):
+    """The provider does not accept our credential: an operator must act, the caller cannot."""
+
+    code = "provider_credentials_refused"
+
+
+class ProviderRefusedRequest(ProviderError):
+    """The provider refuses the request itself; another deployment of its kind would too."""
+
+    code = "provider_refused_request"
+    status = 400
+    kind = "invalid_request_error"
+    retryable = False
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the known name nearest to ``name``, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,126 @@
+"""The record of one finished request, as a worker spools it and the collector stores it."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct, field
+
+from santral.wire.usage import Usage
+
+Attribute = str | int | float | bool
+
+
+class SpanRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of a request. Times are microseconds from the start of the trace."""
+
+    id: str  # 16 hex digits
+    name: str
+    start_us: int
+    duration_us: int
+    parent_id: str = ""
+    error: str = ""  # the stable error code, empty when the step succeeded
+    attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
+
+
+class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call to a deployment: what it used and what it cost, also when it failed."""
+
+    number: int
+    deployment: str
+    provider: str
+    model: str
+    start_us: int
+    duration_us: int
+    ttft_us: int | None = None
+    error: str = ""
+    upstream_status: int | None = None
+    finish_reason: str = ""
+    usage: Usage | None = None
+    cost_nanousd: int | None = None  # None: the price is unknown
+    price_version: str = ""
+
+
+class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a check found and what was done: verdict and action are kept apart."""
+
+    check: str
+    place: str  # input, retrieved, output
+    verdict: str  # passed, found, failed (the check itself broke)
+    action: str  # allow, mask, refuse, report, retry
+    reason: str = ""
+    count: int = 0
+    duration_us: int = 0
+
+
+class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A passage that was given to the model."""
+
+    number: int
+    chunk_id: str
+    document: str
+    section: str = ""
+    page: int | None = None
+    score: float = 0.0
+    is_cited: bool = False
+
+
+class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was said, after masking: kept apart from the row, by the tenant's logging policy."""
+
+    request: str  # JSON: the messages as they were sent to the provider
+    response: str  # the answer's text, or JSON of its choices
+
+
+class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything about one request. ``trace_id`` is unique: storing a record twice changes nothing."""
+
+    trace_id: str  # 32 hex digits, the W3C trace id
+    request_id: str
+    tenant_id: str
+    key_id: str
+    route: str
+    requested_model: str
+    started_at_us: int  # microseconds since the Unix epoch
+    duration_us: int
+    status: int  # HTTP status the caller saw
+    dialect: str = "chat"
+    is_streaming: bool = False
+    is_cancelled: bool = False  # the client left before the end
+    is_degraded: bool = False  # a last-rung deployment answered
+    error: str = ""
+    parent_span_id: str = ""
+    ttft_us: int | None = None
+    finish_reason: str = ""
+    deployment: str = ""
+    provider: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    cost_nanousd: int | None = None
+    price_version: str = ""
+    cache: str = "off"  # off, miss, hit
+    prompt: str = ""
+    prompt_version: str = ""
+    experiment: str = ""
+    variant: str = ""
+    session: str = ""
+    user: str = ""
+    config_hash: str = ""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    spans: list[SpanRecord] = field(default_factory=list[SpanRecord])
+    attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    verdicts: list[VerdictRecord] = field(default_factory=list[VerdictRecord])
+    sources: list[SourceRecord] = field(default_factory=list[SourceRecord])
+    payload: Payload | None = None
+
+
+encode_record = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(TraceRecord)
+
+
+def decode_record(data: bytes) -> TraceRecord:
+    """Read one spooled record.
+
+    Raises:
+        msgspec.DecodeError: the bytes are not a record.
+    """
+    return _decoder.decode(data)

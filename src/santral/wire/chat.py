@@ -1,0 +1,195 @@
+"""Chat completions as OpenAI speaks them: the request read once, its unknown fields kept.
+
+A request is decoded twice from the same bytes, both times in C: into a typed view of the fields
+Santral looks at, and into raw slices of every top-level field, so that what we do not know rides
+through byte for byte. Source: https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from santral.errors import BadRequest, nearest
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+class FunctionCall(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(Struct, frozen=True):
+    index: int = 0
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCall | None = None
+
+
+class ContentPart(Struct, frozen=True):
+    """One part of a message; parts other than text ride through unread."""
+
+    type: str
+    text: str | None = None
+
+
+class Message(Struct, frozen=True):
+    role: Role
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All the text of the message, parts joined by line feeds."""
+        if isinstance(self.content, str):
+            return self.content
+        if self.content is None:
+            return ""
+        return "\n".join(part.text for part in self.content if part.text)
+
+
+class StreamOptions(Struct, frozen=True):
+    include_usage: bool = False
+
+
+class JsonSchemaFormat(Struct, frozen=True):
+    name: str = "answer"
+    schema: Raw = Raw(b"{}")
+    strict: bool | None = None
+
+
+class ResponseFormat(Struct, frozen=True):
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JsonSchemaFormat | None = None
+
+
+class PromptExtra(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which prompt to compose with; at most one of ``version`` and ``label``."""
+
+    name: str
+    version: str | None = None
+    label: str | None = None
+    variables: dict[str, Any] = {}
+
+
+class RetrievalExtra(Struct, frozen=True, forbid_unknown_fields=True):
+    collection: str | None = None
+    filters: dict[str, str] = {}
+    top_k: int | None = None
+
+
+class Extras(Struct, frozen=True, forbid_unknown_fields=True):
+    """The ``santral`` field of a request body."""
+
+    prompt: PromptExtra | None = None
+    retrieval: RetrievalExtra | None = None
+    session: str | None = None
+    user: str | None = None
+    tags: dict[str, str] = {}
+    cache: bool | None = None
+    output_schema: Raw | None = None
+
+
+class ChatRequest(Struct, frozen=True):
+    """The fields of a chat request that Santral looks at."""
+
+    model: str
+    messages: list[Message]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    response_format: ResponseFormat | None = None
+    user: str | None = None
+    santral: Extras | None = None
+
+
+_view_decoder = msgspec.json.Decoder(ChatRequest)
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+_messages_decoder = msgspec.json.Decoder(list[Raw])
+
+
+class ChatCall:
+    """One chat request: a typed ``view``, every field as it came, and the messages to send.
+
+    ``messages`` holds raw slices until a stage replaces one; replaced ones are plain dicts.
+    """
+
+    __slots__ = ("extras", "fields", "messages", "view")
+
+    def __init__(self, view: ChatRequest, fields: dict[str, Raw]) -> None:
+        self.view = view
+        self.fields = fields
+        self.extras = view.santral or _NO_EXTRAS
+        self.messages: list[Raw | dict[str, Any]] = [*_messages_decoder.decode(fields["messages"])]
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        return self.view.max_completion_tokens or self.view.max_tokens
+
+
+_NO_EXTRAS = Extras()
+
+
+def parse_chat(body: bytes) -> ChatCall:
+    """Read a chat request.
+
+    Raises:
+        BadRequest: not JSON, a wrong type, a missing field, or an unknown ``santral`` extra; the
+            message names the place, ``param`` holds its path.
+    """
+    try:
+        view = _view_decoder.decode(body)
+        fields = _fields_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}", code="invalid_json") from None
+    return ChatCall(view, fields)
+
+
+def _invalid(text: str) -> BadRequest:
+    """Turn msgspec's ``Expected `int`, got `str` - at `$.n` `` into an error that names the place."""
+    reason, _, path = text.partition(" - at `")
+    param = path.rstrip("`").removeprefix("$").removeprefix(".") or None
+    hint = ""
+    if "unknown field `" in reason:
+        unknown = reason.partition("unknown field `")[2].rstrip("`")
+        hint = nearest(unknown, _EXTRA_NAMES.get(param or "", _EXTRA_NAMES["santral"]))
+        param = f"{param}.{unknown}" if param else unknown
+        reason = f"Unknown field '{unknown}'."
+        return BadRequest(f"{reason}{hint}", code="unknown_extra", param=param)
+    place = f" at '{param}'" if param else ""
+    return BadRequest(f"{reason}{place}.", code="invalid_request", param=param)
+
+
+_EXTRA_NAMES: dict[str, tuple[str, ...]] = {
+    "santral": Extras.__struct_fields__,
+    "santral.prompt": PromptExtra.__struct_fields__,
+    "santral.retrieval": RetrievalExtra.__struct_fields__,
+}
+
+
+class PromptTokensDetails(Struct, frozen=True):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionTokensDetails(Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class WireUsage(Struct, frozen=True):
+    """``usage`` of a completion: here the input includes cached, the output reasoning tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
