@@ -1,0 +1,1 @@
+"""The control database: connection, transactions, tables and migrations for SQLite and PostgreSQL."""

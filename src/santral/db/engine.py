@@ -1,0 +1,171 @@
+"""Connections to the control database: SQLite in one file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from santral.config.schema import Config
+from santral.db.explain import explain
+from santral.errors import ConfigError, StoreError
+
+#: What stores and their callers hold, so that nobody else names SQLAlchemy.
+Engine = AsyncEngine
+Connection = AsyncConnection
+
+FILE_NAME = "santral.db"
+
+#: How long a writer waits for another one before it gives up. Chosen: longer than any transaction of
+#: ours, shorter than a person waits.
+BUSY_TIMEOUT_MS = 5_000
+
+#: WAL lets readers read while one writes; NORMAL loses no transaction when a process dies, and at
+#: most the last ones when the machine does. Source: https://www.sqlite.org/pragma.html
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+)
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+
+
+def sqlite_url(folder: Path) -> str:
+    """Return the URL of the embedded database in ``folder``."""
+    url = URL.create("sqlite+aiosqlite", database=str(folder / FILE_NAME))
+    return url.render_as_string(hide_password=False)
+
+
+def database_url(config: Config) -> str:
+    """Return the URL of the control database; the data folder is made where it is the embedded one.
+
+    Raises:
+        StoreError: the data folder cannot be made.
+    """
+    if config.database.url is not None:
+        return config.database.url.reveal()
+    folder = config.data.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The data folder {folder} cannot be made: {error.strerror or error}. "
+            "Make it writable, or set data.folder to another place."
+        ) from None
+    return sqlite_url(folder)
+
+
+def connect(url: str) -> Engine:
+    """Return the engine for ``url``; nothing is opened before its first use.
+
+    Every failure to connect, and every failure of a statement that is not the statement's own
+    fault, arrives as ``StoreError`` with a remedy.
+
+    Raises:
+        ConfigError: the URL is malformed or names another database.
+    """
+    target = _parse(url)
+    if target.get_backend_name() == "sqlite":
+        engine = create_async_engine(target)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        # The look for a dead connection costs one round trip and saves the first request after the
+        # server was restarted.
+        engine = create_async_engine(target, pool_pre_ping=True)
+    event.listen(engine.sync_engine, "do_connect", _open(target))
+    event.listen(engine.sync_engine, "handle_error", _translate(target))
+    return engine
+
+
+@asynccontextmanager
+async def reading(engine: Engine) -> AsyncGenerator[Connection]:
+    """Hold a connection for reading one consistent state: it never waits for a writer."""
+    async with engine.connect() as plain:
+        conn = await plain.execution_options(santral_reads=True, postgresql_readonly=True)
+        async with conn.begin():
+            yield conn
+
+
+@asynccontextmanager
+async def writing(engine: Engine) -> AsyncGenerator[Connection]:
+    """Hold a transaction that commits when the block ends, and leaves nothing when it raises.
+
+    On SQLite it takes the write lock at once: a transaction that reads first and writes later
+    would fail instead of waiting when another one wrote in between.
+    """
+    async with engine.begin() as conn:
+        yield conn
+
+
+def _parse(url: str) -> URL:
+    try:
+        target = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            "The database URL cannot be read. It looks like "
+            "postgresql+asyncpg://user:password@host:5432/name or sqlite+aiosqlite:////path/santral.db."
+        ) from None
+    driver = _DRIVERS.get(target.drivername)
+    if driver is None:
+        raise ConfigError(
+            f"The database URL names '{target.drivername}'. Santral keeps its control database in "
+            "sqlite+aiosqlite or postgresql+asyncpg."
+        )
+    return target.set(drivername=driver)
+
+
+def _begin_sqlite(conn: SyncConnection) -> None:
+    is_reading = conn.get_execution_options().get("santral_reads", False)
+    conn.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _open(target: URL) -> Any:
+    is_sqlite = target.get_backend_name() == "sqlite"
+
+    def do_connect(dialect: Any, record: Any, args: Any, params: Any) -> Any:
+        try:
+            connection = dialect.connect(*args, **params)
+            if is_sqlite:
+                _prepare(connection)
+        except Exception as error:  # drivers and the network raise errors of many kinds
+            raise explain(error, target) from error
+        return connection
+
+    return do_connect
+
+
+def _prepare(connection: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not at the first write
+    cursor = connection.cursor()
+    try:
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _translate(target: URL) -> Any:
+    def handle_error(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
+            return  # a store knows what a violated constraint means; the rest is our own mistake
+        failure = explain(context.original_exception, target)
+        if failure.is_known:
+            raise failure from context.original_exception
+
+    return handle_error
