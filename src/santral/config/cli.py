@@ -1,0 +1,50 @@
+"""``santral config``: what is in force, whether it is right, what may be set."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from santral.config.load import load
+from santral.config.schema import Config
+from santral.config.show import settings
+
+config_app = typer.Typer(no_args_is_help=True, help="Show, check and describe the configuration.")
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The santral.toml to read.", show_default="./santral.toml"),
+]
+
+
+@config_app.command("show")
+def show(config: ConfigPath = None) -> None:
+    """Print every setting in force and where its value came from."""
+    loaded = load(config, os.environ)
+    table = Table("setting", "value", "from", title=str(loaded.path or "no file: defaults"))
+    for setting in settings(loaded):
+        style = "dim" if setting.origin == "default" else ""
+        table.add_row(setting.name, setting.value, setting.origin, style=style)
+    Console().print(table)
+
+
+@config_app.command("check")
+def check(config: ConfigPath = None) -> None:
+    """Check the configuration: exit status 0 when it can be served."""
+    loaded = load(config, os.environ)
+    typer.echo(
+        f"{loaded.path or 'defaults'}: good. {len(loaded.config.routes)} routes, "
+        f"{len(loaded.config.deployments)} deployments, {len(loaded.config.policies)} policies."
+    )
+
+
+@config_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of santral.toml."""
+    typer.echo(json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False))

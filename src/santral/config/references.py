@@ -1,0 +1,59 @@
+"""Checks that every name in a configuration refers to something that is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from santral.config.schema import Config
+from santral.errors import ConfigError, nearest
+
+#: A route says ``policy = "off"`` to have no policy where one called ``default`` is declared.
+NO_POLICY = "off"
+
+
+class Reference(NamedTuple):
+    """One name used somewhere, and what it may be."""
+
+    place: tuple[str, ...]
+    name: str
+    kind: str
+    known: Collection[str]
+
+
+def check_references(config: Config, locate: Callable[[tuple[str, ...]], str]) -> None:
+    """Refuse names that refer to nothing.
+
+    Raises:
+        ConfigError: every dangling name, each with its place and the nearest declared one.
+    """
+    problems = [
+        f"{locate(ref.place)}: there is no {ref.kind} '{ref.name}'.{nearest(ref.name, ref.known)}"
+        for ref in _references(config)
+        if ref.name not in ref.known
+    ]
+    problems += [
+        f"{locate(('routes', name))}: a deployment has the same name; give the route another one."
+        for name in config.routes
+        if name in config.deployments
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _references(config: Config) -> Iterator[Reference]:
+    for name, deployment in config.deployments.items():
+        place = ("deployments", name, "provider")
+        yield Reference(place, deployment.provider, "provider", config.providers)
+    for name, route in config.routes.items():
+        place = ("routes", name)
+        for rung in route.ladder:
+            for deployment in rung.deployments:
+                yield Reference((*place, "ladder"), deployment, "deployment", config.deployments)
+        if route.policy:
+            known = [*config.policies, NO_POLICY]
+            yield Reference((*place, "policy"), route.policy, "policy", known)
+        if route.experiment:
+            yield Reference(
+                (*place, "experiment"), route.experiment, "experiment", config.experiments
+            )

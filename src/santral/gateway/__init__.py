@@ -1,0 +1,1 @@
+"""The request path: api -> pipeline -> stages."""

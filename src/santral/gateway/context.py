@@ -1,0 +1,122 @@
+"""What is known about one request while it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictRecord
+from santral.wire.delta import Delta, Source
+
+if TYPE_CHECKING:
+    from santral.gateway.state import RouteState, Snapshot
+    from santral.quota.limiter import Hold
+    from santral.tenants.keyring import Caller
+    from santral.wire.chat import ChatCall
+
+Emit: TypeAlias = Callable[[Delta], Awaitable[None]]
+
+
+class RequestContext:
+    """One request. Each field is written by exactly one stage; its comment says which."""
+
+    __slots__ = (
+        "answer_text",
+        "attempts",
+        "body_bytes",
+        "cache",
+        "call",
+        "caller",
+        "clock",
+        "experiment",
+        "hold",
+        "is_committed",
+        "parent_span_id",
+        "prompt",
+        "prompt_version",
+        "question",
+        "request_id",
+        "requested_model",
+        "route",
+        "snapshot",
+        "sources",
+        "span_seed",
+        "spans",
+        "started",
+        "started_at_us",
+        "trace_id",
+        "ttft_us",
+        "unit_tokens",
+        "variant",
+        "verdicts",
+    )
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        trace_id: str,
+        parent_span_id: str,
+        span_seed: int,
+        caller: Caller,
+        snapshot: Snapshot,
+        clock: Callable[[], float],
+        started_at_us: int,
+    ) -> None:
+        self.request_id = request_id  # api
+        self.trace_id = trace_id  # api: ours, or the caller's traceparent
+        self.parent_span_id = parent_span_id  # api: the caller's span, or empty
+        self.span_seed = span_seed  # api: span ids count up from here
+        self.caller = caller  # api
+        self.snapshot = snapshot  # api: configuration and prompts this request started on
+        self.clock = clock  # api
+        self.started = clock()  # api
+        self.started_at_us = started_at_us  # api
+        self.body_bytes = 0  # api
+        self.requested_model = ""  # api
+        self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
+        self.route: RouteState  # api
+        self.hold: Hold | None = None  # quota
+        self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
+        self.prompt = ""  # compose
+        self.prompt_version = ""  # compose
+        self.experiment = ""  # compose
+        self.variant = ""  # compose
+        self.question = ""  # retrieve: what was searched for
+        self.sources: tuple[Source, ...] = ()  # retrieve
+        self.cache = "off"  # generate
+        self.attempts: list[AttemptRecord] = []  # generate
+        self.ttft_us: int | None = None  # generate: first content, at our socket
+        self.is_committed = False  # respond: something has been sent, no way back
+        self.answer_text = ""  # validate_output: what the caller got
+        self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output
+        self.spans: list[SpanRecord] = []  # every stage adds its own
+
+    def elapsed_us(self) -> int:
+        """Microseconds since the request was accepted."""
+        return int((self.clock() - self.started) * 1e6)
+
+    def root_span_id(self) -> str:
+        return format(self.span_seed, "016x")
+
+    def add_span(
+        self,
+        name: str,
+        start_us: int,
+        *,
+        error: str = "",
+        attributes: dict[str, Attribute] | None = None,
+    ) -> None:
+        """Record a step that began at ``start_us`` and ends now."""
+        number = len(self.spans) + 1
+        self.spans.append(
+            SpanRecord(
+                id=format((self.span_seed + number) & 0xFFFFFFFFFFFFFFFF, "016x"),
+                parent_id=self.root_span_id(),
+                name=name,
+                start_us=start_us,
+                duration_us=self.elapsed_us() - start_us,
+                error=error,
+                attributes=attributes or {},
+            )
+        )

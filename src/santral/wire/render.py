@@ -1,0 +1,208 @@
+"""Deltas as OpenAI JSON: chunks, whole completions, usage, and edits that keep unknown fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
+from santral.wire.usage import Usage
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_generic = msgspec.json.Decoder(dict[str, Any])
+_encode = msgspec.json.Encoder().encode
+
+
+def wire_usage(usage: Usage) -> dict[str, Any]:
+    """Return OpenAI's ``usage``: there the input includes cached, the output reasoning tokens."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def chunk(delta: Delta, *, role: bool = False) -> bytes:
+    """Return the ``chat.completion.chunk`` of a composed delta; ``role`` announces the assistant."""
+    choices = [
+        {
+            "index": choice.index,
+            "delta": ({"role": "assistant"} if role else {}) | _chunk_content(choice, role=role),
+            "logprobs": None,
+            "finish_reason": choice.finish_reason,
+        }
+        for choice in delta.choices
+    ]
+    return _encode(_head(delta, "chat.completion.chunk") | {"choices": choices})
+
+
+def usage_chunk(delta: Delta, usage: Usage) -> bytes:
+    """Return the last chunk of a stream whose client asked for usage."""
+    head = _head(delta, "chat.completion.chunk")
+    return _encode(head | {"choices": [], "usage": wire_usage(usage)})
+
+
+def completion(delta: Delta) -> bytes:
+    """Return the ``chat.completion`` of a composed whole delta."""
+    choices = [
+        {
+            "index": choice.index,
+            "message": _message(choice),
+            "logprobs": None,
+            "finish_reason": choice.finish_reason or "stop",
+        }
+        for choice in delta.choices
+    ]
+    body = _head(delta, "chat.completion") | {"choices": choices}
+    if delta.usage is not None:
+        body["usage"] = wire_usage(delta.usage)
+    return _encode(body)
+
+
+def _head(delta: Delta, kind: str) -> dict[str, Any]:
+    return {"id": delta.id, "object": kind, "created": delta.created, "model": delta.model}
+
+
+def _chunk_content(choice: ChoiceDelta, *, role: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if choice.text or role:
+        content["content"] = choice.text
+    if choice.refusal:
+        content["refusal"] = choice.refusal
+    if choice.reasoning:
+        content["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        content["tool_calls"] = [_tool_call(call, index=True) for call in choice.tool_calls]
+    return content
+
+
+def _tool_call(call: ToolCallDelta, *, index: bool) -> dict[str, Any]:
+    function: dict[str, Any] = {"arguments": call.arguments}
+    entry: dict[str, Any] = {"index": call.index} if index else {}
+    if call.id:
+        entry |= {"id": call.id, "type": "function"}
+    if call.name:
+        function = {"name": call.name, **function}
+    return entry | {"function": function}
+
+
+def _message(choice: ChoiceDelta) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": choice.text if choice.text or not choice.tool_calls else None,
+        "refusal": choice.refusal or None,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        message["tool_calls"] = [_tool_call(call, index=False) for call in choice.tool_calls]
+    return message
+
+
+def fold(deltas: Sequence[Delta]) -> Delta:
+    """Return the whole answer that the deltas of a stream add up to.
+
+    A single whole delta is returned as it is, with its raw bytes.
+    """
+    if len(deltas) == 1 and deltas[0].is_whole:
+        return deltas[0]
+    folds: dict[int, _Fold] = {}
+    usage, first = None, deltas[0] if deltas else Delta()
+    for delta in deltas:
+        usage = delta.usage or usage
+        for choice in delta.choices:
+            folds.setdefault(choice.index, _Fold()).add(choice)
+    return Delta(
+        choices=tuple(folds[index].choice(index) for index in sorted(folds)),
+        usage=usage,
+        is_whole=True,
+        id=next((d.id for d in deltas if d.id), first.id),
+        model=next((d.model for d in deltas if d.model), first.model),
+        created=next((d.created for d in deltas if d.created), first.created),
+    )
+
+
+class _Fold:
+    """One choice while its deltas come in."""
+
+    __slots__ = ("calls", "finish_reason", "reasoning", "refusal", "text")
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.refusal: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls: dict[int, ToolCallDelta] = {}
+        self.finish_reason: str | None = None
+
+    def add(self, choice: ChoiceDelta) -> None:
+        self.text.append(choice.text)
+        self.refusal.append(choice.refusal)
+        self.reasoning.append(choice.reasoning)
+        for call in choice.tool_calls:
+            seen = self.calls.get(call.index)
+            self.calls[call.index] = call if seen is None else _joined(seen, call)
+        self.finish_reason = choice.finish_reason or self.finish_reason
+
+    def choice(self, index: int) -> ChoiceDelta:
+        return ChoiceDelta(
+            index=index,
+            text="".join(self.text),
+            refusal="".join(self.refusal),
+            reasoning="".join(self.reasoning),
+            tool_calls=tuple(self.calls[position] for position in sorted(self.calls)),
+            finish_reason=self.finish_reason,
+        )
+
+
+def _joined(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
+    return ToolCallDelta(
+        index=seen.index,
+        id=seen.id or more.id,
+        name=seen.name or more.name,
+        arguments=seen.arguments + more.arguments,
+    )
+
+
+def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
+    """Return ``delta`` with other texts and tool arguments; fields we do not know stay in ``raw``."""
+    changed = msgspec.structs.replace(delta, choices=choices)
+    if not delta.raw:
+        return changed
+    body = _generic.decode(delta.raw)
+    slot = "message" if delta.is_whole else "delta"
+    edits = {choice.index: choice for choice in choices}
+    for entry in body.get("choices", ()):
+        choice = edits.get(entry.get("index") or 0)
+        if choice is not None:
+            _edit(entry.setdefault(slot, {}), choice)
+    return msgspec.structs.replace(changed, raw=_encode(body))
+
+
+def _edit(content: dict[str, Any], choice: ChoiceDelta) -> None:
+    if content.get("content") is not None or choice.text:
+        content["content"] = choice.text
+    if content.get("refusal") is not None or choice.refusal:
+        content["refusal"] = choice.refusal
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(content.get(name), str):
+            content[name] = choice.reasoning
+    calls: Mapping[int, ToolCallDelta] = {call.index: call for call in choice.tool_calls}
+    for position, entry in enumerate(content.get("tool_calls") or ()):
+        call = calls.get(entry.get("index", position))
+        if call is not None and isinstance(entry.get("function"), dict):
+            entry["function"]["arguments"] = call.arguments
+
+
+def without_usage(raw: bytes) -> bytes:
+    """Return a chunk's JSON without its ``usage`` field, other fields byte for byte."""
+    if raw.endswith(b',"usage":null}'):
+        return raw[:-14] + b"}"
+    fields = _fields.decode(raw)
+    if fields.pop("usage", None) is None:
+        return raw
+    return _encode(fields)
