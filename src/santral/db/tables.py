@@ -149,7 +149,8 @@ collections = Table(
     metadata,
     Column("tenant_id", String(128), ForeignKey("tenants.id"), primary_key=True),
     Column("name", String(128), primary_key=True),
-    Column("generation", BigInteger, nullable=False),  # of the published index; 0: none yet
+    Column("revision", BigInteger, nullable=False),  # grows with every change of its documents
+    Column("generation", BigInteger, nullable=False),  # revision of the published index; 0: none
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
 )
@@ -157,36 +158,42 @@ collections = Table(
 documents = Table(
     "documents",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),  # made from tenant, collection and location
     Column("tenant_id", String(128), nullable=False),
     Column("collection", String(128), nullable=False),
-    Column("source", Text, nullable=False),
+    Column("location", Text, nullable=False),  # where it was read from: an absolute path
+    Column("root", Text, nullable=False),  # the folder that was ingested, or the file itself
+    Column("source", Text, nullable=False),  # the name that people see
     Column("title", Text, nullable=False),
-    Column("content_hash", String(64), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),  # markdown, text, html, pdf
     Column("language", String(8), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("recipe", String(64), nullable=False),  # how it was split; another one splits anew
+    Column("size_bytes", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # why it is quarantined
     Column("created_at", Instant, nullable=False),
     ForeignKeyConstraint(
         ["tenant_id", "collection"], ["collections.tenant_id", "collections.name"]
     ),
-    Index("uq_documents_source", "tenant_id", "collection", "source", unique=True),
+    CheckConstraint("status IN ('indexed', 'quarantined')", name="status"),
+    Index("ix_documents_tenant_id_collection", "tenant_id", "collection"),
 )
 
 chunks = Table(
     "chunks",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(80), primary_key=True),
     Column("tenant_id", String(128), nullable=False),
     Column("collection", String(128), nullable=False),
     Column(
         "document_id", String(64), ForeignKey("documents.id", ondelete="CASCADE"), nullable=False
     ),
-    Column("parent_id", String(64)),
+    Column("parent_id", String(80), nullable=False),  # chunks of one longer passage share it
     Column("position", Integer, nullable=False),
     Column("section", Text, nullable=False),
     Column("page", Integer),
+    Column("separator", String(4), nullable=False),  # between it and the chunk before
     Column("text", Text, nullable=False),
     Column("tokens", Integer, nullable=False),
     Index("ix_chunks_collection", "tenant_id", "collection", "document_id", "position"),

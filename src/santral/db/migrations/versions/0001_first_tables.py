@@ -56,6 +56,7 @@ def upgrade() -> None:
         "collections",
         sa.Column("tenant_id", sa.String(length=128), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -101,14 +102,21 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("tenant_id", sa.String(length=128), nullable=False),
         sa.Column("collection", sa.String(length=128), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("root", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("content_hash", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("recipe", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('indexed', 'quarantined')", name=op.f("ck_documents_status")
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "collection"],
             ["collections.tenant_id", "collections.name"],
@@ -117,18 +125,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
     )
     op.create_index(
-        "uq_documents_source", "documents", ["tenant_id", "collection", "source"], unique=True
+        "ix_documents_tenant_id_collection",
+        "documents",
+        ["tenant_id", "collection"],
+        unique=False,
     )
     op.create_table(
         "chunks",
-        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=80), nullable=False),
         sa.Column("tenant_id", sa.String(length=128), nullable=False),
         sa.Column("collection", sa.String(length=128), nullable=False),
         sa.Column("document_id", sa.String(length=64), nullable=False),
-        sa.Column("parent_id", sa.String(length=64), nullable=True),
+        sa.Column("parent_id", sa.String(length=80), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("section", sa.Text(), nullable=False),
         sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("separator", sa.String(length=4), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("tokens", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
