@@ -1,0 +1,1 @@
+"""Experiments: live comparisons, and which variant a unit sees."""

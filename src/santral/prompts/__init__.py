@@ -1,0 +1,1 @@
+"""Prompts: immutable versions kept as files, labels that point at them, and their composition."""

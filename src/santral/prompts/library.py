@@ -1,0 +1,212 @@
+"""The prompt library: every version in a folder, found by name, version or label."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from santral.errors import BadRequest, ConfigError, NotFound, nearest
+from santral.prompts.file import read_prompt
+from santral.prompts.front import fault
+from santral.prompts.version import PromptVersion, SemVer
+
+#: The label that a request without version and label gets. Chosen: the name people use.
+DEFAULT_LABEL = "production"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+class Prompt(Struct, frozen=True):
+    """A named prompt: its versions from oldest to newest, and its labels."""
+
+    name: str
+    versions: tuple[PromptVersion, ...]
+    labels: dict[str, str]  # label to version
+
+    def find(self, version: str) -> PromptVersion | None:
+        """Return the version, or ``None``."""
+        try:
+            wanted = SemVer(version)
+        except ValueError:
+            return None
+        return next((v for v in self.versions if v.order == wanted), None)
+
+    @property
+    def default(self) -> PromptVersion:
+        """The version labelled ``production``, else the newest release, else the newest."""
+        if DEFAULT_LABEL in self.labels:
+            return self.versions[self._index(self.labels[DEFAULT_LABEL])]
+        releases = [v for v in self.versions if not v.order.is_prerelease]
+        return (releases or self.versions)[-1]
+
+    def _index(self, version: str) -> int:
+        return next(n for n, v in enumerate(self.versions) if v.order == SemVer(version))
+
+
+class PromptLibrary:
+    """An immutable snapshot of all prompts."""
+
+    __slots__ = ("_by_label", "_by_version", "_prompts")
+
+    def __init__(self, prompts: Mapping[str, Prompt]) -> None:
+        self._prompts = dict(sorted(prompts.items()))
+        self._by_version = {
+            (p.name, v.version): v for p in self._prompts.values() for v in p.versions
+        }
+        self._by_label = {
+            (p.name, label): self._by_version[(p.name, found.version)]
+            for p in self._prompts.values()
+            for label, version in p.labels.items()
+            if (found := p.find(version)) is not None
+        }
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return iter(self._prompts.values())
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def resolve(
+        self, name: str, version: str | None = None, label: str | None = None
+    ) -> PromptVersion:
+        """Return the version that a request names; with neither, the default one.
+
+        Raises:
+            BadRequest: both a version and a label were given.
+            NotFound: there is no such prompt, version or label; names the nearest.
+        """
+        prompt = self._prompts.get(name)
+        if prompt is None:
+            raise _missing(f"There is no prompt '{name}'.{nearest(name, self._prompts)}", "name")
+        if version is not None and label is not None:
+            raise BadRequest(
+                f"Prompt '{name}' was named by version and by label; give one of them.",
+                code="invalid_request",
+                param="santral.prompt.version",
+            )
+        if version is not None:
+            return self._version(prompt, version)
+        if label is not None:
+            return self._label(prompt, label)
+        return prompt.default
+
+    def find(self, reference: str) -> PromptVersion:
+        """Return the version a setting names: ``NAME``, ``NAME@LABEL`` or ``NAME@1.2.0``.
+
+        Raises:
+            NotFound: there is no such prompt, version or label; names the nearest.
+        """
+        name, at, pointer = reference.partition("@")
+        if not at:
+            return self.resolve(name)
+        if pointer[:1].isdigit():
+            return self.resolve(name, version=pointer)
+        return self.resolve(name, label=pointer)
+
+    def _version(self, prompt: Prompt, version: str) -> PromptVersion:
+        found = self._by_version.get((prompt.name, version)) or prompt.find(version)
+        if found is None:
+            known = ", ".join(v.version for v in prompt.versions)
+            raise _missing(
+                f"Prompt '{prompt.name}' has no version '{version}'; it has {known}.", "version"
+            )
+        return found
+
+    def _label(self, prompt: Prompt, label: str) -> PromptVersion:
+        found = self._by_label.get((prompt.name, label))
+        if found is None:
+            hint = nearest(label, prompt.labels)
+            known = ", ".join(prompt.labels) or "none"
+            raise _missing(
+                f"Prompt '{prompt.name}' has no label '{label}'; its labels: {known}.{hint}",
+                "label",
+            )
+        return found
+
+
+def load_prompts(folder: Path) -> PromptLibrary:
+    """Load every prompt under ``folder``; a folder that does not exist holds none.
+
+    Raises:
+        ConfigError: one line per fault, each with ``file:line``; nothing is loaded.
+    """
+    library, faults = inspect_prompts(folder)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return library
+
+
+def inspect_prompts(folder: Path) -> tuple[PromptLibrary, list[str]]:
+    """Return what can be loaded, and every fault as a line with ``file:line``."""
+    prompts: dict[str, Prompt] = {}
+    faults: list[str] = []
+    if folder.exists() and not folder.is_dir():
+        return PromptLibrary({}), [f"{folder}:1: prompts are kept in a folder, and this is a file."]
+    for place in sorted(folder.iterdir()) if folder.exists() else []:
+        if place.is_dir() and not place.name.startswith("."):
+            prompt = _prompt(place, faults)
+            if prompt is not None:
+                prompts[prompt.name] = prompt
+    return PromptLibrary(prompts), faults
+
+
+def _prompt(folder: Path, faults: list[str]) -> Prompt | None:
+    if not _NAME.fullmatch(folder.name):
+        faults.append(f"{folder}:1: a prompt is named in lower case letters, digits, '-' and '_'.")
+        return None
+    versions: dict[SemVer, PromptVersion] = {}
+    for path in sorted(folder.glob("*.md")):
+        if path.name == "README.md" or path.name.startswith("."):
+            continue
+        try:
+            read = read_prompt(path, folder.name)
+            if read.order in versions:
+                raise fault(
+                    path, 1, f"the version is there already: {versions[read.order].version}.md"
+                )
+            versions[read.order] = read
+        except ConfigError as error:
+            faults.append(error.message)
+    ordered = tuple(versions[order] for order in sorted(versions))
+    labels = _labels(folder / "labels.toml", ordered, faults)
+    return Prompt(folder.name, ordered, labels) if ordered else None
+
+
+def _labels(path: Path, versions: tuple[PromptVersion, ...], faults: list[str]) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        rows = path.read_text(encoding="utf-8").split("\n")
+        table = tomllib.loads("\n".join(rows))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        faults.append(f"{path}:{place[1] if place else 1}: the labels are not TOML: {error}.")
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{path}:1: the labels cannot be read: {error}.")
+        return {}
+    known = [v.version for v in versions]
+    for label, version in table.items():
+        reason = _label_fault(label, version, known)
+        if reason:
+            line = next((n for n, row in enumerate(rows, 1) if label in row), 1)
+            faults.append(f"{path}:{line}: {reason}.")
+    return {label: str(v) for label, v in table.items() if v in known}
+
+
+def _label_fault(label: str, version: object, known: list[str]) -> str:
+    if not _LABEL.fullmatch(label):
+        return f"'{label}' cannot be a label: lower case letters, digits, '-' and '_'"
+    if version not in known:
+        there = ", ".join(known) or "none"
+        return f"the label '{label}' points to version '{version}', which is not there (there: {there})"
+    return ""
+
+
+def _missing(message: str, param: str) -> NotFound:
+    return NotFound(message, code="prompt_not_found", param=f"santral.prompt.{param}")
