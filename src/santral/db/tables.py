@@ -80,7 +80,7 @@ tenants = Table(
     "tenants",
     metadata,
     Column("id", String(128), primary_key=True),
-    Column("name", String(128), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
 )

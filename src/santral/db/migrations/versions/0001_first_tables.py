@@ -50,7 +50,6 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenants")),
-        sa.UniqueConstraint("name", name=op.f("uq_tenants_name")),
     )
     op.create_table(
         "collections",
@@ -125,10 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
     )
     op.create_index(
-        "ix_documents_tenant_id_collection",
-        "documents",
-        ["tenant_id", "collection"],
-        unique=False,
+        "ix_documents_tenant_id_collection", "documents", ["tenant_id", "collection"], unique=False
     )
     op.create_table(
         "chunks",

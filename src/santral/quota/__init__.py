@@ -1,0 +1,1 @@
+"""Limit, budget, ledger: reserve before the call, settle after it."""

@@ -1,0 +1,1 @@
+"""Tenant and virtual key: who is calling, and what they may use."""

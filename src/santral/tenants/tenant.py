@@ -1,0 +1,61 @@
+"""The nouns: a tenant pays, a virtual key is the credential we issue to one of its applications."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NewType
+
+from msgspec import Struct
+
+from santral.errors import BadRequest
+
+TenantId = NewType("TenantId", str)
+KeyId = NewType("KeyId", str)
+
+#: The tenant that the first start makes.
+DEFAULT_TENANT = TenantId("default")
+
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class Tenant(Struct, frozen=True):
+    """Who pays. The id is chosen once and names folders and rows; the name may change."""
+
+    id: TenantId
+    name: str
+    is_active: bool = True
+
+
+class VirtualKey(Struct, frozen=True, kw_only=True):
+    """A credential: we keep its digest and enough of its beginning to recognise it."""
+
+    id: KeyId
+    tenant_id: TenantId
+    name: str
+    prefix: str
+    digest: str  # SHA-256 of the whole key, hexadecimal
+    routes: frozenset[str] | None = None  # None: every route
+    is_admin: bool = False
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def may_use(self, route: str) -> bool:
+        """Whether the key is for ``route``."""
+        return self.routes is None or route in self.routes
+
+
+def tenant_id(text: str) -> TenantId:
+    """Return ``text`` as the id of a tenant.
+
+    Raises:
+        BadRequest: it is not a name that folders, rows and addresses can all carry.
+    """
+    is_plain = 1 <= len(text) <= 63 and set(text) <= _ALPHABET and text[0] not in "-_"
+    if not is_plain:
+        raise BadRequest(
+            f"'{text}' cannot be the id of a tenant. Use up to 63 lower-case letters a-z, digits, "
+            "- and _, beginning with a letter or digit.",
+            param="id",
+        )
+    return TenantId(text)
