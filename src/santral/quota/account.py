@@ -32,10 +32,8 @@ class Account:
         if self.day != day:
             self.begin_day(day)
         rate = limits.requests_per_second
-        if rate is not None:
-            self.refill(rate, limits.capacity, now)
-            if self.level < ONE_REQUEST:
-                return False
+        if rate is not None and self.refill(rate, limits.capacity, now) < ONE_REQUEST:
+            return False
         per_day = limits.tokens_per_day
         return per_day is None or self.spent + self.reserved + tokens <= per_day
 
@@ -59,12 +57,17 @@ class Account:
             self.spent = 0
             self.reserved = 0
 
-    def refill(self, rate: float, capacity: float, now: float) -> None:
-        """Bring the bucket up to ``now``."""
+    def refill(self, rate: float, capacity: float, now: float) -> float:
+        """Bring the bucket up to ``now``; return how many requests it holds."""
+        level = self.level
         passed = now - self.refilled_at
         self.refilled_at = now
-        level = self.level + passed * rate if passed > 0.0 else self.level
-        self.level = min(level, capacity)
+        if passed > 0.0:
+            level += passed * rate
+        if level > capacity:  # not min(): this runs twice in every decision
+            level = capacity
+        self.level = level
+        return level
 
     def is_idle(self, now: float, day: int) -> bool:
         """Whether a new account would answer the same: nothing held or spent, the bucket full."""

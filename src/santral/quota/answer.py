@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from santral.errors import QuotaExceeded
@@ -17,20 +18,27 @@ def rate_headers(
 ) -> dict[str, str]:
     """Return OpenAI's ``x-ratelimit-*``: for requests and tokens each, the scope with least left."""
     headers: dict[str, str] = {}
-    fewest = least = float("inf")
+    fewest, least = math.inf, math.inf
+    rate, capacity, per_day = 1.0, 0.0, 0
     for (_, limits), account in zip(scopes, accounts, strict=True):
-        rate = limits.requests_per_second
-        if rate is not None:
-            account.refill(rate, limits.capacity, now)
-            if account.level < fewest:
-                fewest = account.level
-                to_full = (limits.capacity - account.level) / rate
-                _put(headers, "requests", limits.capacity, account.level, duration(to_full))
-        if limits.tokens_per_day is not None:
-            left = limits.tokens_per_day - account.spent - account.reserved
+        own_rate = limits.requests_per_second
+        if own_rate is not None:
+            level = account.refill(own_rate, limits.capacity, now)
+            if level < fewest:
+                fewest, rate, capacity = level, own_rate, limits.capacity
+        own_per_day = limits.tokens_per_day
+        if own_per_day is not None:
+            left = own_per_day - account.spent - account.reserved
             if left < least:
-                least = left
-                _put(headers, "tokens", limits.tokens_per_day, left, duration(until_midnight(now)))
+                least, per_day = left, own_per_day
+    if capacity:
+        headers["x-ratelimit-limit-requests"] = str(int(capacity))
+        headers["x-ratelimit-remaining-requests"] = _whole(fewest)
+        headers["x-ratelimit-reset-requests"] = duration((capacity - fewest) / rate)
+    if per_day:
+        headers["x-ratelimit-limit-tokens"] = str(per_day)
+        headers["x-ratelimit-remaining-tokens"] = _whole(least)
+        headers["x-ratelimit-reset-tokens"] = duration(until_midnight(now))
     return headers
 
 
@@ -54,11 +62,12 @@ def duration(seconds: float) -> str:
     """Write a time as OpenAI does: ``20ms``, ``1s``, ``6m0s``, ``5h3m20s``."""
     if seconds < 1:
         return f"{max(0, round(seconds * 1000))}ms"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60}s"
+    return f"{whole // 3600}h{whole // 60 % 60}m{whole % 60}s"
 
 
 def until_midnight(now: float) -> float:
@@ -66,10 +75,8 @@ def until_midnight(now: float) -> float:
     return SECONDS_PER_DAY - now % SECONDS_PER_DAY
 
 
-def _put(headers: dict[str, str], what: str, limit: float, left: float, reset: str) -> None:
-    headers[f"x-ratelimit-limit-{what}"] = str(int(limit))
-    headers[f"x-ratelimit-remaining-{what}"] = str(max(0, int(left + 1e-9)))
-    headers[f"x-ratelimit-reset-{what}"] = reset
+def _whole(left: float) -> str:
+    return str(int(left + 1e-9)) if left > 0 else "0"
 
 
 def _rate_reason(

@@ -28,14 +28,25 @@ _EPOCH = date(1970, 1, 1).toordinal()
 class MemoryHold(Hold):
     """A hold that knows its accounts."""
 
-    __slots__ = ("accounts", "limiter")
+    __slots__ = ("accounts", "clock")
 
-    accounts: list[Account]
-    limiter: MemoryLimiter
+    def __init__(
+        self,
+        id_: int,
+        scopes: Sequence[ScopeLimits],
+        tokens: int,
+        day: int,
+        expires_at: float,
+        accounts: list[Account],
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(id_, scopes, tokens, day, expires_at)
+        self.accounts = accounts
+        self.clock = clock
 
     def headers(self) -> dict[str, str]:
         """Return OpenAI's ``x-ratelimit-*`` of the tightest scope, as things stand now."""
-        return self.limiter.headers(self)
+        return rate_headers(self.scopes, self.accounts, self.clock())
 
 
 class MemoryLimiter:
@@ -79,7 +90,8 @@ class MemoryLimiter:
         if self._open or self._added:
             self._sweep(now)
         day = self._today(now)
-        tokens = max(0, tokens)
+        if tokens < 0:
+            tokens = 0
         accounts: list[Account] = []
         for scope, limits in scopes:
             account = self._accounts.get(scope) or self._add(scope, now)
@@ -87,9 +99,14 @@ class MemoryLimiter:
             if not account.has_room(limits, tokens, now, day):
                 asked = [self._account(scope, now) for scope, _ in scopes]
                 raise refusal(scopes, asked, tokens, now, day)
-        hold = self._hold(scopes, accounts, tokens, now)
+        if len(self._open) >= self._max_holds:
+            raise Overloaded(f"{self._max_holds} requests are open here. Try again in a moment.")
         for account in accounts:
             account.take(tokens)
+        self._last_id = id_ = self._last_id + 1
+        expires_at = now + self._hold_s
+        hold = MemoryHold(id_, scopes, tokens, day, expires_at, accounts, self._clock)
+        self._open[id_] = hold
         return hold
 
     async def settle(self, hold: Hold, tokens: int) -> None:
@@ -134,25 +151,6 @@ class MemoryLimiter:
             return 0, 0
         account.begin_day(self._today(now))
         return account.spent, account.reserved
-
-    def headers(self, hold: Hold) -> dict[str, str]:
-        """Return OpenAI's ``x-ratelimit-*`` of the tightest scope of ``hold``."""
-        now = self._clock()
-        return rate_headers(hold.scopes, [self._account(s, now) for s, _ in hold.scopes], now)
-
-    def _hold(
-        self, scopes: Sequence[ScopeLimits], accounts: list[Account], tokens: int, now: float
-    ) -> MemoryHold:
-        if len(self._open) >= self._max_holds:
-            raise Overloaded(
-                f"{self._max_holds} requests are open in this process. Try again in a moment."
-            )
-        self._last_id += 1
-        hold = MemoryHold(self._last_id, scopes, tokens, self._day, now + self._hold_s)
-        hold.accounts = accounts
-        hold.limiter = self
-        self._open[hold.id] = hold
-        return hold
 
     def _account(self, scope: Scope, now: float) -> Account:
         return self._accounts.get(scope) or self._add(scope, now)
