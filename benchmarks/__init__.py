@@ -1,0 +1,1 @@
+"""Measures what a request costs in Santral and in other gateways: `make bench`."""

@@ -1,0 +1,170 @@
+"""Runs the scenarios on the gateways, all of them up, round after round in turn."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cpu import cpu_time
+from benchmarks.peers.peer import Target
+from benchmarks.processes import Children
+from benchmarks.scenarios import Scenario
+from benchmarks.script import EVENTS, Script, request_body
+from benchmarks.tools import Load, LoadFailed, Upstream, run_load
+
+#: Requests of one load; far above what its seconds allow.
+_MANY = 4_000_000
+#: Numbers set aside for the requests of one load, so that no two loads send the same one.
+_NUMBERS = 10_000_000
+#: Warm-up of a target in a scenario: at its first round, and later.
+_FIRST_WARM_UP_S, _WARM_UP_S = 1.0, 0.3
+#: For what a gateway does after the last answer (records, settlement).
+_AFTERWORK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Who runs where. With one core everything shares it, and the figures say so."""
+
+    gateway: int | None
+    load: int | None
+
+    @classmethod
+    def of_this_machine(cls) -> Cores:
+        usable = sorted(os.sched_getaffinity(0))
+        return cls(usable[0], usable[1]) if len(usable) > 1 else cls(None, None)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One load on one target."""
+
+    scenario: str
+    target: str
+    round: int
+    #: What the load generator reported.
+    load: dict[str, Any]
+    worker_ns: int = 0
+    tree_ns: int = 0
+    #: Chat requests the provider saw meanwhile.
+    upstream: int = 0
+    #: Why it was not run, or why it does not count.
+    reason: str = ""
+
+    @property
+    def answers(self) -> int:
+        return int(self.load.get("answers", 0))
+
+    @property
+    def faults(self) -> int:
+        return int(self.load.get("faults", 0))
+
+
+@dataclass
+class Bench:
+    """Everything that stands while measurements are made."""
+
+    children: Children
+    upstream: Upstream
+    script: Script
+    folder: Path
+    cores: Cores
+    is_quick: bool = False
+    _first: int = 0
+    _warm: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _capacity: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def rounds(
+        self,
+        scenarios: Sequence[Scenario],
+        targets: Sequence[Target],
+        rounds: int,
+        *,
+        until: float,
+        tell: Callable[[Measurement], None],
+    ) -> Iterator[Measurement]:
+        """Measure every scenario on every target ``rounds`` times, interleaved, until the time is up."""
+        for number in range(1, rounds + 1):
+            for scenario in scenarios:
+                for target in targets:
+                    if time.monotonic() > until:
+                        return
+                    result = self.measure(scenario, target, number)
+                    tell(result)
+                    yield result
+
+    def measure(self, scenario: Scenario, target: Target, number: int = 1) -> Measurement:
+        """Load one target once, after a warm-up, and read what it cost."""
+        if reason := self._cannot_hold(scenario, target):
+            return Measurement(scenario.name, target.name, number, {}, reason=reason)
+        self.upstream.script(delay_ms=scenario.delay_ms, gap_ms=scenario.gap_ms)
+        try:
+            self._load(scenario, target, self._warm_up_s(scenario, target))
+            result = self._count(scenario, target, number)
+        except LoadFailed as error:
+            return Measurement(scenario.name, target.name, number, {}, reason=str(error))
+        if scenario.name == "closed-32":
+            self._capacity.setdefault(target.name, []).append(float(result.load["rps"]))
+        return result
+
+    def _count(self, scenario: Scenario, target: Target, number: int) -> Measurement:
+        workers, tree = target.workers(), target.tree()
+        seen, before_workers, before_tree = (
+            self.upstream.answered(),
+            cpu_time(workers),
+            cpu_time(tree),
+        )
+        load = self._load(scenario, target, scenario.seconds)
+        time.sleep(_AFTERWORK_S)
+        return Measurement(
+            scenario.name,
+            target.name,
+            number,
+            load,
+            cpu_time(workers).since(before_workers),
+            cpu_time(tree).since(before_tree),
+            self.upstream.answered() - seen,
+        )
+
+    def _load(self, scenario: Scenario, target: Target, seconds: float) -> dict[str, Any]:
+        self._first += _NUMBERS
+        body = self._body(target.model, scenario)
+        load = Load(
+            target.port,
+            body,
+            self.script.text,
+            path=target.path,
+            headers=target.headers,
+            connections=scenario.connections,
+            requests=max(1, int(scenario.rate * seconds)) if scenario.rate else _MANY,
+            seconds=seconds,
+            rate=scenario.rate,
+            is_streaming=scenario.is_streaming,
+            events=target.events if target.events == EVENTS and scenario.is_streaming else 0,
+            first=self._first,
+        )
+        return run_load(self.children, load, core=self.cores.load)
+
+    def _body(self, model: str, scenario: Scenario) -> Path:
+        path = self.folder / f"request-{model}-{scenario.prompt}-{int(scenario.is_streaming)}.json"
+        if not path.exists():
+            path.write_text(
+                request_body(model, scenario.prompt, is_streaming=scenario.is_streaming)
+            )
+        return path
+
+    def _warm_up_s(self, scenario: Scenario, target: Target) -> float:
+        is_first = (scenario.name, target.name) not in self._warm
+        self._warm.add((scenario.name, target.name))
+        return _FIRST_WARM_UP_S if is_first and not self.is_quick else _WARM_UP_S
+
+    def _cannot_hold(self, scenario: Scenario, target: Target) -> str:
+        known = self._capacity.get(target.name)
+        if known and (most := statistics.median(known)) < scenario.needs_capacity:
+            return f"not run: it manages about {most:.0f}/s"
+        return ""

@@ -1,0 +1,119 @@
+"""What the benchmark asks of a gateway."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from benchmarks.processes import Children, NotStarted, free_port, wait_for_port
+from benchmarks.tools import Upstream
+
+
+@dataclass(frozen=True)
+class Target:
+    """One way to send a request through a gateway; a row of every table."""
+
+    name: str
+    port: int
+    model: str
+    #: The processes whose CPU is that of the gateway, and all that run for it.
+    workers: Callable[[], list[int]]
+    tree: Callable[[], list[int]]
+    version: str = ""
+    #: What is switched on, in words.
+    features: str = ""
+    path: str = "/v1/chat/completions"
+    headers: Sequence[str] = ()
+    #: Exact number of events that a stream must have; 0 where the gateway may join or add some.
+    events: int = 0
+    #: Whether the load generator talks to the provider itself.
+    is_direct: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a gateway runs: its core, its folder, its upstream."""
+
+    children: Children
+    upstream: Upstream
+    folder: Path
+    core: int | None = None
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        port: int,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        within_s: float = 60.0,
+        pinned: bool = True,
+    ) -> Started:
+        """Start a program and wait until it listens on ``port``."""
+        began = time.monotonic()
+        core = self.core if pinned else None
+        child = self.children.start(
+            name, argv, core=core, env={**_environment(), **(env or {})}, cwd=cwd
+        )
+        try:
+            wait_for_port(child, port, within_s=within_s)
+        except NotStarted as error:
+            raise NotStarted(f"{error}. {self.children.end_of_log(name)}") from None
+        return Started(child, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A gateway that listens, and how long that took."""
+
+    child: subprocess.Popen[bytes]
+    seconds: float
+
+
+@dataclass
+class Running:
+    """A started gateway and the rows it gives."""
+
+    targets: list[Target]
+    start_s: float = 0.0
+    idle_bytes: int = 0
+    notes: list[str] = field(default_factory=list[str])
+
+
+class Peer(Protocol):
+    """One gateway."""
+
+    name: ClassVar[str]
+    #: Whether it takes minutes and hundreds of megabytes to install.
+    is_heavy: ClassVar[bool]
+
+    def missing(self) -> str | None:
+        """Say why it cannot run now, or None when it can."""
+        ...
+
+    def install(self) -> None:
+        """Install it under benchmarks/build; raises CalledProcessError or OSError."""
+        ...
+
+    def start(self, place: Place) -> Running:
+        """Start it in front of ``place.upstream``; raises NotStarted."""
+        ...
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would send a gateway's traffic elsewhere."""
+    dropped = ("_proxy", "PYTHONPATH", "OPENAI_", "SANTRAL_", "LITELLM_", "PORTKEY_")
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if not any(part.lower() in k.lower() for part in dropped)
+    }
+
+
+__all__ = ["Peer", "Place", "Running", "Started", "Target", "free_port"]
