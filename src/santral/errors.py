@@ -8,6 +8,8 @@
     │   ├── Unauthenticated        401  no key, unknown key, revoked or expired key
     │   ├── NotAllowed             403  the key may not use this
     │   ├── NotFound               404  no such route, collection, prompt, trace
+    │   ├── MethodNotAllowed       405  the path has other methods
+    │   ├── TooSlow                408  the body took longer than the limit
     │   ├── TooLarge               413  body over the limit
     │   ├── GuardrailRefused       400  a check refused the input
     │   ├── OutputRefused          502  no answer passed the output checks
@@ -21,6 +23,7 @@
         ├── ProviderGarbled        502  bytes that are not the dialect
         ├── ProviderRefusedKey     502  401, 402 or 403 from upstream: never the caller's 401
         └── ProviderRefusedRequest 400  4xx that no other deployment of the same kind would take
+            └── ContextWindowExceeded  400  too long for this model; a longer one may take it
 
 ``code`` is stable and documented in docs/reference/errors.md; it says whether the gateway or the
 provider refused. ``retryable`` says that another attempt or deployment may succeed: fallback looks
@@ -105,6 +108,20 @@ class NotFound(RequestError):
     code = "not_found"
     status = 404
     kind = "not_found_error"
+
+
+class TooSlow(RequestError):
+    """The body took longer to arrive than the configured limit."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not with this method."""
+
+    code = "method_not_allowed"
+    status = 405
 
 
 class TooLarge(RequestError):
@@ -236,6 +253,13 @@ class ProviderRefusedRequest(ProviderError):
     status = 400
     kind = "invalid_request_error"
     retryable = False
+
+
+class ContextWindowExceeded(ProviderRefusedRequest):
+    """The request is longer than the model takes; another deployment may have a longer window."""
+
+    code = "context_window_exceeded"
+    retryable = True
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -127,6 +127,23 @@ def fold(deltas: Sequence[Delta]) -> Delta:
     )
 
 
+def unfold(whole: Delta) -> list[Delta]:
+    """Return the deltas of a stream that says what a whole answer says: content, ends, usage.
+
+    They are composed: fields of ``raw`` that we do not know are left behind.
+    """
+    head = msgspec.structs.replace(whole, choices=(), usage=None, raw=b"", is_whole=False)
+    content = tuple(msgspec.structs.replace(choice, finish_reason=None) for choice in whole.choices)
+    ends = tuple(
+        ChoiceDelta(index=choice.index, finish_reason=choice.finish_reason or "stop")
+        for choice in whole.choices
+    )
+    deltas = [with_choices(head, content), with_choices(head, ends)]
+    if whole.usage is not None:
+        deltas.append(msgspec.structs.replace(head, usage=whole.usage))
+    return deltas
+
+
 class _Fold:
     """One choice while its deltas come in."""
 
