@@ -46,6 +46,22 @@ async def pending(engine: Engine) -> list[str]:
         return [_name(step) for step in await conn.run_sync(_missing)]
 
 
+async def ensure_usable(engine: Engine) -> None:
+    """Migrate an empty database; leave the decision to migrate one with data to its operator.
+
+    Raises:
+        StoreError: steps are pending on a database with data.
+    """
+    steps = await pending(engine)
+    if not steps:
+        return
+    if len(steps) < len(list(_scripts().walk_revisions())):
+        raise StoreError(
+            f"The database waits for {', '.join(steps)}. Make a backup, then run: santral db migrate"
+        )
+    await migrate(engine)
+
+
 def _upgrade(conn: SyncConnection) -> list[str]:
     if conn.dialect.name == "postgresql":  # SQLite already holds its only write lock
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

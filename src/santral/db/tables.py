@@ -115,19 +115,20 @@ limits = Table(
     CheckConstraint("scope_kind IN ('tenant', 'key')", name="scope_kind"),
 )
 
-# No foreign keys: what was spent outlives the tenant, the key and the deployment.
+# No foreign keys and no lengths: what was spent outlives the tenant, the key and the deployment, and
+# one odd name must not keep a whole batch out.
 ledger = Table(
     "ledger",
     metadata,
-    Column("request_id", String(64), primary_key=True),
+    Column("request_id", Text, primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(16), primary_key=True),
-    Column("tenant_id", String(128), nullable=False),
-    Column("key_id", String(64), nullable=False),
-    Column("route", String(128), nullable=False),
-    Column("deployment", String(128), nullable=False),
-    Column("provider", String(128), nullable=False),
-    Column("model", String(256), nullable=False),
+    Column("kind", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
     Column("day", Date, nullable=False),  # UTC day on which the request began
     Column("occurred_at", Instant, nullable=False),
     Column("input_uncached", BigInteger, nullable=False),
@@ -137,7 +138,7 @@ ledger = Table(
     Column("reasoning", BigInteger, nullable=False),
     Column("is_estimated", Boolean, nullable=False),
     Column("cost_nanousd", BigInteger),  # null: the price is unknown, which is not zero
-    Column("price_version", String(64), nullable=False),
+    Column("price_version", Text, nullable=False),
     Index("ix_ledger_day_tenant_id", "day", "tenant_id"),
     Index("ix_ledger_tenant_id_day", "tenant_id", "day"),
 )

@@ -13,15 +13,15 @@ def upgrade() -> None:
     """Make the tables and the one row that counts changes."""
     op.create_table(
         "ledger",
-        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("tenant_id", sa.String(length=128), nullable=False),
-        sa.Column("key_id", sa.String(length=64), nullable=False),
-        sa.Column("route", sa.String(length=128), nullable=False),
-        sa.Column("deployment", sa.String(length=128), nullable=False),
-        sa.Column("provider", sa.String(length=128), nullable=False),
-        sa.Column("model", sa.String(length=256), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("deployment", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("input_uncached", sa.BigInteger(), nullable=False),
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("reasoning", sa.BigInteger(), nullable=False),
         sa.Column("is_estimated", sa.Boolean(), nullable=False),
         sa.Column("cost_nanousd", sa.BigInteger(), nullable=True),
-        sa.Column("price_version", sa.String(length=64), nullable=False),
+        sa.Column("price_version", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("request_id", "attempt", "kind", name=op.f("pk_ledger")),
     )
     op.create_index("ix_ledger_day_tenant_id", "ledger", ["day", "tenant_id"], unique=False)
