@@ -167,8 +167,10 @@ class RouteConfig(Section):
     output_schema: Path | None = Field(
         None, description="JSON Schema file that every answer must match."
     )
-    max_output_tokens: int = Field(
-        4096, ge=1, description="Reserved for a request that names no maximum, and its upper bound."
+    max_output_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Most output tokens of an answer; a request that asks for more is capped.",
     )
     strict: bool = Field(False, description="Refuse a request rather than drop a parameter.")
 
@@ -238,6 +240,9 @@ class CollectionConfig(Section):
     )
     tenants: list[Name] | None = Field(
         None, description="Tenants that may search it; default is the tenant that owns it only."
+    )
+    owner: Name = Field(
+        "default", description="Tenant whose documents the listed tenants search."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictRecord
 from santral.wire.delta import Delta, Source
@@ -27,12 +27,20 @@ class RequestContext:
         "cache",
         "call",
         "caller",
+        "caller_trace_id",
         "clock",
+        "deployment",
         "experiment",
         "hold",
         "is_committed",
+        "is_guarded",
+        "losses",
+        "output_cap",
+        "output_schema",
         "parent_span_id",
         "prompt",
+        "prompt_schema",
+        "prompt_settings",
         "prompt_version",
         "question",
         "request_id",
@@ -56,6 +64,7 @@ class RequestContext:
         *,
         request_id: str,
         trace_id: str,
+        caller_trace_id: str,
         parent_span_id: str,
         span_seed: int,
         caller: Caller,
@@ -64,7 +73,8 @@ class RequestContext:
         started_at_us: int,
     ) -> None:
         self.request_id = request_id  # api
-        self.trace_id = trace_id  # api: ours, or the caller's traceparent
+        self.trace_id = trace_id  # api: ours, one per request
+        self.caller_trace_id = caller_trace_id  # api: from traceparent, may be empty
         self.parent_span_id = parent_span_id  # api: the caller's span, or empty
         self.span_seed = span_seed  # api: span ids count up from here
         self.caller = caller  # api
@@ -78,13 +88,20 @@ class RequestContext:
         self.route: RouteState  # api
         self.hold: Hold | None = None  # quota
         self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
+        self.output_cap: int | None = None  # quota: most output tokens the provider may make
+        self.losses: list[str] = []  # quota: parameters that were changed, for x-santral-loss
+        self.is_guarded = False  # input_guard: the messages are masked as the policy wants
         self.prompt = ""  # compose
         self.prompt_version = ""  # compose
+        self.prompt_settings: dict[str, Any] = {}  # compose: model settings of the prompt
+        self.prompt_schema: dict[str, Any] | None = None  # compose: its output schema
         self.experiment = ""  # compose
         self.variant = ""  # compose
         self.question = ""  # retrieve: what was searched for
         self.sources: tuple[Source, ...] = ()  # retrieve
+        self.output_schema: bytes | None = None  # validate_output: JSON Schema of the answer
         self.cache = "off"  # generate
+        self.deployment = ""  # generate
         self.attempts: list[AttemptRecord] = []  # generate
         self.ttft_us: int | None = None  # generate: first content, at our socket
         self.is_committed = False  # respond: something has been sent, no way back
@@ -95,6 +112,11 @@ class RequestContext:
     def elapsed_us(self) -> int:
         """Microseconds since the request was accepted."""
         return int((self.clock() - self.started) * 1e6)
+
+    @property
+    def w3c_trace_id(self) -> str:
+        """The trace that providers are told about: the caller's own where it has one."""
+        return self.caller_trace_id or self.trace_id
 
     def root_span_id(self) -> str:
         return format(self.span_seed, "016x")

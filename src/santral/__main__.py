@@ -1,0 +1,75 @@
+"""``santral …``: gathers the commands of every folder."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from santral.app.serve import serve
+from santral.errors import SantralError
+
+HELP = "Santral: the exchange between applications and language models."
+
+
+def serve_app() -> typer.Typer:
+    """Return ``santral serve`` alone: a worker starts without importing what other commands need."""
+    app = _empty()
+    app.command("serve")(serve)
+    app.callback()(_several)
+    return app
+
+
+def full_app() -> typer.Typer:
+    """Return every command."""
+    # Imported here, so that `serve` does not pay for them at every start.
+    from santral.config.cli import config_app  # noqa: PLC0415
+    from santral.db.cli import db_app  # noqa: PLC0415
+    from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
+    from santral.prompts.cli import prompts_app  # noqa: PLC0415
+    from santral.providers.cli import prices_app, providers_app  # noqa: PLC0415
+    from santral.quota.cli import ledger_app, limits_app  # noqa: PLC0415
+    from santral.retrieval.cli import ingest, search  # noqa: PLC0415
+    from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
+    from santral.traces.cli import traces_app  # noqa: PLC0415
+
+    app = _empty()
+    app.command("serve")(serve)
+    app.command("ingest")(ingest)
+    app.command("search")(search)
+    app.add_typer(config_app, name="config")
+    app.add_typer(db_app, name="db")
+    app.add_typer(guardrails_app, name="guardrails")
+    app.add_typer(keys_app, name="keys")
+    app.add_typer(ledger_app, name="ledger")
+    app.add_typer(limits_app, name="limits")
+    app.add_typer(prices_app, name="prices")
+    app.add_typer(prompts_app, name="prompts")
+    app.add_typer(providers_app, name="providers")
+    app.add_typer(tenants_app, name="tenants")
+    app.add_typer(traces_app, name="traces")
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one sentence and exit status 1."""
+    app = serve_app() if sys.argv[1:2] == ["serve"] else full_app()
+    try:
+        app()
+    except SantralError as error:
+        stderr = Console(stderr=True, highlight=False)
+        stderr.print(f"santral: {error.message}", style="red", markup=False)
+        sys.exit(1)
+
+
+def _empty() -> typer.Typer:
+    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
+
+
+def _several() -> None:
+    """Keep ``serve`` a subcommand although it is the only one."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The composition root: builds each part once, by hand, and runs the processes."""

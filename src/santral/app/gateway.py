@@ -1,0 +1,162 @@
+"""The gateway role: one worker, built from top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random  # noqa: TID251 - the one place that makes the generator
+import socket
+import time
+from datetime import UTC, datetime
+
+from santral.app.access import Access, load_access
+from santral.app.providers import ProviderPool
+from santral.app.refresh import LOOK_EVERY_S, Reloader
+from santral.app.server import Server, serve
+from santral.cache.exact import ExactCache
+from santral.config.load import LoadedConfig
+from santral.db.engine import Engine, connect, database_url
+from santral.gateway.api import GatewayApp
+from santral.gateway.stages import (
+    Compose,
+    Generate,
+    InputGuard,
+    Quota,
+    Retrieve,
+    Stages,
+    Trace,
+    ValidateOutput,
+)
+from santral.gateway.state import Current, build_snapshot
+from santral.quota.memory import MemoryLimiter
+from santral.retrieval.search import Searcher
+from santral.routing.health import Health
+from santral.traces.metrics import Metrics
+from santral.traces.observe import RequestMetrics
+from santral.traces.spool import Spool
+
+#: Memory of the exact cache in bytes. Chosen: some 20,000 answers.
+CACHE_BYTES = 32 * 1024 * 1024
+#: How often the event loop's lag is measured, in seconds. Chosen.
+LAG_EVERY_S = 0.25
+
+
+class GatewayProcess:
+    """Everything one gateway worker holds."""
+
+    def __init__(self, loaded: LoadedConfig, engine: Engine) -> None:
+        config = loaded.config
+        self._loaded = loaded
+        self._engine = engine
+        self._rng = random.Random()  # noqa: S311 - ids and weights, not secrets
+        self.metrics = Metrics()
+        self._generation = self.metrics["santral_config_generation"].child()
+        self._failures = self.metrics["santral_config_reload_failures_total"].child()
+        self._pool = ProviderPool(time.monotonic)
+        self._limiter = MemoryLimiter(time.time)
+        self._searcher = Searcher(config.data.folder, config.collections)
+        self._spool = Spool(
+            config.data.folder / "spool",
+            f"w{os.getpid()}",
+            config.telemetry.spool_max_bytes,
+            config.telemetry.spool_fsync,
+        )
+        self._access = Access.empty(config)
+        self.current = Current(
+            build_snapshot(loaded, self._pool.build(config.providers), self._access.ring)
+        )
+        self._pool.keep()
+        self._generation.set(1)
+        self.metrics.watch(self._show_spool)
+        self.app = self._build_app()
+
+    def _build_app(self) -> GatewayApp:
+        stages = Stages(
+            trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
+            quota=Quota(self._limiter),
+            input_guard=InputGuard(),
+            compose=Compose(),
+            retrieve=Retrieve(self._searcher),
+            generate=Generate(
+                ExactCache(CACHE_BYTES, time.monotonic), Health(time.monotonic), self._rng
+            ),
+            validate_output=ValidateOutput(),
+        )
+        return GatewayApp(
+            self.current, stages, self.metrics, self._rng, time.perf_counter, time.time
+        )
+
+    async def prepare(self) -> None:
+        """Load keys, limits and indexes, and what today's budgets have used already."""
+        self._access = await load_access(self._engine, self._loaded.config)
+        self.current.put_access(self._access.ring, self._access.limits)
+        today = datetime.now(UTC).date()
+        for scope, tokens in self._access.used_today.items():
+            self._limiter.seed(scope, today, tokens)
+        await asyncio.to_thread(self._searcher.refresh)
+
+    async def run(self, sock: socket.socket) -> None:
+        """Serve until a signal; drain; close everything."""
+        server = Server(self.app, self._loaded.config.server.drain_s, self._drain)
+        reloader = Reloader(self._loaded, self._apply, self._failures.inc)
+        gc.collect()
+        gc.freeze()  # what start-up made lives as long as the process: never look at it again
+        try:
+            await serve(server, sock, [self._refresh, reloader.run, self._measure_lag])
+        finally:
+            await self._pool.close()
+            self._spool.close()
+
+    def _drain(self) -> None:
+        self.current.is_draining = True
+
+    def _apply(self, loaded: LoadedConfig) -> None:
+        """Compile a new configuration and swap it in whole; raises ConfigError and changes nothing."""
+        providers = self._pool.build(loaded.config.providers)
+        fresh = build_snapshot(loaded, providers, self.current.snapshot.ring)
+        self._pool.keep()
+        self._loaded = loaded
+        self._searcher.configure(loaded.config.collections)
+        self.current.snapshot = fresh
+        self.current.put_access(fresh.ring, self._access.with_defaults(loaded.config))
+        self._generation.inc()
+
+    async def _refresh(self) -> None:
+        """Pick up changed keys, limits and indexes within 2 s."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            fresh = await self._access.newer(self._engine, self._loaded.config)
+            if fresh is not None:
+                self._access = fresh
+                self.current.put_access(fresh.ring, fresh.limits)
+            await asyncio.to_thread(self._searcher.refresh)
+            await self._pool.close_retired()
+
+    async def _measure_lag(self) -> None:
+        lag = self.metrics["santral_event_loop_lag_seconds"].histogram()
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(LAG_EVERY_S)
+            lag.observe(max(0.0, time.perf_counter() - start - LAG_EVERY_S))
+
+    def _show_spool(self) -> None:
+        spool = self._spool
+        for name, value in (
+            ("santral_spool_received_total", spool.received),
+            ("santral_spool_spooled_total", spool.spooled),
+            ("santral_spool_dropped_total", spool.dropped),
+            ("santral_spool_bytes", spool.size_bytes),
+        ):
+            self.metrics[name].child().set(value)
+
+
+async def run_gateway(loaded: LoadedConfig, sock: socket.socket) -> None:
+    """Run one gateway worker on ``sock`` until a signal."""
+    engine = connect(database_url(loaded.config))
+    try:
+        process = GatewayProcess(loaded, engine)
+        await process.prepare()
+        await process.run(sock)
+    finally:
+        await engine.dispose()

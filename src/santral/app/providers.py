@@ -1,0 +1,72 @@
+"""Providers of a process: one client each, kept across reloads while their settings stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from santral.config.schema import ProviderConfig
+from santral.providers.aiohttp_client import AiohttpClient
+from santral.providers.local import Analysis, LocalProvider
+from santral.providers.provider import Provider
+from santral.providers.registry import build_provider
+from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
+
+#: How long a client that no configuration names is kept for the calls that still use it, in
+#: seconds. Chosen: the longest answer that the default clocks allow, and a margin.
+RETIRE_AFTER_S = 900.0
+
+
+class ProviderPool:
+    """Builds providers from settings; unchanged settings keep their provider and its connections."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._held: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
+        self._retired: list[tuple[float, AiohttpClient]] = []
+        self._analysis = Analysis(
+            terms=terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
+        )
+
+    def build(self, settings: Mapping[str, ProviderConfig]) -> dict[str, Provider]:
+        """Return a provider for every setting. Nothing held changes before ``keep``.
+
+        Raises:
+            ConfigError: an unknown kind, or a secret that cannot be read.
+        """
+        fresh = {name: self._one(name, config) for name, config in settings.items()}
+        self._pending = fresh
+        return {name: provider for name, (_, provider, _) in fresh.items()}
+
+    def keep(self) -> None:
+        """Hold what was built last; clients that are no longer named are closed later."""
+        now = self._clock()
+        kept = {id(client) for _, _, client in self._pending.values()}
+        gone = [client for _, _, client in self._held.values() if id(client) not in kept]
+        self._retired += [(now + RETIRE_AFTER_S, client) for client in gone]
+        self._held = self._pending
+
+    async def close_retired(self) -> None:
+        """Close the clients whose time has come."""
+        now = self._clock()
+        due = [client for at, client in self._retired if at <= now]
+        self._retired = [entry for entry in self._retired if entry[0] > now]
+        for client in due:
+            await client.close()
+
+    async def close(self) -> None:
+        """Close every client."""
+        clients = [client for _, _, client in self._held.values()]
+        for client in [*clients, *(client for _, client in self._retired)]:
+            await client.close()
+
+    def _one(
+        self, name: str, config: ProviderConfig
+    ) -> tuple[ProviderConfig, Provider, AiohttpClient]:
+        held = self._held.get(name)
+        if held is not None and held[0] == config:
+            return held
+        client = AiohttpClient(max_connections=config.max_connections)
+        provider = build_provider(name, config, client, lambda: LocalProvider(self._analysis))
+        return config, provider, client
+
+    _pending: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}

@@ -1,0 +1,62 @@
+"""uvicorn as both roles run it: on a socket that is already bound, with our own logs and drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+
+#: Seconds a kept-alive connection may be idle. Chosen: longer than the 60 s of common proxies, so
+#: that they, not we, close first.
+KEEP_ALIVE_S = 75
+
+
+class Server(uvicorn.Server):
+    """Serves one ASGI application until SIGTERM or SIGINT, then drains."""
+
+    def __init__(self, app: Any, drain_s: float, on_drain: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, int(drain_s)),
+            )
+        )
+        self._on_drain = on_drain
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._on_drain()
+        super().handle_exit(sig, frame)
+
+
+async def serve(
+    server: Server, sock: socket.socket, background: list[Callable[[], Awaitable[None]]]
+) -> None:
+    """Serve until a signal, with the background loops beside it; they end with the server."""
+    # uvicorn raises a signal it caught once more when it is done; a drained end is a good end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_run(loop)) for loop in background]
+        try:
+            await server.serve(sockets=[sock])
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _run(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()

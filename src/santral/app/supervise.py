@@ -1,0 +1,113 @@
+"""The parent of the processes: starts them, restarts what dies, hands on signals, stops in order."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+#: A child that dies waits this long before it is started again: doubled each time, in seconds.
+FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.25, 10.0
+#: A child that dies this often within the window does not come up: everything stops. Chosen.
+MOST_DEATHS, WINDOW_S = 5, 30.0
+#: What a child may take longer than its drain before it is killed, in seconds. Chosen.
+KILL_AFTER_S = 5.0
+_TICK_S = 0.1
+
+
+@dataclass
+class Child:
+    """One process: its command line, the sockets it inherits, and how often it died lately."""
+
+    role: str
+    arguments: list[str]
+    pass_fds: tuple[int, ...]
+    process: subprocess.Popen[bytes] | None = None
+    deaths: list[float] = field(default_factory=list[float])
+    start_at: float = 0.0
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "santral", "serve", "--role", self.role, *self.arguments]
+        # Its own session: Ctrl-C in a terminal reaches the parent alone, which stops it in order.
+        self.process = subprocess.Popen(  # noqa: S603 - our own command line
+            command, pass_fds=self.pass_fds, start_new_session=True
+        )
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    """Keeps children running until it is told to stop."""
+
+    def __init__(self, children: list[Child], drain_s: float) -> None:
+        self._children = children
+        self._drain_s = drain_s
+        self._is_stopping = False
+
+    def run(self, on_tick: Callable[[], None]) -> int:
+        """Run until a signal; return the exit status: 0 for an orderly end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+        try:
+            for child in self._children:
+                child.start()
+            while not self._is_stopping:
+                on_tick()
+                if not all(self._keep(child) for child in self._children):
+                    return 1
+                time.sleep(_TICK_S)
+            return 0
+        finally:
+            self._end()
+
+    def _keep(self, child: Child) -> bool:
+        """Start a child again that died; False when it dies over and over."""
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.start_at:
+                child.start()
+            return True
+        status = child.process.poll()
+        if status is None:
+            return True
+        child.deaths = [at for at in child.deaths if at > now - WINDOW_S] + [now]
+        child.process = None
+        if len(child.deaths) >= MOST_DEATHS or status == 2:
+            log.error("process_gave_up", extra={"role": child.role, "status": status})
+            return False
+        backoff = min(FIRST_BACKOFF_S * 2 ** len(child.deaths), MOST_BACKOFF_S)
+        child.start_at = now + backoff
+        log.warning(
+            "process_died", extra={"role": child.role, "status": status, "restart_in_s": backoff}
+        )
+        return True
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._is_stopping = True
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        for child in self._children:
+            child.signal(signal.SIGHUP)
+
+    def _end(self) -> None:
+        """Stop the gateway first and control last, so that it still collects what they spooled."""
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(self._drain_s + KILL_AFTER_S)
+            except subprocess.TimeoutExpired:
+                log.error("process_killed", extra={"role": child.role})
+                child.process.kill()
+                child.process.wait()

@@ -1,0 +1,26 @@
+"""The stages of a request, each a thin adapter between the request context and one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from santral.gateway.stages.compose import Compose
+from santral.gateway.stages.generate import Generate
+from santral.gateway.stages.input_guard import InputGuard
+from santral.gateway.stages.quota import Quota
+from santral.gateway.stages.retrieve import Retrieve
+from santral.gateway.stages.trace import Trace
+from santral.gateway.stages.validate_output import ValidateOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The seven stages, built once by app and shared by all requests."""
+
+    trace: Trace
+    quota: Quota
+    input_guard: InputGuard
+    compose: Compose
+    retrieve: Retrieve
+    generate: Generate
+    validate_output: ValidateOutput

@@ -1,0 +1,87 @@
+"""What one attempt used and cost, whatever became of it."""
+
+from __future__ import annotations
+
+from santral.gateway.context import RequestContext
+from santral.routing.route import Deployment
+from santral.traces.record import AttemptRecord
+from santral.wire.delta import Delta
+from santral.wire.usage import BYTES_PER_TOKEN, Usage
+
+
+class Meter:
+    """Counts one attempt's deltas; tokens come from the provider, or are estimated and marked so."""
+
+    __slots__ = (
+        "_characters",
+        "_ctx",
+        "_deployment",
+        "_error",
+        "_finish_reason",
+        "_start_us",
+        "_ttft_us",
+        "_upstream_status",
+        "_usage",
+    )
+
+    def __init__(self, ctx: RequestContext, deployment: Deployment) -> None:
+        self._ctx = ctx
+        self._deployment = deployment
+        self._start_us = ctx.elapsed_us()
+        self._ttft_us: int | None = None
+        self._usage: Usage | None = None
+        self._characters = 0
+        self._finish_reason = ""
+        self._error = ""
+        self._upstream_status: int | None = None
+
+    def take(self, delta: Delta) -> None:
+        """Count one delta; a later usage replaces an earlier one, as providers report totals."""
+        if delta.usage is not None:
+            self._usage = delta.usage
+        for choice in delta.choices:
+            self._characters += len(choice.text) + len(choice.refusal) + len(choice.reasoning)
+            for call in choice.tool_calls:
+                self._characters += len(call.name) + len(call.arguments)
+            if choice.finish_reason:
+                self._finish_reason = choice.finish_reason
+        if self._ttft_us is None and self._characters:
+            self._ttft_us = self._ctx.elapsed_us() - self._start_us
+
+    def failed(self, code: str, upstream_status: int | None) -> None:
+        self._error = code
+        self._upstream_status = upstream_status
+
+    def record(self) -> AttemptRecord:
+        """Return the attempt; one that produced nothing before it failed used nothing."""
+        usage = self._usage or self._estimate()
+        cost = self._ctx.snapshot.prices.cost(
+            self._deployment.kind,
+            self._deployment.price or self._deployment.model,
+            usage,
+            self._ctx.started_at_us,
+        )
+        return AttemptRecord(
+            number=len(self._ctx.attempts) + 1,
+            deployment=self._deployment.name,
+            provider=self._deployment.kind,
+            model=self._deployment.model,
+            start_us=self._start_us,
+            duration_us=self._ctx.elapsed_us() - self._start_us,
+            ttft_us=self._ttft_us,
+            error=self._error,
+            upstream_status=self._upstream_status,
+            finish_reason=self._finish_reason,
+            usage=usage,
+            cost_nanousd=cost.nanousd,
+            price_version=cost.price_version,
+        )
+
+    def _estimate(self) -> Usage:
+        if self._error and not self._characters and self._error != "client_left":
+            return Usage()
+        return Usage(
+            input_uncached=self._ctx.unit_tokens,
+            output_text=int(self._characters / BYTES_PER_TOKEN),
+            is_estimated=True,
+        )

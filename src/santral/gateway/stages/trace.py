@@ -1,0 +1,175 @@
+"""Records a request when it ends, however it ends: spool, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from santral.config.schema import TelemetryConfig
+from santral.errors import SantralError
+from santral.gateway.context import RequestContext
+from santral.gateway.stages.cited import cited_numbers
+from santral.traces.observe import RequestMetrics
+from santral.traces.record import AttemptRecord, Payload, SourceRecord, SpanRecord, TraceRecord
+from santral.traces.spool import Spool
+from santral.wire.usage import Usage
+
+#: The status of a request whose caller left before the answer. Source: nginx's 499.
+CLIENT_LEFT = 499
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Trace:
+    """Makes one ``TraceRecord`` of every request and spools it before the answer's last byte leaves."""
+
+    def __init__(self, spool: Spool, metrics: RequestMetrics, telemetry: TelemetryConfig) -> None:
+        self.spool = spool
+        self.metrics = metrics
+        self.telemetry = telemetry
+
+    def __call__(self, ctx: RequestContext) -> _Recorded:
+        return _Recorded(ctx, self)
+
+
+class _Recorded:
+    __slots__ = ("_ctx", "_trace")
+
+    def __init__(self, ctx: RequestContext, trace: Trace) -> None:
+        self._ctx = ctx
+        self._trace = trace
+
+    async def __aenter__(self) -> None:
+        return
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        ctx = self._ctx
+        status, code = _outcome(error)
+        record = build_record(ctx, status, code, self._trace.telemetry)
+        self._trace.spool.append(record)
+        self._trace.metrics.observe(record)
+
+
+def _outcome(error: BaseException | None) -> tuple[int, str]:
+    if error is None:
+        return 200, ""
+    if isinstance(error, SantralError):
+        return error.status, error.detail_code
+    if isinstance(error, asyncio.CancelledError):
+        return CLIENT_LEFT, "client_left"
+    return 500, SantralError.code
+
+
+def build_record(
+    ctx: RequestContext, status: int, code: str, telemetry: TelemetryConfig
+) -> TraceRecord:
+    """Return everything that is known about a request as one record."""
+    last = ctx.attempts[-1] if ctx.attempts else None
+    duration_us = ctx.elapsed_us()
+    costs = [a.cost_nanousd for a in ctx.attempts]
+    known = [cost for cost in costs if cost is not None]
+    extras = ctx.call.extras if hasattr(ctx, "call") else None
+    return TraceRecord(
+        trace_id=ctx.trace_id,
+        request_id=ctx.request_id,
+        tenant_id=ctx.caller.tenant.id,
+        key_id=ctx.caller.key.id,
+        route=ctx.route.name if hasattr(ctx, "route") else "",
+        requested_model=ctx.requested_model[:128],
+        started_at_us=ctx.started_at_us,
+        duration_us=duration_us,
+        status=status,
+        is_streaming=bool(extras is not None and ctx.call.view.stream),
+        is_cancelled=status == CLIENT_LEFT,
+        is_degraded=_is_degraded(ctx, last),
+        error=code,
+        caller_trace_id=ctx.caller_trace_id,
+        parent_span_id=ctx.parent_span_id,
+        ttft_us=ctx.ttft_us,
+        finish_reason=last.finish_reason if last else "",
+        deployment=last.deployment if last else "",
+        provider=last.provider if last else "",
+        model=last.model if last else "",
+        usage=total_usage(ctx.attempts),
+        cost_nanousd=sum(known) if len(known) == len(costs) else None,
+        price_version=last.price_version if last else "",
+        cache=ctx.cache,
+        prompt=ctx.prompt,
+        prompt_version=ctx.prompt_version,
+        experiment=ctx.experiment,
+        variant=ctx.variant,
+        session=(extras.session or "")[:128] if extras else "",
+        user=(extras.user or ctx.call.view.user or "")[:128] if extras else "",
+        config_hash=ctx.snapshot.digest,
+        tags=extras.tags if extras else {},
+        spans=[_root(ctx, duration_us, code), *ctx.spans],
+        attempts=ctx.attempts,
+        verdicts=ctx.verdicts,
+        sources=_sources(ctx),
+        payload=_payload(ctx, telemetry) if extras is not None else None,
+    )
+
+
+def total_usage(attempts: list[AttemptRecord]) -> Usage | None:
+    """Return the sum of what the attempts used, or None when none reported anything."""
+    total: Usage | None = None
+    for attempt in attempts:
+        if attempt.usage is not None:
+            total = attempt.usage if total is None else total.plus(attempt.usage)
+    return total
+
+
+def _is_degraded(ctx: RequestContext, last: AttemptRecord | None) -> bool:
+    """The embedded answerer stood in for a model that the route would rather have asked."""
+    return last is not None and last.provider == "local" and ctx.route.prefers_model
+
+
+def _root(ctx: RequestContext, duration_us: int, code: str) -> SpanRecord:
+    return SpanRecord(
+        id=ctx.root_span_id(), name="request", start_us=0, duration_us=duration_us, error=code
+    )
+
+
+def _sources(ctx: RequestContext) -> list[SourceRecord]:
+    if not ctx.sources:
+        return []
+    cited = cited_numbers(ctx.answer_text)
+    return [
+        SourceRecord(
+            number=source.number,
+            chunk_id=source.chunk_id,
+            document=source.document,
+            section=source.section,
+            page=source.page,
+            score=round(source.score, 4),
+            is_cited=source.number in cited,
+        )
+        for source in ctx.sources
+    ]
+
+
+def _payload(ctx: RequestContext, telemetry: TelemetryConfig) -> Payload | None:
+    """Keep what was said as it left: after masking, cut at the limit.
+
+    A request that never passed the input checks is kept without its text: it was never masked.
+    """
+    if telemetry.payloads == "none" or not ctx.is_guarded:
+        return None
+    messages: list[Any] = ctx.call.messages
+    limit = telemetry.max_payload_bytes
+    return Payload(request=_cut(_encode(messages), limit), response=_cut(ctx.answer_text, limit))
+
+
+def _cut(text: str | bytes, limit: int) -> str:
+    data = text.encode() if isinstance(text, str) else text
+    if len(data) <= limit:
+        return data.decode()
+    return data[:limit].decode(errors="ignore") + f"… [cut: {len(data)} bytes in all]"
