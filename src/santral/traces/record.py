@@ -74,7 +74,7 @@ class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything about one request. ``trace_id`` is unique: storing a record twice changes nothing."""
 
-    trace_id: str  # 32 hex digits, the W3C trace id
+    trace_id: str  # 32 hex digits, ours: one request, one trace
     request_id: str
     tenant_id: str
     key_id: str
@@ -88,6 +88,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_cancelled: bool = False  # the client left before the end
     is_degraded: bool = False  # a last-rung deployment answered
     error: str = ""
+    caller_trace_id: str = ""  # from the caller's traceparent; many requests may share it
     parent_span_id: str = ""
     ttft_us: int | None = None
     finish_reason: str = ""

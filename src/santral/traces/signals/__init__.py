@@ -1,0 +1,1 @@
+"""The four golden signals: latency, cost, quality, safety, over one window with one set of rules."""

@@ -1,0 +1,178 @@
+"""The golden signals in SQL: three questions over one window, each in all, by route and by tenant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import duckdb
+
+from santral.traces.observe import TOKEN_CLASSES
+from santral.traces.signals.signal import (
+    EXCLUSIONS,
+    Cost,
+    Golden,
+    Latency,
+    Quality,
+    Quantiles,
+    Safety,
+    Signals,
+    Tally,
+)
+
+Row = tuple[Any, ...]
+#: Of which route or tenant a row speaks; ("", "") is everything.
+Group = tuple[str, str]
+
+# The one rule of what is meant, for all three questions.
+_MEANT = """
+    ($tenant_id IS NULL OR tenant_id = $tenant_id)
+    AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
+"""
+_GROUP = "CASE WHEN grouping(route) = 0 THEN 'route' WHEN grouping(tenant_id) = 0 THEN 'tenant' ELSE '' END"
+_SETS = "(), (route), (tenant_id)"
+
+_REQUESTS = f"""
+    WITH w AS (
+        SELECT *, status < 400 AND NOT is_cancelled AND cache <> 'hit' AS is_timed,
+               status < 400 AND NOT is_cancelled AND cache = 'hit' AS is_cached,
+               coalesce(input_uncached + cache_read + cache_write + output_text + reasoning, 0) > 0
+                   AS is_billed
+        FROM traces WHERE {_MEANT})
+    SELECT {_GROUP}, coalesce(route, tenant_id, ''),
+        count(*),
+        count(ttft_us) FILTER (is_timed),
+        quantile_disc(ttft_us, [0.5, 0.95, 0.99]) FILTER (is_timed AND ttft_us IS NOT NULL),
+        count(*) FILTER (is_timed),
+        quantile_disc(duration_us, [0.5, 0.95, 0.99]) FILTER (is_timed),
+        quantile_disc(overhead_us, [0.5, 0.95, 0.99]) FILTER (is_timed),
+        count(*) FILTER (is_cached),
+        quantile_disc(duration_us, [0.5, 0.95, 0.99]) FILTER (is_cached),
+        count(*) FILTER (is_billed),
+        coalesce(sum(input_uncached), 0), coalesce(sum(cache_read), 0),
+        coalesce(sum(cache_write), 0), coalesce(sum(output_text), 0), coalesce(sum(reasoning), 0),
+        coalesce(sum(cost_nanousd), 0),
+        count(*) FILTER (is_billed AND cost_nanousd IS NULL),
+        count(*) FILTER (is_billed AND is_estimated),
+        count(*) FILTER (status >= 400),
+        count(*) FILTER (is_cancelled),
+        count(*) FILTER (is_degraded),
+        count(*) FILTER (cache = 'hit'),
+        count(*) FILTER (cache IN ('hit', 'miss')),
+        count(*) FILTER (finish_reason = 'content_filter')
+    FROM w GROUP BY GROUPING SETS ({_SETS})
+"""  # noqa: S608 - composed of constants
+_FINISH = f"""
+    SELECT {_GROUP}, coalesce(route, tenant_id, ''), finish_reason, count(*)
+    FROM traces WHERE {_MEANT} AND finish_reason <> ''
+    GROUP BY GROUPING SETS ((finish_reason), (finish_reason, route), (finish_reason, tenant_id))
+"""  # noqa: S608 - composed of constants
+_VERDICTS = f"""
+    WITH w AS (SELECT n, tenant_id, route FROM traces WHERE {_MEANT}),
+         v AS (SELECT w.route, w.tenant_id, v.* EXCLUDE (tenant_id) FROM verdicts v
+               JOIN w ON v.n = w.n AND v.tenant_id = w.tenant_id
+               WHERE v.n BETWEEN (SELECT min(n) FROM w) AND (SELECT max(n) FROM w))
+    SELECT {_GROUP}, coalesce(route, tenant_id, ''), "check", grouping("check"),
+        count(*) FILTER (verdict = 'passed'),
+        count(*) FILTER (verdict = 'found'),
+        count(*) FILTER (verdict = 'failed'),
+        count(DISTINCT n) FILTER (action = 'refuse' AND "check" <> 'refusal'),
+        count(DISTINCT n) FILTER ("check" = 'refusal' AND verdict = 'found'),
+        coalesce(sum("count") FILTER ("check" = 'pii' AND action = 'mask'), 0),
+        count(DISTINCT n) FILTER ("check" = 'pii' AND action = 'mask'),
+        count(DISTINCT n) FILTER ("check" = 'injection' AND action = 'refuse'),
+        count(*) FILTER (verdict = 'failed' AND action <> 'refuse')
+    FROM v GROUP BY GROUPING SETS ({_SETS}, ("check"), ("check", route), ("check", tenant_id))
+"""  # noqa: S608 - composed of constants
+
+
+def signals(
+    cursor: duckdb.DuckDBPyConnection,
+    tenant_id: str | None,
+    since_us: int,
+    until_us: int,
+    route: str = "",
+) -> Signals:
+    """Return the four signals of the requests that began in the window."""
+    params = {"tenant_id": tenant_id, "since": since_us, "until": until_us, "route": route}
+    finish: dict[Group, dict[str, int]] = defaultdict(dict)
+    for row in cursor.execute(_FINISH, params).fetchall():
+        finish[row[0], row[1]][row[2]] = row[3]
+    totals: dict[Group, Row] = {}
+    checks: dict[Group, dict[str, Tally]] = defaultdict(dict)
+    for row in cursor.execute(_VERDICTS, params).fetchall():
+        if row[3]:  # over all checks
+            totals[row[0], row[1]] = row
+        else:
+            tally = Tally(passed=row[4], found=row[5], failed=row[6])
+            checks[row[0], row[1]][row[2]] = tally
+    groups = {
+        (row[0], row[1]): _golden(
+            row, finish[row[0], row[1]], totals.get((row[0], row[1])), checks[row[0], row[1]]
+        )
+        for row in cursor.execute(_REQUESTS, params).fetchall()
+    }
+    return Signals(
+        since_us=since_us,
+        until_us=until_us,
+        route=route,
+        exclusions=EXCLUSIONS,
+        total=groups.get(("", ""), Golden()),
+        by_route={name: golden for (kind, name), golden in groups.items() if kind == "route"},
+        by_tenant={name: golden for (kind, name), golden in groups.items() if kind == "tenant"},
+    )
+
+
+def _golden(
+    row: Row, finish: dict[str, int], verdicts: Row | None, checks: dict[str, Tally]
+) -> Golden:
+    return Golden(
+        n=row[2],
+        latency=Latency(
+            ttft=_quantiles(row[3], row[4]),
+            total=_quantiles(row[5], row[6]),
+            overhead=_quantiles(row[5], row[7]),
+            cached=_quantiles(row[8], row[9]),
+        ),
+        cost=Cost(
+            n=row[10],
+            tokens=dict(zip(TOKEN_CLASSES, map(int, row[11:16]), strict=True)),
+            cost_nanousd=int(row[16]),
+            unknown_price=row[17],
+            estimated_usage=row[18],
+        ),
+        quality=Quality(
+            n=row[2],
+            errors=row[19],
+            cancelled=row[20],
+            degraded=row[21],
+            cache_hits=row[22],
+            cache_asked=row[23],
+            finish_reasons=finish,
+            schema=checks.get("json_schema", Tally()),
+            citations=checks.get("citations", Tally()),
+        ),
+        safety=_safety(row, verdicts, checks),
+    )
+
+
+def _safety(row: Row, verdicts: Row | None, checks: dict[str, Tally]) -> Safety:
+    if verdicts is None:
+        return Safety(n=row[2], refused_by_provider=row[24])
+    return Safety(
+        n=row[2],
+        refused_by_guardrail=verdicts[7],
+        refused_by_model=verdicts[8],
+        refused_by_provider=row[24],
+        pii_masked=int(verdicts[9]),
+        pii_requests=verdicts[10],
+        injections_blocked=verdicts[11],
+        check_failures=verdicts[6],
+        failed_open=verdicts[12],
+        checks=dict(sorted(checks.items())),
+    )
+
+
+def _quantiles(n: int, values: list[int] | None) -> Quantiles:
+    p50, p95, p99 = values or (None, None, None)
+    return Quantiles(n=n, p50_us=p50, p95_us=p95, p99_us=p99)

@@ -1,0 +1,463 @@
+"""The telemetry store on DuckDB: one process opens it, one thread writes, readers never wait.
+
+A batch of records and the checkpoint of where it came from are one transaction, so each record is
+stored once however often it is delivered. A record is known by tenant, trace and request: several
+requests may share the trace id that their caller sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import msgspec
+import numpy as np
+
+from santral.errors import BadRequest, NotFound, StoreError
+from santral.traces.question import (
+    Bucket,
+    Cursor,
+    Filters,
+    FoundTrace,
+    Progress,
+    TracePage,
+    TraceSummary,
+)
+from santral.traces.record import TraceRecord
+from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
+from santral.traces.signals import store as signals_store
+from santral.traces.signals.signal import Signals
+
+T = TypeVar("T")
+
+#: Counts up when a table changes; a store of another version is refused whole.
+SCHEMA_VERSION = 1
+#: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
+_MEMORY_LIMIT = "1GB"
+#: Further requests of one trace that its page names. Chosen.
+_MOST_OTHERS = 50
+
+_CHECKPOINTS = """
+    CREATE TABLE IF NOT EXISTS checkpoints (
+        segment VARCHAR, "offset" BIGINT,
+        received BIGINT, stored BIGINT, rejected BIGINT, duplicate BIGINT)
+"""
+_DEDUP = """
+    SELECT i.i FROM incoming i JOIN traces t
+      ON t.tenant_id = i.tenant_id AND t.trace_id = i.trace_id AND t.request_id = i.request_id
+     AND t.started_at_us = i.started_at_us
+    WHERE t.started_at_us BETWEEN $low AND $high
+"""
+_SUMMARY = """
+    trace_id, request_id, tenant_id, route, started_at_us, duration_us, status, error,
+    is_streaming, is_cancelled, is_degraded, ttft_us, deployment, model, cache, prompt,
+    prompt_version, variant, input_uncached + cache_read + cache_write, output_text + reasoning,
+    cost_nanousd
+"""
+_LIST = f"""
+    SELECT n, {_SUMMARY} FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+      AND started_at_us >= $since AND started_at_us < $until
+      AND ($route = '' OR route = $route)
+      AND status >= $least AND status < $most
+      AND ($error = '' OR contains(error, $error))
+      AND ($at IS NULL OR (started_at_us, n) < ($at, $n))
+    ORDER BY started_at_us DESC, n DESC LIMIT $limit
+"""  # noqa: S608 - composed of constants
+_FIND = """
+    SELECT DISTINCT trace_id FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND starts_with(trace_id, $prefix) LIMIT 3
+"""
+_GET = """
+    SELECT {columns} FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id
+      AND ($request_id = '' OR request_id = $request_id)
+    ORDER BY started_at_us, n LIMIT 1
+"""
+_OTHERS = f"""
+    SELECT {_SUMMARY} FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id AND n <> $n
+    ORDER BY started_at_us, n LIMIT $limit
+"""  # noqa: S608 - composed of constants
+_HISTORY = """
+    SELECT (started_at_us - $since) // $width AS bucket, count(*),
+           count(*) FILTER (status >= 400),
+           quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache <> 'hit'),
+           coalesce(sum(cost_nanousd), 0)
+    FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+      AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
+    GROUP BY bucket ORDER BY bucket
+"""
+_ROUTES = """
+    SELECT DISTINCT route FROM traces
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND started_at_us >= $since
+    ORDER BY route LIMIT 200
+"""
+
+
+def epoch_us() -> int:
+    """Return the microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+class TraceStore:
+    """All traces of an installation. ``tenant_id`` None asks for those of every tenant."""
+
+    def __init__(
+        self, path: Path, *, is_read_only: bool = False, clock: Callable[[], int] = epoch_us
+    ) -> None:
+        """Name the file; it is opened by the first use, or by ``open``."""
+        self.path = path
+        self.clock = clock
+        self._is_read_only = is_read_only
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()  # one thread opens; the others find it open
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="trace-store")
+        self._next_n = 0
+
+    async def open(self) -> None:
+        """Open the file, and make its tables where there are none.
+
+        Raises:
+            StoreError: another process holds it, or the disk or file cannot be used.
+        """
+        await self._write(lambda connection: None)
+
+    async def close(self) -> None:
+        """Close the file once the write in progress is done."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._drop)
+        self._writer.shutdown()
+
+    async def insert(self, records: Sequence[TraceRecord], progress: Progress) -> Progress:
+        """Store new records and ``progress`` in one transaction; return it with what became of them."""
+        return await self._write(lambda connection: self._insert(connection, records, progress))
+
+    async def progress(self) -> dict[str, Progress]:
+        """Return how far every segment was read; the sums of removed ones are under ``""``."""
+        rows = await self._read("SELECT * FROM checkpoints")
+        return {row[0]: _progress(row) for row in rows}
+
+    async def retire(self, segments: Sequence[str]) -> None:
+        """Add the counts of segments that are gone to the sums, and forget the segments."""
+        await self._write(lambda connection: _retire(connection, [*segments, ""]))
+
+    async def list_traces(
+        self, tenant_id: str | None, filters: Filters, before: Cursor | None, limit: int
+    ) -> TracePage:
+        """Return the newest traces that ``filters`` mean, after ``before`` if given."""
+        least, most = filters.status_range
+        rows = await self._read(
+            _LIST,
+            tenant_id=tenant_id,
+            since=filters.since_us,
+            until=filters.until_us,
+            route=filters.route,
+            error=filters.error,
+            least=least,
+            most=most,
+            at=before.started_at_us if before else None,
+            n=before.n if before else None,
+            limit=limit + 1,
+        )
+        traces = [_summary(row[1:]) for row in rows[:limit]]
+        more = str(Cursor(rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None
+        return TracePage(traces, more)
+
+    async def get_trace(
+        self, tenant_id: str | None, trace_id: str, request_id: str = ""
+    ) -> FoundTrace:
+        """Return one trace by its id or an unambiguous beginning of it.
+
+        Raises:
+            NotFound: there is none, or it belongs to another tenant.
+            BadRequest: several traces begin like this.
+        """
+        full_id = trace_id if len(trace_id) == 32 else await self._complete(tenant_id, trace_id)
+        return await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id, request_id)
+
+    async def signals(
+        self, tenant_id: str | None, since_us: int, until_us: int, route: str = ""
+    ) -> Signals:
+        """Return the four golden signals of a window: in all, by route and by tenant."""
+
+        def ask() -> Signals:
+            with self._cursor() as cursor:
+                return signals_store.signals(cursor, tenant_id, since_us, until_us, route)
+
+        return await asyncio.to_thread(self._guarded, ask)
+
+    async def history(
+        self, tenant_id: str | None, since_us: int, until_us: int, buckets: int, route: str = ""
+    ) -> list[Bucket]:
+        """Return the window cut into equal stretches, empty ones too."""
+        width = max(1, -(-(until_us - since_us) // buckets))
+        window = {"since": since_us, "until": until_us, "width": width, "route": route}
+        rows = await self._read(_HISTORY, tenant_id=tenant_id, **window)
+        found = {row[0]: _bucket(row, since_us, width) for row in rows}
+        return [found.get(i, Bucket(start_us=since_us + i * width)) for i in range(buckets)]
+
+    async def routes(self, tenant_id: str | None, since_us: int) -> list[str]:
+        """Return the names of routes that were asked since then."""
+        return [row[0] for row in await self._read(_ROUTES, tenant_id=tenant_id, since=since_us)]
+
+    async def _complete(self, tenant_id: str | None, prefix: str) -> str:
+        found = await self._read(_FIND, tenant_id=tenant_id, prefix=prefix) if prefix else []
+        if not found:
+            raise NotFound(_no_trace(prefix))
+        if len(found) > 1:
+            raise BadRequest(
+                f"Several traces begin with '{prefix}': {found[0][0]}, {found[1][0]} … Give more "
+                "digits.",
+                param="trace_id",
+            )
+        return found[0][0]
+
+    def _get(self, tenant_id: str | None, trace_id: str, request_id: str) -> FoundTrace:
+        with self._cursor() as cursor:
+            by_id = {"tenant_id": tenant_id, "trace_id": trace_id}
+            query = _GET.format(columns=_names("traces"))
+            row = cursor.execute(query, {**by_id, "request_id": request_id}).fetchone()
+            if row is None:
+                raise NotFound(_no_trace(trace_id))
+            n, owner = row[0], row[1]
+            children = {
+                table: cursor.execute(
+                    f"SELECT {_names(table)} FROM {table} "  # noqa: S608 - names of our own tables
+                    "WHERE n = $n AND tenant_id = $tenant_id ORDER BY rowid",
+                    {"n": n, "tenant_id": owner},
+                ).fetchall()
+                for table in TABLES
+                if table != "traces"
+            }
+            others = cursor.execute(_OTHERS, {**by_id, "n": n, "limit": _MOST_OTHERS}).fetchall()
+        return FoundTrace(record_of(row, children), [_summary(other) for other in others])
+
+    def _insert(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        records: Sequence[TraceRecord],
+        progress: Progress,
+    ) -> Progress:
+        fresh = _without_duplicates(connection, records)
+        fitting = fresh
+        try:
+            columns = columns_of(fitting, self._next_n)
+        except OverflowError:
+            fitting = storable(fresh)
+            columns = columns_of(fitting, self._next_n)
+        for table, arrays in columns.items():
+            _append(connection, table, arrays)
+        done = msgspec.structs.replace(
+            progress,
+            stored=progress.stored + len(fitting),
+            rejected=progress.rejected + len(fresh) - len(fitting),
+            duplicate=progress.duplicate + len(records) - len(fresh),
+        )
+        _save(connection, done)
+        self._next_n += len(fitting)
+        return done
+
+    async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Do ``work`` in the writer's thread, in one transaction."""
+
+        def transact() -> T:
+            connection = self._open()
+            connection.execute("BEGIN")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(
+                    duckdb.Error
+                ):  # nothing to roll back, or no disk to do it on
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, self._guarded, transact)
+
+    async def _read(self, query: str, **params: object) -> list[Row]:
+        def ask() -> list[Row]:
+            with self._cursor() as cursor:
+                return cursor.execute(query, params).fetchall()
+
+        return await asyncio.to_thread(self._guarded, ask)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._open().cursor()
+
+    def _guarded(self, ask: Callable[..., T], *args: object) -> T:
+        """Call ``ask``; an engine that failed for good is opened anew by the next call.
+
+        Raises:
+            StoreError: with a sentence in place of the engine's error.
+        """
+        try:
+            return ask(*args)
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+                self._drop()
+            raise StoreError(_sentence(self.path, error)) from error
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY_LIMIT,
+            "autoinstall_known_extensions": False,  # nothing is downloaded, ever
+            "autoload_known_extensions": False,
+        }
+        connection = duckdb.connect(self.path, read_only=self._is_read_only, config=settings)
+        try:
+            if not self._is_read_only:
+                _make_tables(connection)
+            self._next_n = _check_version(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _drop(self) -> None:
+        with self._opening:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(duckdb.Error):  # it failed before: there is nothing to save
+                connection.close()
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT)")
+    if connection.execute("SELECT 1 FROM schema_version").fetchone() is None:
+        connection.execute("INSERT INTO schema_version VALUES ($v)", {"v": SCHEMA_VERSION})
+    for table, columns in TABLES.items():
+        body = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
+    connection.execute(_CHECKPOINTS)
+    connection.execute("COMMIT")
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Return the number of the next row, if the store is of our version."""
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    if row is None or row[0] != SCHEMA_VERSION:
+        found = row[0] if row else "unknown"
+        raise StoreError(
+            f"The telemetry store {path} has version {found}; this Santral reads version "
+            f"{SCHEMA_VERSION}. Run the Santral that wrote it, or move the file away to begin anew."
+        )
+    row = connection.execute("SELECT coalesce(max(n), 0) + 1 FROM traces").fetchone()
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return row[0]
+
+
+def _without_duplicates(
+    connection: duckdb.DuckDBPyConnection, records: Sequence[TraceRecord]
+) -> list[TraceRecord]:
+    """Return the records that are neither in the store nor earlier in ``records``."""
+    unique = {(r.tenant_id, r.trace_id, r.request_id, r.started_at_us): r for r in records}
+    if not unique:
+        return []
+    fresh = list(unique.values())
+    tenants, traces, requests, starts = zip(*unique, strict=True)
+    incoming = {
+        "i": np.arange(len(fresh)),
+        "tenant_id": np.array(tenants, dtype=object),
+        "trace_id": np.array(traces, dtype=object),
+        "request_id": np.array(requests, dtype=object),
+        "started_at_us": np.array(starts, dtype=np.int64),
+    }
+    connection.register("incoming", incoming)
+    try:
+        # Equal records started at the same time: only the blocks of that time are read.
+        known = connection.execute(_DEDUP, {"low": min(starts), "high": max(starts)}).fetchall()
+    finally:
+        connection.unregister("incoming")
+    stored = {row[0] for row in known}
+    return [record for i, record in enumerate(fresh) if i not in stored]
+
+
+def _append(
+    connection: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, np.ndarray[Any, Any]]
+) -> None:
+    if not len(arrays["n"]):
+        return
+    connection.register("incoming", arrays)
+    try:
+        connection.execute(f"INSERT INTO {table} SELECT * FROM incoming")  # noqa: S608 - own names
+    finally:
+        connection.unregister("incoming")
+
+
+def _save(connection: duckdb.DuckDBPyConnection, progress: Progress) -> None:
+    if not progress.segment:
+        return
+    connection.execute("DELETE FROM checkpoints WHERE segment = $s", {"s": progress.segment})
+    values = list(msgspec.structs.astuple(progress))
+    connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+def _retire(connection: duckdb.DuckDBPyConnection, segments: list[str]) -> None:
+    sums = "sum(received), sum(stored), sum(rejected), sum(duplicate)"
+    where = "WHERE segment IN (SELECT unnest($segments))"
+    params = {"segments": segments}
+    row = connection.execute(f"SELECT {sums} FROM checkpoints {where}", params).fetchone()  # noqa: S608
+    connection.execute(f"DELETE FROM checkpoints {where}", params)  # noqa: S608 - constants
+    total = [value or 0 for value in row or (0, 0, 0, 0)]
+    connection.execute("INSERT INTO checkpoints VALUES ('', 0, ?, ?, ?, ?)", total)
+
+
+def _names(table: str) -> str:
+    return ", ".join(f'"{name}"' for name, _ in TABLES[table])
+
+
+def _progress(row: Row) -> Progress:
+    return Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
+
+
+def _summary(row: Row) -> TraceSummary:
+    return TraceSummary(**dict(zip(TraceSummary.__struct_fields__, row, strict=True)))
+
+
+def _bucket(row: Row, since_us: int, width: int) -> Bucket:
+    p50, p95 = row[3] or (None, None)
+    return Bucket(
+        start_us=since_us + row[0] * width,
+        n=row[1],
+        errors=row[2],
+        p50_us=p50,
+        p95_us=p95,
+        cost_nanousd=row[4],
+    )
+
+
+def _no_trace(trace_id: str) -> str:
+    return (
+        f"No trace '{trace_id[:64]}'. Traces appear about a second after the request; list them with "
+        "santral traces list."
+    )
+
+
+def _sentence(path: Path, error: duckdb.Error) -> str:
+    text = str(error)
+    if "lock" in text:
+        return (
+            f"The telemetry store {path} is held by another process, most likely a running "
+            "santral serve. Only one process may open it: stop that one, or ask it over HTTP."
+        )
+    if not path.parent.is_dir():
+        return f"The telemetry store cannot be opened: the folder {path.parent} does not exist."
+    return f"The telemetry store {path} cannot be used: {text.splitlines()[0][:300]}"
