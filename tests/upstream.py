@@ -515,6 +515,22 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
 }
 
 
+#: What behaviours that are about deltas do when a whole answer is asked for.
+WHOLE: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
+    "paced": slow,
+    "stalled-start": stalled,
+    "stalled-middle": stalled,
+    "cut-event": cut_middle,
+    "ended-early": garbled_json,
+    "garbled-middle": garbled_json,
+    "error-middle": error_inside,
+    "no-done": ok,
+    "usage-every": ok,
+    "azure": ok,
+    "sloppy": ok,
+}
+
+
 class Upstream:
     """The provider in a thread of its own; a context manager. ``port`` 0 takes a free one."""
 
@@ -570,16 +586,19 @@ class Upstream:
         seen = Seen(headers, json.loads(raw), raw)
         self.seen.append(seen)
         name, _, argument = seen.model.partition(":")
-        behaviour = BEHAVIOURS.get(name)
+        behaviour = (None if seen.is_streaming else WHOLE.get(name)) or BEHAVIOURS.get(name)
         if behaviour is None:
             return refuse(404, f"The model '{seen.model}' does not exist", code="model_not_found")
         call = Call(request, seen, argument, self._counts[seen.model])
         self._counts[seen.model] += 1
         try:
             return await behaviour(call)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             seen.left.set()
             raise
+        except ConnectionError:
+            seen.left.set()
+            return await call.begin()
 
     async def _show(self, request: web.Request) -> web.Response:
         return web.json_response(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
+from types import TracebackType
 from typing import NamedTuple
 
 import aiohttp
@@ -30,10 +31,10 @@ KEEP_ALIVE_S = 30.0
 FINISH_S = 0.1
 
 _PHASES = {
-    "connect": "accepted no connection",
-    "first_delta": "sent nothing of its answer",
-    "between_deltas": "fell silent in the middle of its answer",
-    "total": "did not finish its answer",
+    "connect": "accepted no connection within {:g} s",
+    "first_delta": "sent nothing of its answer within {:g} s",
+    "between_deltas": "was silent for {:g} s in the middle of its answer",
+    "total": "did not finish its answer within {:g} s",
 }
 
 
@@ -60,7 +61,7 @@ class AiohttpClient:
     ) -> AiohttpResponse:
         """Send ``body`` and return once the answer's head is there; see ``UpstreamClient``."""
         pool = self._pool or self._open()
-        clock = _Clock(pool.sweep, timeouts, is_streaming=is_streaming)
+        clock = _Clock(pool, timeouts, is_streaming=is_streaming)
         try:
             answer = await self._send(pool.session, url, headers, body, clock)
         except BaseException:
@@ -88,7 +89,7 @@ class AiohttpClient:
         for is_last_try in (False, True):
             _is_reused.set(False)
             try:
-                with clock.wait():
+                with clock:
                     return await session.post(
                         target, headers=headers, data=body, timeout=limit, allow_redirects=False
                     )
@@ -113,7 +114,8 @@ class AiohttpClient:
             trust_env=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
         )
-        self._pool = _Pool(session, Sweep(asyncio.get_running_loop()))
+        loop = asyncio.get_running_loop()
+        self._pool = _Pool(session, Sweep(loop), loop.time)
         return self._pool
 
     def _remember(self, url: str) -> URL:
@@ -132,6 +134,7 @@ class AiohttpClient:
 class _Pool(NamedTuple):
     session: aiohttp.ClientSession
     sweep: Sweep
+    now: Callable[[], float]
 
 
 class AiohttpResponse:
@@ -191,7 +194,7 @@ class AiohttpResponse:
 
     async def _next(self) -> bytes:
         try:
-            with self._clock.wait():
+            with self._clock:
                 data = await self._content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _translated(error, self._clock) from None
@@ -201,32 +204,38 @@ class AiohttpResponse:
         return data
 
 
-class _Clock:
-    """The clocks of one call. Only time spent waiting for the provider counts between deltas."""
+class _Clock(Watch):
+    """The clocks of one call, used as ``with clock:`` around each wait for the provider.
 
-    __slots__ = ("_allowance", "_from", "_phase", "_sweep", "_total_at", "_watch", "timeouts")
+    Only time spent waiting counts for the deltas: a slow client does not make a provider slow.
+    """
 
-    def __init__(self, sweep: Sweep, timeouts: TimeoutsConfig, *, is_streaming: bool) -> None:
+    __slots__ = ("_allowance", "_from", "_now", "_phase", "_sweep", "_total_at", "timeouts")
+
+    def __init__(self, pool: _Pool, timeouts: TimeoutsConfig, *, is_streaming: bool) -> None:
+        super().__init__()
         self.timeouts = timeouts
-        self._sweep = sweep
-        self._watch: Watch = sweep.open()
-        self._from = asyncio.get_running_loop().time()
+        self._sweep = pool.sweep
+        self._now = pool.now
+        self._from = pool.now()
         self._total_at = self._from + timeouts.total_s
         self._allowance = timeouts.first_delta_s if is_streaming else math.inf
         self._phase = "first_delta"
-
-    def wait(self) -> _Clock:
-        return self
+        pool.sweep.open(self)
 
     def __enter__(self) -> None:
-        self._from = now = asyncio.get_running_loop().time()
-        due = now + self._allowance
-        self._watch.until(min(due, self._total_at)).__enter__()
+        self._from = now = self._now()
+        self.due = min(now + self._allowance, self._total_at)
+        super().__enter__()
 
-    def __exit__(self, *exception: object) -> None:
-        now = asyncio.get_running_loop().time()
-        self._allowance -= now - self._from
-        self._watch.__exit__(*exception)  # pyright: ignore[reportArgumentType] - passed through
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._allowance -= self._now() - self._from
+        super().__exit__(kind, error, at)
 
     def delta_came(self) -> None:
         self._phase = "between_deltas"
@@ -236,12 +245,11 @@ class _Clock:
         self._allowance = seconds
 
     def stop(self) -> None:
-        self._sweep.close(self._watch)
+        self._sweep.close(self)
 
     @property
     def expired_phase(self) -> str:
-        is_total = asyncio.get_running_loop().time() >= self._total_at
-        return "total" if is_total else self._phase
+        return "total" if self._now() >= self._total_at else self._phase
 
 
 #: Whether the connection that the running call got had served another call before.
@@ -282,4 +290,4 @@ def _translated(error: Exception, clock: _Clock) -> ProviderError:
 
 def _timed_out(phase: str, timeouts: TimeoutsConfig) -> ProviderTimeout:
     limit_s = float(getattr(timeouts, f"{phase}_s"))
-    return ProviderTimeout(f"The provider {_PHASES[phase]} within {limit_s:g} s.", phase=phase)
+    return ProviderTimeout(f"The provider {_PHASES[phase].format(limit_s)}.", phase=phase)

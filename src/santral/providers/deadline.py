@@ -16,7 +16,7 @@ PERIOD_S = 0.05
 
 
 class Watch:
-    """The deadline of one waiting task, used as ``with watch.until(due):`` around each wait.
+    """The deadline of one waiting task: set ``due``, in the loop's time, then ``with watch:``.
 
     When the deadline passes inside the block, the wait is cancelled and the block raises
     ``TimeoutError``. A cancellation from elsewhere stays a cancellation.
@@ -29,11 +29,6 @@ class Watch:
         self.task: asyncio.Task[object] | None = None
         self._is_expired = False
         self._cancelling = 0
-
-    def until(self, due: float) -> Watch:
-        """Set the deadline, in the loop's time, for the block that follows."""
-        self.due = due
-        return self
 
     def __enter__(self) -> None:
         self._is_expired = False
@@ -69,13 +64,11 @@ class Sweep:
         self._timer: asyncio.TimerHandle | None = None
         self._watches: set[Watch] = set()
 
-    def open(self) -> Watch:
-        """Return a watch that is looked at until ``close``."""
-        watch = Watch()
+    def open(self, watch: Watch) -> None:
+        """Look at ``watch`` until ``close``."""
         self._watches.add(watch)
         if self._timer is None:
             self._timer = self._loop.call_later(self._period_s, self._look)
-        return watch
 
     def close(self, watch: Watch) -> None:
         """Forget a watch; closing twice is allowed."""
@@ -89,7 +82,7 @@ class Sweep:
 
     def _look(self) -> None:
         now = self._loop.time()
-        for watch in self._watches:
+        for watch in tuple(self._watches):
             if watch.due <= now:
                 watch.expire()
         # Kept while watches are open: a timer started and stopped per request would cost more.

@@ -11,7 +11,8 @@ from msgspec import Raw
 
 from santral.errors import ProviderError
 from santral.providers.estimate import estimate_input
-from santral.providers.openai_chunk import ChunkReader, read_whole
+from santral.providers.openai_answer import read_whole
+from santral.providers.openai_chunk import ChunkReader
 from santral.providers.openai_error import refusal
 from santral.providers.provider import ProviderCall
 from santral.providers.upstream import UpstreamClient, UpstreamResponse

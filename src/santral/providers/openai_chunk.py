@@ -1,4 +1,4 @@
-"""OpenAI chat answers, whole and in chunks, as deltas; with the habits of those who imitate it.
+"""The chunks of an OpenAI chat stream as deltas, and the habits of those who imitate it mended.
 
 Where a chunk breaks the grammar (no role, no tool index, a name repeated, usage beside choices,
 content after the end), the delta is mended here, once, so that every stream that leaves a provider
@@ -9,106 +9,34 @@ Source: https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from santral.errors import ProviderError, ProviderGarbled, ProviderUnreachable
+from santral.errors import ProviderError, ProviderUnreachable
+from santral.providers.openai_answer import (
+    NO_CONTENT,
+    WireAnswer,
+    WireChoice,
+    WireFunction,
+    WireToolCall,
+    decode_answer,
+    text_of,
+    usage_of,
+)
 from santral.providers.openai_error import error_inside
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.render import without_usage
 from santral.wire.sse import Event, SseDecoder
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
 
-
-class _Function(Struct):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class _ToolCall(Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Content(Struct):
-    """``delta`` of a chunk and ``message`` of a whole answer."""
-
-    role: str | None = None
-    content: str | list[dict[str, Any]] | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: Any = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(Struct):
-    index: int | None = None
-    delta: _Content | None = None
-    message: _Content | None = None
-    finish_reason: str | None = None
-
-
-class _PromptDetails(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _CompletionDetails(Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name for cached_tokens
-
-
-class _Answer(Struct):
-    """A chunk or a whole completion: every field may be missing or null."""
-
-    id: str | int | None = None
-    model: str | None = None
-    created: int | float | None = None
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_decoder = msgspec.json.Decoder(_Answer)
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _generic = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.encode
-_NO_CONTENT = _Content()
-
-
-def read_whole(body: bytes, *, secret: str = "") -> Delta:
-    """Return a whole ``chat.completion`` as one delta; ``usage`` is None where it has none.
-
-    Raises:
-        ProviderGarbled: not JSON, or no completion.
-        ProviderError: an error inside the 200.
-    """
-    answer = _decoded(body)
-    if answer.error:
-        raise error_inside(answer.error, secret=secret)
-    if not answer.choices:
-        raise ProviderGarbled("The provider's answer has no choices.")
-    return Delta(
-        choices=tuple(_whole_choice(choice) for choice in answer.choices),
-        usage=_usage(answer.usage),
-        raw=body,
-        is_whole=True,
-        id=str(answer.id or ""),
-        model=answer.model or "",
-        created=int(answer.created or 0),
-    )
+_KIND = "chat.completion.chunk"
 
 
 class ChunkReader:
@@ -123,11 +51,10 @@ class ChunkReader:
         "_decoder",
         "_error",
         "_finished",
+        "_head",
         "_held",
-        "_id",
         "_is_at_end",
         "_mend",
-        "_model",
         "_secret",
         "_seen",
         "_usage",
@@ -147,8 +74,7 @@ class ChunkReader:
         self._mend = _Mend()
         self._usage: Usage | None = None
         self._usage_raw = b""
-        self._id = ""
-        self._model = ""
+        self._head: _Head | None = None
         self._error: ProviderError | None = None
         self._is_at_end = False
         self.has_started = False  # content or an end has come
@@ -181,10 +107,12 @@ class ChunkReader:
 
     def end_bytes(self) -> list[Delta]:
         """Take note that no bytes follow; return what an unclosed last event holds."""
-        deltas = (
-            self.feed(b"\n\n") if self._decoder.pending else []
-        )  # servers forget the blank line
         self._is_at_end = True
+        if not self._decoder.pending:
+            return []
+        deltas = self.feed(b"\n\n")  # servers forget the last blank line
+        if self._error is not None:
+            self._error = ProviderUnreachable("The provider's stream was cut inside an event.")
         return deltas
 
     def end(self, estimate_input: Callable[[], int]) -> list[Delta]:
@@ -210,7 +138,10 @@ class ChunkReader:
             output_text=int(self.output_bytes / BYTES_PER_TOKEN) + 1,
             is_estimated=True,
         )
-        return Delta(usage=usage, raw=self._usage_raw, id=self._id, model=self._model)
+        head = self._head or _Head("", "", 0)
+        return Delta(
+            usage=usage, raw=self._usage_raw, id=head.id, model=head.model, created=head.created
+        )
 
     def _forgotten_end(self) -> Delta:
         """[DONE] came and no finish_reason before it: say that the answer stopped."""
@@ -219,7 +150,8 @@ class ChunkReader:
             for index in sorted(self._seen - self._finished)
         )
         self._finished |= self._seen
-        return Delta(choices=choices, id=self._id, model=self._model)
+        head = self._head or _Head("", "", 0)
+        return Delta(choices=choices, id=head.id, model=head.model, created=head.created)
 
     def _take(self, event: Event) -> Delta | None:
         if event.data == b"[DONE]":
@@ -227,17 +159,17 @@ class ChunkReader:
             return None
         if not event.data.strip():
             return None
-        answer = _decoded(event.data)
+        answer = decode_answer(event.data)
         if answer.error or event.name == b"error":
             raise error_inside(answer.error or _generic.decode(event.data), secret=self._secret)
         if answer.usage is not None:
-            self._usage = _usage(answer.usage) or self._usage
+            self._usage = usage_of(answer.usage) or self._usage
         if not answer.choices:
             self._hold(event.data, answer)
             return None
         return self._delta(event.data, answer, answer.choices)
 
-    def _delta(self, raw: bytes, answer: _Answer, choices: list[_Choice]) -> Delta | None:
+    def _delta(self, raw: bytes, answer: WireAnswer, choices: list[WireChoice]) -> Delta | None:
         mended: list[ChoiceDelta] = []
         mend = self._mend
         for choice in choices:
@@ -247,11 +179,11 @@ class ChunkReader:
         if not mended:
             self._mend = _Mend()
             return None
-        if not self._id:
-            self._id = str(answer.id or "")
-            self._model = answer.model or ""
-        elif answer.id != self._id:
-            mend.fields["id"] = self._id
+        head = self._head
+        if head is None:
+            head = self._head = _head_of(answer)
+        if (answer.id, answer.model, answer.created) != head or answer.object != _KIND:
+            mend.fields = {**head._asdict(), "object": _KIND}
         if answer.usage is not None:
             raw = without_usage(raw)
         if self._held or mend.is_needed:
@@ -263,13 +195,13 @@ class ChunkReader:
             choices=tuple(mended),
             usage=self._usage,
             raw=raw,
-            id=self._id,
-            model=answer.model or self._model,
-            created=int(answer.created or 0),
+            id=head.id,
+            model=head.model,
+            created=head.created,
         )
 
-    def _choice(self, choice: _Choice, mend: _Mend) -> ChoiceDelta | None:
-        content = choice.delta or choice.message or _NO_CONTENT
+    def _choice(self, choice: WireChoice, mend: _Mend) -> ChoiceDelta | None:
+        content = choice.delta or choice.message or NO_CONTENT
         index = choice.index
         if index is None:
             index = 0
@@ -286,7 +218,7 @@ class ChunkReader:
         reasoning = content.reasoning_content or content.reasoning
         made = ChoiceDelta(
             index=index,
-            text=content.content if isinstance(content.content, str) else _text(content.content),
+            text=content.content if isinstance(content.content, str) else text_of(content.content),
             refusal=content.refusal or "",
             reasoning=reasoning if isinstance(reasoning, str) else "",
             tool_calls=self._tool_calls(index, content.tool_calls, mend)
@@ -309,16 +241,16 @@ class ChunkReader:
             self.output_bytes += len(call.name) + len(call.arguments)
 
     def _tool_calls(
-        self, choice: int, calls: list[_ToolCall], mend: _Mend
+        self, choice: int, calls: list[WireToolCall], mend: _Mend
     ) -> tuple[ToolCallDelta, ...]:
         return tuple(self._tool_call(choice, call, mend) for call in calls)
 
-    def _tool_call(self, choice: int, call: _ToolCall, mend: _Mend) -> ToolCallDelta:
+    def _tool_call(self, choice: int, call: WireToolCall, mend: _Mend) -> ToolCallDelta:
         index = call.index
         if index is None:  # Gemini's imitation: a new id is a new call
             mend.is_composed = True
             index = self._open_calls(choice, is_new=bool(call.id))
-        function = call.function or _Function()
+        function = call.function or WireFunction()
         arguments = function.arguments or ""
         if not isinstance(arguments, str):
             mend.is_composed = True
@@ -341,14 +273,28 @@ class ChunkReader:
         count = sum(1 for of_choice, _ in self._calls if of_choice == choice)
         return count if is_new or not count else count - 1
 
-    def _hold(self, raw: bytes, answer: _Answer) -> None:
+    def _hold(self, raw: bytes, answer: WireAnswer) -> None:
         """Keep what a chunk without choices says: usage for the end, Azure's filter for the next."""
         if answer.usage is not None:
-            is_usage_chunk = answer.choices is not None and answer.id == self._id
-            self._usage_raw = raw if is_usage_chunk else b""
+            is_alike = (answer.id, answer.model, answer.created) == self._head
+            is_usage_chunk = answer.choices is not None and answer.object == _KIND
+            self._usage_raw = raw if is_alike and is_usage_chunk else b""
         elif not self._seen:
-            known = (*_Answer.__struct_fields__, "object")
+            known = (*WireAnswer.__struct_fields__, "object")
             self._held = {k: v for k, v in _fields.decode(raw).items() if k not in known}
+
+
+class _Head(NamedTuple):
+    """What every chunk of a stream says alike: that of the first chunk with choices."""
+
+    id: str
+    model: str
+    created: int
+
+
+def _head_of(answer: WireAnswer) -> _Head:
+    name = str(answer.id) if answer.id else f"chatcmpl-{secrets.token_hex(12)}"
+    return _Head(name, answer.model or "", int(answer.created or 0))
 
 
 class _Mend:
@@ -383,66 +329,3 @@ class _Mend:
         delta: dict[str, Any] = {**(choice.get("delta") or {})}
         delta.pop("role", None)
         return {**choice, "delta": {"role": "assistant", **delta} if is_missing else delta}
-
-
-def _decoded(data: bytes) -> _Answer:
-    try:
-        return _decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        start = data.lstrip()[:1]
-        what = "an HTML page" if start == b"<" else "not JSON"
-        raise ProviderGarbled(f"The provider's answer is {what}.") from None
-
-
-def _whole_choice(choice: _Choice) -> ChoiceDelta:
-    message = choice.message or choice.delta or _NO_CONTENT
-    reasoning = message.reasoning_content or message.reasoning
-    return ChoiceDelta(
-        index=choice.index or 0,
-        text=message.content if isinstance(message.content, str) else _text(message.content),
-        refusal=message.refusal or "",
-        reasoning=reasoning if isinstance(reasoning, str) else "",
-        tool_calls=tuple(
-            _whole_call(position, call) for position, call in enumerate(message.tool_calls or ())
-        ),
-        finish_reason=choice.finish_reason or "stop",
-    )
-
-
-def _whole_call(position: int, call: _ToolCall) -> ToolCallDelta:
-    function = call.function or _Function()
-    arguments = function.arguments or ""
-    if not isinstance(arguments, str):
-        arguments = _encode(arguments).decode()
-    return ToolCallDelta(
-        index=position, id=call.id or "", name=function.name or "", arguments=arguments
-    )
-
-
-def _text(parts: list[dict[str, Any]] | None) -> str:
-    """Return the text of content given in parts (Mistral's thinking models)."""
-    return "".join(part["text"] for part in parts or () if isinstance(part.get("text"), str))
-
-
-def _usage(usage: _Usage | None) -> Usage | None:
-    """Return usage in disjoint classes: OpenAI's prompt includes cached, its completion reasoning."""
-    if usage is None or usage.prompt_tokens is None:
-        return None
-    prompt = usage.prompt_tokens_details or _PromptDetails()
-    completion = usage.completion_tokens_details or _CompletionDetails()
-    read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or 0
-    write = prompt.cache_write_tokens or 0
-    output, reasoning = usage.completion_tokens or 0, completion.reasoning_tokens or 0
-    if (usage.total_tokens or 0) - usage.prompt_tokens - output == reasoning:
-        output += reasoning  # xAI counts reasoning beside the completion, not inside
-    return Usage(
-        input_uncached=max(0, usage.prompt_tokens - read - write),
-        cache_read=read,
-        cache_write=write,
-        output_text=max(0, output - reasoning),
-        reasoning=reasoning,
-    )

@@ -57,7 +57,8 @@ def refusal(
     text = _sentence(error.message, secret) or f"status {status}"
     kind = _kind_of(status, error)
     wait_s = retry_after(headers, now)
-    return _build(kind, f"The provider refused: {text}", status, wait_s, error)
+    verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
+    return _build(kind, f"The provider {verb}: {text}", status, wait_s, error)
 
 
 def error_inside(value: Any, *, secret: str = "") -> ProviderError:
