@@ -8,6 +8,7 @@ import datetime
 import os
 import platform
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,11 @@ from benchmarks.cpu import memory
 from benchmarks.measure import Bench, Cores, Measurement
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Peer, Place, Running, Target
-from benchmarks.processes import Children, NotStarted
+from benchmarks.processes import Children, NotStartedError
 from benchmarks.report import print_rows, rows_of, write_results
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.script import write_script
-from benchmarks.tools import BUILD, HERE, NoCompiler, build, start_upstream
+from benchmarks.tools import BUILD, HERE, NoCompilerError, build, start_upstream
 
 #: A log has no width; the widest table needs this much.
 _LOG_WIDTH = 170
@@ -49,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for tool in ("load", "upstream"):
             build(tool)
         return _run(options)
-    except NoCompiler as error:
+    except NoCompilerError as error:
         console.print(str(error))
-    except NotStarted as error:
+    except NotStartedError as error:
         console.print(str(error), markup=False)
     except subprocess.CalledProcessError as error:
         console.print(f"{error.cmd[0]} failed with status {error.returncode}.", markup=False)
@@ -123,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
             _bring_up(peer, place, session, may_install=options.peers)
         bench = Bench(children, upstream, script, folder, cores, options.quick)
         results = _measure(bench, scenarios, session, options)
-        conditions = _conditions(options, cores, session)
+        conditions = _conditions(options, cores, session, results)
     print_rows(console, scenarios, rows_of(results))
     _write(options, conditions, scenarios, results)
     return 1 if any(m.faults for m in results) else 0
@@ -145,7 +146,7 @@ def _bring_up(peer: Peer, place: Place, session: Session, *, may_install: bool) 
     if not reason:
         try:
             session.running[peer.name] = running = peer.start(place)
-        except NotStarted as error:
+        except NotStartedError as error:
             reason = f"did not start: {error}"
         else:
             console.print(f"{peer.name}: up after {running.start_s:.1f} s")
@@ -178,7 +179,10 @@ def _measure(
     return list(bench.rounds(scenarios, session.targets, options.rounds, until=until, tell=tell))
 
 
-def _conditions(options: argparse.Namespace, cores: Cores, session: Session) -> dict[str, Any]:
+def _conditions(
+    options: argparse.Namespace, cores: Cores, session: Session, results: Sequence[Measurement]
+) -> dict[str, Any]:
+    others = [m.others for m in results if m.answers] or [0.0]
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD")
@@ -189,7 +193,8 @@ def _conditions(options: argparse.Namespace, cores: Cores, session: Session) -> 
         if cores.gateway is None
         else f"gateway on core {cores.gateway}, load and upstream on core {cores.load}",
         "priority": f"niceness {_NICENESS}" if os.geteuid() == 0 else "niceness 0",
-        "load average": " ".join(f"{x:.1f}" for x in os.getloadavg()),
+        "other work on the machine": f"{statistics.median(others):.0%} of its CPU (median), "
+        f"{max(others):.0%} at most",
         "rounds": options.rounds,
         "upstream": "plain HTTP on 127.0.0.1; 1,160 B JSON, or 60 content events + usage + [DONE]",
         "gateways": {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, IndexError)
 
 
@@ -60,6 +61,13 @@ def cpu_time(pids: Iterable[int]) -> CpuTime:
     return CpuTime(threads)
 
 
+def machine_busy_ns() -> int:
+    """Return what all cores have worked for anybody, what was stolen by the host included."""
+    fields = [int(field) for field in (_PROC / "stat").read_text().partition("\n")[0].split()[1:9]]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = fields
+    return (user + nice + system + irq + softirq + steal) * _TICK_NS
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes in memory: ``pss`` counts a page shared by n processes as 1/n."""
@@ -98,7 +106,7 @@ def _thread_ns(task: Path) -> int:
         if ns := int((task / "schedstat").read_text().split()[0]):
             return ns
     fields = (task / "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) * _TICK_NS
 
 
 def _kilobytes(text: str) -> dict[str, int]:

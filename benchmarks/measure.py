@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,18 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cpu import cpu_time
+from benchmarks.cpu import CpuTime, cpu_time, machine_busy_ns
 from benchmarks.peers.peer import Target
 from benchmarks.processes import Children
 from benchmarks.scenarios import Scenario
 from benchmarks.script import EVENTS, Script, request_body
-from benchmarks.tools import Load, LoadFailed, Upstream, run_load
+from benchmarks.tools import Load, LoadFailedError, Upstream, run_load
 
 #: Requests of one load; far above what its seconds allow.
 _MANY = 4_000_000
 #: Numbers set aside for the requests of one load, so that no two loads send the same one.
 _NUMBERS = 10_000_000
-#: Warm-up of a target in a scenario: at its first round, and later.
+#: Warm-up of a target: when it has just started (Node compiles what it has run some thousand times),
+#: at its first round of a scenario, and later.
+_COLD_REQUESTS, _COLD_S = 5000, 8.0
 _FIRST_WARM_UP_S, _WARM_UP_S = 1.0, 0.3
 #: For what a gateway does after the last answer (records, settlement).
 _AFTERWORK_S = 0.1
@@ -53,6 +56,8 @@ class Measurement:
     tree_ns: int = 0
     #: Chat requests the provider saw meanwhile.
     upstream: int = 0
+    #: Share of the machine's CPU that went to anything but this measurement.
+    others: float = 0.0
     #: Why it was not run, or why it does not count.
     reason: str = ""
 
@@ -63,6 +68,37 @@ class Measurement:
     @property
     def faults(self) -> int:
         return int(self.load.get("faults", 0))
+
+
+@dataclass(frozen=True)
+class _Meter:
+    """Every clock that is read before and after a load."""
+
+    workers: CpuTime
+    tree: CpuTime
+    upstream: CpuTime
+    load_ns: int
+    machine_ns: int
+    wall_ns: int
+
+    @classmethod
+    def read(cls, workers: Sequence[int], tree: Sequence[int], upstream: int) -> _Meter:
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return cls(
+            cpu_time(workers),
+            cpu_time(tree),
+            cpu_time([upstream]),
+            int((ended.ru_utime + ended.ru_stime) * 1e9),
+            machine_busy_ns(),
+            time.monotonic_ns(),
+        )
+
+    def others_since(self, before: _Meter) -> float:
+        """Share of the machine that worked for somebody else; ticks make it rough."""
+        ours = {**self.tree.threads, **self.upstream.threads}
+        ours_ns = CpuTime(ours).since(CpuTime({**before.tree.threads, **before.upstream.threads}))
+        busy_ns = self.machine_ns - before.machine_ns - ours_ns - (self.load_ns - before.load_ns)
+        return max(0.0, busy_ns / (self.wall_ns - before.wall_ns) / (os.cpu_count() or 1))
 
 
 @dataclass
@@ -77,6 +113,7 @@ class Bench:
     is_quick: bool = False
     _first: int = 0
     _warm: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _started: set[str] = field(default_factory=set[str])
     _capacity: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     def rounds(
@@ -104,9 +141,9 @@ class Bench:
             return Measurement(scenario.name, target.name, number, {}, reason=reason)
         self.upstream.script(delay_ms=scenario.delay_ms, gap_ms=scenario.gap_ms)
         try:
-            self._load(scenario, target, self._warm_up_s(scenario, target))
+            self._warm_up(scenario, target)
             result = self._count(scenario, target, number)
-        except LoadFailed as error:
+        except LoadFailedError as error:
             return Measurement(scenario.name, target.name, number, {}, reason=str(error))
         if scenario.name == "closed-32":
             self._capacity.setdefault(target.name, []).append(float(result.load["rps"]))
@@ -114,24 +151,24 @@ class Bench:
 
     def _count(self, scenario: Scenario, target: Target, number: int) -> Measurement:
         workers, tree = target.workers(), target.tree()
-        seen, before_workers, before_tree = (
-            self.upstream.answered(),
-            cpu_time(workers),
-            cpu_time(tree),
-        )
+        seen, before = self.upstream.answered(), _Meter.read(workers, tree, self.upstream.pid)
         load = self._load(scenario, target, scenario.seconds)
         time.sleep(_AFTERWORK_S)
+        after = _Meter.read(workers, tree, self.upstream.pid)
         return Measurement(
             scenario.name,
             target.name,
             number,
             load,
-            cpu_time(workers).since(before_workers),
-            cpu_time(tree).since(before_tree),
+            after.workers.since(before.workers),
+            after.tree.since(before.tree),
             self.upstream.answered() - seen,
+            after.others_since(before),
         )
 
-    def _load(self, scenario: Scenario, target: Target, seconds: float) -> dict[str, Any]:
+    def _load(
+        self, scenario: Scenario, target: Target, seconds: float, most: int = _MANY
+    ) -> dict[str, Any]:
         self._first += _NUMBERS
         body = self._body(target.model, scenario)
         load = Load(
@@ -141,7 +178,7 @@ class Bench:
             path=target.path,
             headers=target.headers,
             connections=scenario.connections,
-            requests=max(1, int(scenario.rate * seconds)) if scenario.rate else _MANY,
+            requests=max(1, min(most, int(scenario.rate * seconds))) if scenario.rate else most,
             seconds=seconds,
             rate=scenario.rate,
             is_streaming=scenario.is_streaming,
@@ -158,10 +195,16 @@ class Bench:
             )
         return path
 
-    def _warm_up_s(self, scenario: Scenario, target: Target) -> float:
-        is_first = (scenario.name, target.name) not in self._warm
-        self._warm.add((scenario.name, target.name))
-        return _FIRST_WARM_UP_S if is_first and not self.is_quick else _WARM_UP_S
+    def _warm_up(self, scenario: Scenario, target: Target) -> None:
+        key = (scenario.name, target.name)
+        if self.is_quick or key in self._warm:
+            self._load(scenario, target, _WARM_UP_S)
+        elif target.name in self._started:
+            self._load(scenario, target, _FIRST_WARM_UP_S)
+        else:
+            self._load(scenario, target, _COLD_S, _COLD_REQUESTS)
+        self._started.add(target.name)
+        self._warm.add(key)
 
     def _cannot_hold(self, scenario: Scenario, target: Target) -> str:
         known = self._capacity.get(target.name)

@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 _STOP_S = 8.0  # chosen: a gateway that drains has nothing left to drain
 
 
-class NotStarted(Exception):
+class NotStartedError(Exception):
     """A child did not come up; the message has the end of its log."""
 
 
@@ -63,7 +63,7 @@ class Children:
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: _prepare(core, self.niceness),  # noqa: PLW1509 - this process has one thread
+                preexec_fn=lambda: _prepare(core, self.niceness),
             )
         self._running.append(child)
         return child
@@ -89,6 +89,8 @@ def _prepare(core: int | None, niceness: int) -> None:
             os.sched_setaffinity(0, {core})
         if niceness:
             os.setpriority(os.PRIO_PROCESS, 0, niceness)
+            # A session is a group of its own to the scheduler, and niceness counts within it only.
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
@@ -102,6 +104,8 @@ def stop(child: subprocess.Popen[bytes]) -> None:
             child.wait(wait_s)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)  # what the child left behind in its group
+    if child.stdout:
+        child.stdout.close()
 
 
 def free_port() -> int:
@@ -115,10 +119,10 @@ def wait_for_port(child: subprocess.Popen[bytes], port: int, *, within_s: float)
     """Return when something listens on ``port``; raise when the child ended or time is up."""
     for _ in _until(within_s):
         if child.poll() is not None:
-            raise NotStarted(f"it ended with status {child.returncode} before it listened")
+            raise NotStartedError(f"it ended with status {child.returncode} before it listened")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-    raise NotStarted(f"it did not listen on port {port} within {within_s:.0f} s")
+    raise NotStartedError(f"it did not listen on port {port} within {within_s:.0f} s")
 
 
 def _until(within_s: float) -> Iterator[None]:

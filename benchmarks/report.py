@@ -169,7 +169,7 @@ def _times(value: float | None) -> str:
 
 _WHOLE: tuple[Column, ...] = (
     ("CPU us", lambda r: _us(r.cpu_us)),
-    ("least-most", lambda r: f"{_us(r.cpu_us_least)}-{_us(r.cpu_us_most)}"),
+    ("least-most", lambda r: f"{_us(r.cpu_us_least)}-{_us(r.cpu_us_most)}" if r.cpu_us else "-"),
     ("tree us", lambda r: _us(r.tree_us)),
     ("of nginx", lambda r: _times(r.times_floor)),
     ("LiteLLM is", lambda r: _times(r.times_cheaper_than_peer)),

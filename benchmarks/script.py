@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 #: Size of the whole answer and number of content events, as in the measurements of other gateways
@@ -19,11 +20,11 @@ COUNTER = "@@@@@@@@@@@@"
 LONG_MESSAGES = 64
 LONG_BYTES = 54_000
 
-_WORDS = (
+_PROSE = (
     "the exchange connects every caller with the line that answers and keeps a record of each call "
     "so that an operator can see who asked what was said how long it took and what it cost before "
     "the next one is put through while rules decide which words may leave the house at all"
-).split()
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,9 @@ def _long_messages() -> list[dict[str, str]]:
 
 
 def _prose(size: int, start: int) -> str:
-    words: list[str] = []
-    length = -1
+    known, words, length = _PROSE.split(), list[str](), -1
     while length < size:
-        words.append(_WORDS[(start * 7 + len(words)) % len(_WORDS)])
+        words.append(known[(start * 7 + len(words)) % len(known)])
         length += len(words[-1]) + 1
     return " ".join(words)[:size].rstrip()
 
@@ -128,7 +128,7 @@ def _whole(text: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     at = [round(len(text) * i / CONTENT_EVENTS) for i in range(CONTENT_EVENTS + 1)]
-    return [text[a:b] for a, b in zip(at, at[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(at)]
 
 
 def _events(text: str) -> str:

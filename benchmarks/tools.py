@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.processes import Children, NotStarted
+from benchmarks.processes import Children, NotStartedError
 from benchmarks.script import Script
 
 HERE = Path(__file__).parent
@@ -21,11 +21,11 @@ BUILD = HERE / "build"
 _GRACE_S = 40.0
 
 
-class NoCompiler(Exception):
+class NoCompilerError(Exception):
     """There is no C compiler; the message says how to get one."""
 
 
-class LoadFailed(Exception):
+class LoadFailedError(Exception):
     """The load generator could not run."""
 
 
@@ -33,12 +33,12 @@ def find_compiler() -> str:
     """Return the C compiler: ``CC``, cc, gcc or clang.
 
     Raises:
-        NoCompiler: there is none.
+        NoCompilerError: there is none.
     """
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and (path := shutil.which(name)):
             return path
-    raise NoCompiler(
+    raise NoCompilerError(
         "The benchmark tools are written in C and this machine has no C compiler. Install one:\n"
         "  apt-get install -y gcc libc6-dev     (Debian, Ubuntu)\n"
         "  dnf install -y gcc glibc-devel       (Fedora, RHEL)"
@@ -109,7 +109,9 @@ def start_upstream(
     child = children.start("upstream", argv, core=core, stdout=subprocess.PIPE)
     line = child.stdout.readline().decode() if child.stdout else ""
     if not line.startswith("listening "):
-        raise NotStarted(f"The scripted provider did not start. {children.end_of_log('upstream')}")
+        raise NotStartedError(
+            f"The scripted provider did not start. {children.end_of_log('upstream')}"
+        )
     return Upstream(int(line.split()[1]), child.pid)
 
 
@@ -150,9 +152,9 @@ def run_load(children: Children, load: Load, *, core: int | None = None) -> dict
     try:
         output, _ = child.communicate(timeout=load.seconds + load.timeout_s + _GRACE_S)
     except subprocess.TimeoutExpired:
-        raise LoadFailed("the load generator did not end in time") from None
+        raise LoadFailedError("the load generator did not end in time") from None
     finally:
         children.end(child)
     if child.returncode != 0:
-        raise LoadFailed(children.end_of_log("load", 3))
+        raise LoadFailedError(children.end_of_log("load", 3))
     return cast("dict[str, Any]", json.loads(output))

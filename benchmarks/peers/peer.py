@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from benchmarks.processes import Children, NotStarted, free_port, wait_for_port
+from benchmarks.processes import Children, NotStartedError, free_port, wait_for_port
 from benchmarks.tools import Upstream
 
 
@@ -63,8 +63,8 @@ class Place:
         )
         try:
             wait_for_port(child, port, within_s=within_s)
-        except NotStarted as error:
-            raise NotStarted(f"{error}. {self.children.end_of_log(name)}") from None
+        except NotStartedError as error:
+            raise NotStartedError(f"{error}. {self.children.end_of_log(name)}") from None
         return Started(child, time.monotonic() - began)
 
 
@@ -102,7 +102,7 @@ class Peer(Protocol):
         ...
 
     def start(self, place: Place) -> Running:
-        """Start it in front of ``place.upstream``; raises NotStarted."""
+        """Start it in front of ``place.upstream``; raises NotStartedError."""
         ...
 
 
