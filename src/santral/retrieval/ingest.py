@@ -1,0 +1,385 @@
+"""Ingest: files become documents and chunks in the database, and a new generation of the index.
+
+Only what changed is read again; the index is built anew from the database, so that any order of
+additions, changes and deletions ends in the same index as a rebuild.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from msgspec import Struct, field
+
+from santral.config.schema import CollectionConfig
+from santral.db.engine import Engine, reading, writing
+from santral.errors import NotFound, StoreError
+from santral.retrieval import generation, store
+from santral.retrieval.document import StoredChunk, StoredDocument, UnreadableError
+from santral.retrieval.files import Found, FoundFile, find_files, is_below, require_known
+from santral.retrieval.index import IndexMeta, build_signals, index_text
+from santral.retrieval.passage import IndexedDocument, pack_passages
+from santral.retrieval.read import MAX_FILE_BYTES, kind_of, read_bytes, read_document
+from santral.retrieval.split import recipe, split
+
+#: Documents written in one transaction. Chosen: a commit costs as much as some twenty documents.
+BATCH = 64
+#: Documents whose chunks are read in one statement. Specified: SQLite takes 32,766 variables.
+READ_BATCH = 500
+
+Answer = TypeVar("Answer")
+
+
+class Progress(Struct, frozen=True):
+    """How far an ingest is; ``total`` counts files while reading and chunks while indexing."""
+
+    stage: Literal["read", "index", "fit", "publish"]
+    done: int
+    total: int
+    name: str = ""
+
+
+class Quarantined(Struct, frozen=True):
+    """A file that could not be read, and why."""
+
+    source: str
+    reason: str
+
+
+class IngestReport(Struct, kw_only=True):
+    """What an ingest did. ``chunks`` and ``documents`` count the whole collection after it."""
+
+    read: int = 0
+    unchanged: int = 0
+    ignored: int = 0
+    removed: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list[Quarantined])
+    documents: int = 0
+    chunks: int = 0
+    new_chunks: int = 0
+    generation: str = ""
+    is_published: bool = False
+    elapsed_s: float = 0.0
+
+    @property
+    def chunks_per_s(self) -> float:
+        """Chunks brought into the published index per second; 0 when nothing had to be done."""
+        return self.chunks / self.elapsed_s if self.is_published and self.elapsed_s else 0.0
+
+
+class _Prepared(Struct, frozen=True):
+    """A file as it will be stored: with chunks, or quarantined without."""
+
+    document: StoredDocument
+    chunks: list[StoredChunk]
+
+
+class _CancelledError(Exception):
+    """Ends the building of an index whose ingest was cancelled."""
+
+
+class _Job(Struct, frozen=True):
+    """What one ingest works on."""
+
+    engine: Engine
+    folder: Path
+    tenant_id: str
+    collection: str
+    config: CollectionConfig
+    progress: Callable[[Progress], None]
+    now: Callable[[], datetime]
+    max_file_bytes: int
+    is_cancelled: threading.Event
+    report: IngestReport
+
+    @property
+    def recipe(self) -> str:
+        return recipe(self.config.child_tokens, self.config.parent_tokens)
+
+
+def _silent(progress: Progress) -> None:
+    """Show nothing."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def ingest(
+    engine: Engine,
+    data_folder: Path,
+    tenant_id: str,
+    collection: str,
+    paths: Sequence[Path],
+    *,
+    config: CollectionConfig,
+    progress: Callable[[Progress], None] = _silent,
+    now: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], float] = time.monotonic,
+    max_file_bytes: int = MAX_FILE_BYTES,
+) -> IngestReport:
+    """Bring a collection up to date with files and folders; without paths only rebuild its index.
+
+    New and changed files are read, unchanged ones skipped, those that vanished below an ingested
+    folder removed; a file that cannot be read is quarantined with its reason. Cancelled or killed
+    at any moment, the last good index stays in force and the next ingest goes on from there.
+
+    Raises:
+        NotFound: there is no such tenant.
+        BadRequest: a path does not exist and never was ingested.
+        StoreError: another ingest of the collection runs, the disk is full, or an extra is missing.
+    """
+    begun = clock()
+    report = IngestReport()
+    folder = generation.partition(data_folder, tenant_id, collection)
+    job = _Job(
+        engine, folder, tenant_id, collection, config, progress, now, max_file_bytes,
+        threading.Event(), report,
+    )  # fmt: skip
+    await _prepare(job)
+    with generation.writing(folder):
+        await _take_in(job, paths)
+        await _bring_index_up_to_date(job)
+    report.elapsed_s = clock() - begun
+    return report
+
+
+async def _prepare(job: _Job) -> None:
+    async with writing(job.engine) as conn:
+        if not await store.tenant_exists(conn, job.tenant_id):
+            raise NotFound(
+                f"There is no tenant '{job.tenant_id}'. Make it first: santral tenants create.",
+                code="tenant_not_found",
+            )
+        await store.add_collection(conn, job.tenant_id, job.collection, job.now())
+
+
+async def _take_in(job: _Job, paths: Sequence[Path]) -> None:
+    """Read what is new or changed, and remove what is gone."""
+    async with reading(job.engine) as conn:
+        documents = await store.list_documents(conn, job.tenant_id, job.collection)
+    known = {document.location: document for document in documents}
+    found = await _in_thread(job, lambda: find_files(paths))
+    require_known(found, list(known))
+    job.report.quarantined += [Quarantined(*problem) for problem in found.problems]
+    batch: list[_Prepared] = []
+    for number, file in enumerate(found.files):
+        job.progress(Progress("read", number, len(found.files), file.source))
+        prepared = await _in_thread(job, _reader(job, file, known.get(file.location)))
+        if prepared is not None:
+            batch.append(prepared)
+        if len(batch) == BATCH:
+            await _store(job, batch, known)
+            batch = []
+    await _store(job, batch, known)
+    job.progress(Progress("read", len(found.files), len(found.files)))
+    await _remove(job, _gone(found, known.values()))
+
+
+def _reader(
+    job: _Job, file: FoundFile, known: StoredDocument | None
+) -> Callable[[], _Prepared | None]:
+    return lambda: _read(job, file, known)
+
+
+def _read(job: _Job, file: FoundFile, known: StoredDocument | None) -> _Prepared | None:
+    """Return the file as it will be stored, or nothing when it is unchanged or none of ours."""
+    path = Path(file.location)
+    content = b""
+    try:
+        content = read_bytes(path, job.max_file_bytes)
+        digest = sha256(content).hexdigest()
+        if known is not None and _is_same(known, file, digest, job.recipe):
+            job.report.unchanged += 1
+            return None
+        kind = kind_of(path, content[:4096])
+        if kind is None and known is None and not file.is_named:
+            job.report.ignored += 1
+            return None
+        if kind is None:
+            raise UnreadableError("it is neither text nor HTML nor PDF")
+        document = read_document(path, content, kind)
+    except UnreadableError as error:
+        return _quarantine(job, file, content, known, str(error))
+    stored = StoredDocument(
+        id=_document_id(job, file), location=file.location, root=file.root, source=file.source,
+        title=document.title, kind=kind, language=document.language, content_hash=digest,
+        recipe=job.recipe, size_bytes=len(content), status="indexed",
+    )  # fmt: skip
+    chunks = split(
+        document.blocks,
+        child_tokens=job.config.child_tokens,
+        parent_tokens=job.config.parent_tokens,
+    )
+    job.report.read += 1
+    job.report.new_chunks += len(chunks)
+    rows = [
+        StoredChunk(
+            id=f"{stored.id}-{chunk.position}", document_id=stored.id,
+            parent_id=f"{stored.id}-p{chunk.parent}", position=chunk.position,
+            section=chunk.section, page=chunk.page, separator=chunk.separator, text=chunk.text,
+            tokens=chunk.tokens,
+        )
+        for chunk in chunks
+    ]  # fmt: skip
+    return _Prepared(stored, rows)
+
+
+def _is_same(known: StoredDocument, file: FoundFile, digest: str, recipe: str) -> bool:
+    return (known.status, known.content_hash, known.recipe, known.source, known.root) == (
+        "indexed", digest, recipe, file.source, file.root
+    )  # fmt: skip
+
+
+def _quarantine(
+    job: _Job, file: FoundFile, content: bytes, known: StoredDocument | None, reason: str
+) -> _Prepared | None:
+    """Note the reason; nothing is stored anew when it is the one that is known."""
+    job.report.quarantined.append(Quarantined(file.source, reason))
+    document = StoredDocument(
+        id=_document_id(job, file), location=file.location, root=file.root, source=file.source,
+        title=Path(file.source).name, kind="", language="other",
+        content_hash=sha256(content).hexdigest(), recipe=job.recipe, size_bytes=len(content),
+        status="quarantined", reason=reason,
+    )  # fmt: skip
+    return None if document == known else _Prepared(document, [])
+
+
+def _document_id(job: _Job, file: FoundFile) -> str:
+    place = "\0".join((job.tenant_id, job.collection, file.location))
+    return blake2b(place.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+async def _store(job: _Job, batch: Sequence[_Prepared], known: dict[str, StoredDocument]) -> None:
+    """Replace documents and their chunks in one transaction that also notes the index is behind."""
+    if not batch:
+        return
+    scope = (job.tenant_id, job.collection)
+    ids = [item.document.id for item in batch]
+    async with writing(job.engine) as conn:
+        await store.delete_documents(conn, *scope, ids)
+        for item in batch:
+            await store.add_document(conn, *scope, item.document, job.now())
+            await store.add_chunks(conn, *scope, item.chunks)
+        await store.bump_collection(conn, *scope, job.now())
+    known.update({item.document.location: item.document for item in batch})
+
+
+def _gone(found: Found, known: Iterable[StoredDocument]) -> list[str]:
+    """Return the ids of documents that vanished below an ingested folder, or moved with it."""
+    present = {file.location for file in found.files}
+    sources = {file.source for file in found.files}
+    places = [*found.folders, *found.missing]
+
+    def is_gone(document: StoredDocument) -> bool:
+        if document.location in present:
+            return False
+        if any(is_below(document.location, folder) for folder in found.unseen):
+            return False
+        if any(is_below(document.location, place) for place in places):
+            return True
+        # The same file was ingested from another place, and that place is gone.
+        return document.source in sources and not Path(document.location).exists()
+
+    return [document.id for document in known if is_gone(document)]
+
+
+async def _remove(job: _Job, ids: Sequence[str]) -> None:
+    if not ids:
+        return
+    scope = (job.tenant_id, job.collection)
+    async with writing(job.engine) as conn:
+        for start in range(0, len(ids), READ_BATCH):
+            await store.delete_documents(conn, *scope, ids[start : start + READ_BATCH])
+        await store.bump_collection(conn, *scope, job.now())
+    job.report.removed = len(ids)
+
+
+async def _bring_index_up_to_date(job: _Job) -> None:
+    """Build and publish a generation where the published one is not that of the documents."""
+    scope = (job.tenant_id, job.collection)
+    async with reading(job.engine) as conn:
+        revision, published = await store.read_collection(conn, *scope)
+        if revision == published and await _in_thread(job, lambda: _is_usable(job)):
+            return
+        documents = await store.list_documents(conn, *scope)
+        indexed = [document for document in documents if document.status == "indexed"]
+        chunks: dict[str, list[StoredChunk]] = {document.id: [] for document in indexed}
+        for start in range(0, len(indexed), READ_BATCH):
+            ids = [document.id for document in indexed[start : start + READ_BATCH]]
+            for chunk in await store.list_chunks(conn, *scope, ids):
+                chunks[chunk.document_id].append(chunk)
+    job.report.generation = await _in_thread(
+        job, lambda: _publish(job, revision, indexed, list(chunks.values()))
+    )
+    job.report.is_published = True
+    async with writing(job.engine) as conn:
+        await store.set_generation(conn, *scope, revision)
+
+
+def _is_usable(job: _Job) -> bool:
+    """Whether the published index can be read and is made as the settings say."""
+    try:
+        loaded = generation.load(job.folder)
+    except StoreError:
+        return False
+    if loaded is None:
+        return False
+    name, index = loaded
+    job.report.generation = name
+    job.report.documents = len(index.passages.documents)
+    job.report.chunks = index.meta.chunks
+    return index.meta.dimensions == job.config.dimensions
+
+
+def _publish(
+    job: _Job,
+    revision: int,
+    documents: Sequence[StoredDocument],
+    chunks: Sequence[Sequence[StoredChunk]],
+) -> str:
+    """Build the index of all chunks and put it in force; return the name of the generation."""
+    about = [
+        IndexedDocument(item.id, item.source, item.title, item.kind, item.language)
+        for item in documents
+    ]
+    texts = [
+        index_text(document, chunk)
+        for document, found in zip(about, chunks, strict=True)
+        for chunk in found
+    ]
+
+    def step(stage: Literal["index", "fit", "publish"], done: int) -> None:
+        if job.is_cancelled.is_set():
+            raise _CancelledError
+        job.progress(Progress(stage, done, len(texts)))
+
+    signals = build_signals(texts, job.config.dimensions, lambda done: step("index", done))
+    step("publish", len(texts))
+    meta = IndexMeta(
+        tenant_id=job.tenant_id,
+        collection=job.collection,
+        revision=revision,
+        chunks=len(texts),
+        dimensions=job.config.dimensions,
+        languages=signals.languages,
+    )
+    job.report.documents, job.report.chunks = len(documents), len(texts)
+    return generation.publish(job.folder, meta, signals, pack_passages(about, chunks))
+
+
+async def _in_thread(job: _Job, work: Callable[[], Answer]) -> Answer:
+    """Run work in a thread; when cancelled, wait for its end first: it holds what we would free."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        job.is_cancelled.set()
+        await asyncio.wait([running])
+        raise

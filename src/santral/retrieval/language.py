@@ -1,0 +1,404 @@
+"""Which language a text is in: function words, letters and endings, no model and no download."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal, TypeAlias
+
+Language: TypeAlias = Literal["tr", "en", "other"]
+
+#: Beginning of a text that decides its language: chosen, some 300 words settle it.
+LANGUAGE_SAMPLE = 2000
+
+#: Folded function words: they say nothing about what a text is about, so search skips them.
+ENGLISH_STOP_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "against",
+        "all",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "down",
+        "during",
+        "each",
+        "few",
+        "for",
+        "from",
+        "further",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "here",
+        "hers",
+        "him",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "me",
+        "more",
+        "most",
+        "my",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "out",
+        "over",
+        "own",
+        "same",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "very",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "yours",
+        "don",
+        "t",
+        "s",
+        "ll",
+        "re",
+        "ve",
+        "d",
+        "m",
+        "isn",
+        "wasn",
+        "doesn",
+        "didn",
+    ]
+)
+TURKISH_STOP_WORDS = frozenset(
+    [
+        "acaba",
+        "ama",
+        "ancak",
+        "artik",
+        "asla",
+        "aslinda",
+        "az",
+        "bana",
+        "bazi",
+        "belki",
+        "ben",
+        "benim",
+        "bir",
+        "biri",
+        "birkac",
+        "biz",
+        "bizim",
+        "bu",
+        "buna",
+        "bunda",
+        "bundan",
+        "bunlar",
+        "bunu",
+        "bunun",
+        "cok",
+        "cunku",
+        "da",
+        "daha",
+        "de",
+        "degil",
+        "diger",
+        "diye",
+        "dolayi",
+        "eger",
+        "en",
+        "gibi",
+        "hala",
+        "hangi",
+        "hani",
+        "hem",
+        "hep",
+        "hepsi",
+        "her",
+        "hic",
+        "icin",
+        "ile",
+        "ise",
+        "iste",
+        "ki",
+        "kim",
+        "kime",
+        "kimi",
+        "kimin",
+        "kimse",
+        "ki",
+        "m",
+        "mi",
+        "mu",
+        "mudur",
+        "midir",
+        "misin",
+        "musun",
+        "nasil",
+        "ne",
+        "neden",
+        "nedir",
+        "nerede",
+        "nereden",
+        "nereye",
+        "nicin",
+        "niye",
+        "o",
+        "olan",
+        "olarak",
+        "oldu",
+        "oldugu",
+        "oldugunu",
+        "olmak",
+        "olup",
+        "olur",
+        "on",
+        "ona",
+        "onda",
+        "ondan",
+        "onlar",
+        "onu",
+        "onun",
+        "oysa",
+        "oyle",
+        "sanki",
+        "sen",
+        "senin",
+        "siz",
+        "sizin",
+        "sey",
+        "su",
+        "suna",
+        "sunu",
+        "tarafindan",
+        "tum",
+        "uzere",
+        "var",
+        "ve",
+        "veya",
+        "ya",
+        "yani",
+        "yok",
+        "yoksa",
+        "kac",
+        "kadar",
+        "sonra",
+        "once",
+        "gore",
+        "hakkinda",
+    ]
+) - {"on", "sonra", "once"}
+_OTHER_WORDS = frozenset(
+    [
+        "der",
+        "die",
+        "das",
+        "und",
+        "ist",
+        "nicht",
+        "ein",
+        "eine",
+        "mit",
+        "fur",
+        "auf",
+        "dem",
+        "den",
+        "von",
+        "zu",
+        "im",
+        "sich",
+        "auch",
+        "werden",
+        "oder",
+        "le",
+        "la",
+        "les",
+        "des",
+        "et",
+        "est",
+        "une",
+        "dans",
+        "pour",
+        "que",
+        "qui",
+        "pas",
+        "sur",
+        "avec",
+        "du",
+        "au",
+        "aux",
+        "el",
+        "los",
+        "las",
+        "por",
+        "con",
+        "para",
+        "una",
+        "del",
+        "se",
+        "como",
+        "il",
+        "che",
+        "di",
+        "non",
+        "sono",
+        "della",
+        "per",
+        "een",
+        "het",
+        "niet",
+        "van",
+        "zijn",
+        "met",
+        "voor",
+        "os",
+        "um",
+        "uma",
+        "nao",
+        "na",
+        "em",
+        "sao",
+        "och",
+        "att",
+        "det",
+        "som",
+        "inte",
+    ]
+) - {"on", "die"}
+
+_WORD = re.compile(r"[^\W\d_]+")
+_TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
+_TURKISH_ENDING = re.compile(
+    r".{2}(?:lar|ler|lari|leri|larin|lerin|nin|nun|dir|dur|tir|tur|mak|mek|yor|iyor|uyor|acak|ecek|"
+    r"inda|inde|unda|unde|daki|deki|mis|mus|digi|dugu|miz|niz|yla|yle|siniz|yim|lik|luk|dan|den)$"
+)
+_ENGLISH_ENDING = re.compile(
+    r".{2}(?:tion|tions|ing|ed|ly|ment|ness|ers|ght|th|sh|ck|ous|ful|ies)$"
+)
+
+#: Letters whose lower case or base letter Unicode gives otherwise than search needs: after folding,
+#: dotted and dotless i are one letter, so that IĞDIR, iğdır and igdir meet.
+_SPECIAL = str.maketrans(
+    {"İ": "i", "I": "i", "ı": "i", "ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
+     "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "þ": "th",
+     "’": "'", "‘": "'", "ʼ": "'", "´": "'", "\u00ad": None, "\u200b": None, "\u200c": None,
+     "\u200d": None, "\ufeff": None}
+)  # fmt: skip
+_MARKS = re.compile("[\u0300-\u036f]+")
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case without accents: one spelling for all ways to type a word."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKD", text.translate(_SPECIAL))
+    return _MARKS.sub("", folded).lower()
+
+
+def detect_language(text: str) -> Language:
+    """Return the language of a text; ``other`` when it is neither, or too short to tell."""
+    sample = text[:LANGUAGE_SAMPLE]
+    words = _WORD.findall(fold(sample))
+    if not words:
+        return "other"
+    turkish = _evidence(words, TURKISH_STOP_WORDS, _TURKISH_ENDING)
+    turkish += 2 * len(_TURKISH_LETTERS.findall(sample)) if not _is_other_script(sample) else 0
+    english = _evidence(words, ENGLISH_STOP_WORDS, _ENGLISH_ENDING)
+    other = 2 * sum(word in _OTHER_WORDS for word in words)
+    best = max(turkish, english)
+    # Chosen: a language shows itself in one word of twelve at the least (two points a word).
+    if best <= other or best * 6 < len(words) or _is_other_script(sample):
+        return "other"
+    return "tr" if turkish >= english else "en"
+
+
+def _evidence(words: list[str], function_words: frozenset[str], ending: re.Pattern[str]) -> int:
+    """Count two points for a function word and one for an ending."""
+    return sum(
+        2 if word in function_words else 1 if len(word) > 4 and ending.match(word) else 0
+        for word in words
+    )
+
+
+def _is_other_script(sample: str) -> bool:
+    """Whether most letters are outside Latin (its blocks end at U+024F)."""
+    letters = [letter for letter in sample if letter.isalpha()]
+    return 2 * sum(letter > "\u024f" for letter in letters) > len(letters)

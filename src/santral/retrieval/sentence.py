@@ -1,0 +1,129 @@
+"""Sentences: where one ends, in English and Turkish, abbreviations and numbers respected."""
+
+from __future__ import annotations
+
+import re
+
+#: Folded abbreviations after which a full stop ends no sentence.
+_ABBREVIATIONS = frozenset(
+    [
+        "dr",
+        "prof",
+        "doc",
+        "yrd",
+        "ord",
+        "av",
+        "muh",
+        "uzm",
+        "sn",
+        "bkz",
+        "vb",
+        "vs",
+        "vd",
+        "orn",
+        "tel",
+        "cad",
+        "mah",
+        "apt",
+        "bl",
+        "blv",
+        "sf",
+        "cilt",
+        "yy",
+        "ltd",
+        "sti",
+        "mr",
+        "mrs",
+        "ms",
+        "jr",
+        "sr",
+        "vol",
+        "eg",
+        "ie",
+        "cf",
+        "etc",
+        "inc",
+        "corp",
+        "co",
+        "approx",
+        "dept",
+        "gov",
+        "hon",
+        "rev",
+        "ch",
+        "nr",
+        "jan",
+        "feb",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "u.s",
+        "u.k",
+        "e.g",
+        "i.e",
+        "a.s",
+        "t.c",
+        "m.o",
+        "m.s",
+        "v.b",
+        "a.g.e",
+    ]
+)
+#: Words that are abbreviations only before a number: "No. 5", but "The answer is no."
+_BEFORE_NUMBER = frozenset(
+    ["no", "nu", "art", "fig", "sec", "par", "pp", "kat", "sk", "sok", "ed", "md", "s", "ss", "p"]
+)
+
+# A candidate end: punctuation, closing quotes or brackets, then white space.
+_END = re.compile(r"([.!?…]+)([\"'”’»)\]]*)(\s+)")
+_LAST_WORD = re.compile(r"([^\s(\[\"'“‘«]+)$")
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_TRANSLATE = str.maketrans("İIıçÇğĞöÖşŞüÜ", "iiiccggoossuu")
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text in order; joined they hold every character but white space."""
+    found: list[str] = []
+    for paragraph in _PARAGRAPH.split(text):
+        found.extend(_split(paragraph))
+    return found
+
+
+def _split(paragraph: str) -> list[str]:
+    found: list[str] = []
+    start = 0
+    for match in _END.finditer(paragraph):
+        if _is_end(paragraph, match, start):
+            found.append(paragraph[start : match.end(2)])
+            start = match.end()
+    found.append(paragraph[start:])
+    return [sentence.strip() for sentence in found if sentence.strip()]
+
+
+def _is_end(text: str, match: re.Match[str], start: int) -> bool:
+    """Whether the punctuation at ``match`` ends the sentence that began at ``start``."""
+    following = text[match.end() : match.end() + 1]
+    if match[1] != ".":
+        # An ellipsis or a question inside a sentence goes on in lower case.
+        return not following.islower()
+    if following.islower():
+        return False
+    last = _LAST_WORD.search(text, start, match.start())
+    return last is None or not _is_abbreviation(last[1], following)
+
+
+def _is_abbreviation(word: str, following: str) -> bool:
+    """Whether a full stop behind ``word`` belongs to it: Dr., T.C., 3. (an ordinal), J."""
+    if word.isdigit():
+        # "3. Ahmet" and "2024. Bu": a short number is an ordinal in Turkish, or numbers a list.
+        return len(word) <= 2 or following.isdigit()
+    if len(word) == 1 and word.isalpha():
+        return True
+    folded = word.translate(_TRANSLATE).lower()
+    return folded in _ABBREVIATIONS or (folded in _BEFORE_NUMBER and following.isdigit())
