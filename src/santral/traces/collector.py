@@ -75,7 +75,8 @@ class Collector:
         self._store = store
         self._sinks = sinks
         self._sleep = sleep
-        self._progress: dict[str, Progress] | None = None
+        self._progress: dict[str, Progress] | None = None  # as the store has it, unless stale
+        self._is_stale = True
         self._passing = asyncio.Lock()  # one pass at a time
         self._moving = asyncio.Lock()  # rows, checkpoint and segment files change together
 
@@ -99,7 +100,8 @@ class Collector:
             Exception: a sink failed, likewise.
         """
         async with self._passing:
-            self._progress = await self._store.progress()
+            self._is_stale = True
+            progress = await self._known_progress()
             collected = Collected()
             gone: list[str] = []
             paths = segments(self._folder)
@@ -108,7 +110,7 @@ class Collector:
                 collected = _plus(collected, part)
                 if is_finished:
                     gone.append(path.name)
-            gone += set(self._progress) - {path.name for path in paths} - {""}
+            gone += set(progress) - {path.name for path in paths} - {""}
             await self._retire(gone)
             return collected
 
@@ -119,9 +121,13 @@ class Collector:
             StoreError: the store could never be asked yet.
         """
         async with self._moving:
-            if self._progress is None:
-                self._progress = await self._store.progress()
-            return await asyncio.to_thread(_account, self._folder, self._progress)
+            try:
+                progress = await self._known_progress()
+            except StoreError:
+                if self._progress is None:
+                    raise
+                progress = self._progress  # as it was when the store could last be asked
+            return await asyncio.to_thread(_account, self._folder, progress)
 
     async def publish(self, metrics: Metrics) -> None:
         """Show the account in ``metrics``."""
@@ -133,10 +139,17 @@ class Collector:
         waiting_us = self._store.clock() - account.oldest_us if account.oldest_us else 0
         metrics["santral_collector_oldest_seconds"].child().set(max(0, waiting_us) / 1e6)
 
+    async def _known_progress(self) -> dict[str, Progress]:
+        """Return the checkpoints; ask the store only where ours may not be what it has."""
+        if self._progress is None or self._is_stale:
+            self._progress = await self._store.progress()
+            self._is_stale = False
+        return self._progress
+
     async def _collect_segment(self, path: Path) -> tuple[bool, Collected]:
         """Move one segment's records; say whether it is done with, so that it can go."""
-        assert self._progress is not None  # noqa: S101 - read at the beginning of the pass
-        before = progress = self._progress.get(path.name, Progress(segment=path.name))
+        known = await self._known_progress()
+        before = progress = known.get(path.name, Progress(segment=path.name))
         is_written_to = is_active(path)  # asked first: what comes later is read in the next pass
         frames = read_frames(path, progress.offset, progress.received)
         bodies = iter(frames)
@@ -152,7 +165,6 @@ class Collector:
     async def _advance(
         self, records: list[TraceRecord], undecodable: int, frames: Frames, progress: Progress
     ) -> Progress:
-        assert self._progress is not None  # noqa: S101 - read at the beginning of the pass
         lost = frames.ordinal - progress.received - len(records)  # undecodable ones and damage
         reached = replace(
             progress,
@@ -170,8 +182,10 @@ class Collector:
                 },
             )
         async with self._moving:
-            done = await self._store.insert(records, reached)
-            self._progress[done.segment] = done
+            known = await self._known_progress()
+            self._is_stale = True  # until we know that the commit went through
+            known[progress.segment] = done = await self._store.insert(records, reached)
+            self._is_stale = False
         return done
 
     async def _retire(self, names: list[str]) -> None:
@@ -179,9 +193,10 @@ class Collector:
         if not names:
             return
         async with self._moving:
+            self._is_stale = True
             await asyncio.to_thread(_remove, self._folder, names)
             await self._store.retire(names)
-            self._progress = await self._store.progress()
+            await self._known_progress()
 
 
 def segments(folder: Path) -> list[Path]:

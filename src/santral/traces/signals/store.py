@@ -67,22 +67,35 @@ _FINISH = f"""
     FROM traces WHERE {_MEANT} AND finish_reason <> ''
     GROUP BY GROUPING SETS ((finish_reason), (finish_reason, route), (finish_reason, tenant_id))
 """  # noqa: S608 - composed of constants
-_VERDICTS = f"""
-    WITH w AS (SELECT n, tenant_id, route FROM traces WHERE {_MEANT}),
-         v AS (SELECT w.route, w.tenant_id, v.* EXCLUDE (tenant_id) FROM verdicts v
-               JOIN w ON v.n = w.n AND v.tenant_id = w.tenant_id
-               WHERE v.n BETWEEN (SELECT min(n) FROM w) AND (SELECT max(n) FROM w))
-    SELECT {_GROUP}, coalesce(route, tenant_id, ''), "check", grouping("check"),
+_OF_WINDOW = f"""
+    w AS (SELECT n, tenant_id, route FROM traces WHERE {_MEANT}),
+    v AS (SELECT w.route, v.* FROM verdicts v
+          JOIN w ON v.n = w.n AND v.tenant_id = w.tenant_id
+          WHERE v.n BETWEEN (SELECT min(n) FROM w) AND (SELECT max(n) FROM w))
+"""  # noqa: S608 - composed of constants
+_CHECKS = f"""
+    WITH {_OF_WINDOW}
+    SELECT {_GROUP}, coalesce(route, tenant_id, ''), "check",
         count(*) FILTER (verdict = 'passed'),
         count(*) FILTER (verdict = 'found'),
-        count(*) FILTER (verdict = 'failed'),
-        count(DISTINCT n) FILTER (action = 'refuse' AND "check" <> 'refusal'),
-        count(DISTINCT n) FILTER ("check" = 'refusal' AND verdict = 'found'),
-        coalesce(sum("count") FILTER ("check" = 'pii' AND action = 'mask'), 0),
-        count(DISTINCT n) FILTER ("check" = 'pii' AND action = 'mask'),
-        count(DISTINCT n) FILTER ("check" = 'injection' AND action = 'refuse'),
-        count(*) FILTER (verdict = 'failed' AND action <> 'refuse')
-    FROM v GROUP BY GROUPING SETS ({_SETS}, ("check"), ("check", route), ("check", tenant_id))
+        count(*) FILTER (verdict = 'failed')
+    FROM v GROUP BY GROUPING SETS (("check"), ("check", route), ("check", tenant_id))
+"""  # noqa: S608 - composed of constants
+# By request first: counting distinct requests in every group costs six times as much (measured).
+_SAFETY = f"""
+    WITH {_OF_WINDOW},
+    r AS (SELECT route, tenant_id, n,
+              max(action = 'refuse' AND "check" <> 'refusal')::INT AS refused,
+              max("check" = 'refusal' AND verdict = 'found')::INT AS model_refused,
+              coalesce(sum("count") FILTER ("check" = 'pii' AND action = 'mask'), 0) AS masked,
+              max("check" = 'pii' AND action = 'mask')::INT AS is_masked,
+              max("check" = 'injection' AND action = 'refuse')::INT AS injection,
+              count(*) FILTER (verdict = 'failed') AS failures,
+              count(*) FILTER (verdict = 'failed' AND action <> 'refuse') AS failed_open
+          FROM v GROUP BY route, tenant_id, n)
+    SELECT {_GROUP}, coalesce(route, tenant_id, ''), sum(refused), sum(model_refused), sum(masked),
+        sum(is_masked), sum(injection), sum(failures), sum(failed_open)
+    FROM r GROUP BY GROUPING SETS ({_SETS})
 """  # noqa: S608 - composed of constants
 
 
@@ -98,17 +111,13 @@ def signals(
     finish: dict[Group, dict[str, int]] = defaultdict(dict)
     for row in cursor.execute(_FINISH, params).fetchall():
         finish[row[0], row[1]][row[2]] = row[3]
-    totals: dict[Group, Row] = {}
     checks: dict[Group, dict[str, Tally]] = defaultdict(dict)
-    for row in cursor.execute(_VERDICTS, params).fetchall():
-        if row[3]:  # over all checks
-            totals[row[0], row[1]] = row
-        else:
-            tally = Tally(passed=row[4], found=row[5], failed=row[6])
-            checks[row[0], row[1]][row[2]] = tally
+    for row in cursor.execute(_CHECKS, params).fetchall():
+        checks[row[0], row[1]][row[2]] = Tally(passed=row[3], found=row[4], failed=row[5])
+    safety = {(row[0], row[1]): row for row in cursor.execute(_SAFETY, params).fetchall()}
     groups = {
         (row[0], row[1]): _golden(
-            row, finish[row[0], row[1]], totals.get((row[0], row[1])), checks[row[0], row[1]]
+            row, finish[row[0], row[1]], safety.get((row[0], row[1])), checks[row[0], row[1]]
         )
         for row in cursor.execute(_REQUESTS, params).fetchall()
     }
@@ -157,18 +166,19 @@ def _golden(
 
 
 def _safety(row: Row, verdicts: Row | None, checks: dict[str, Tally]) -> Safety:
-    if verdicts is None:
-        return Safety(n=row[2], refused_by_provider=row[24])
+    refused, model, masked, is_masked, injections, failures, failed_open = (
+        int(value or 0) for value in (verdicts or (None,) * 9)[2:]
+    )
     return Safety(
         n=row[2],
-        refused_by_guardrail=verdicts[7],
-        refused_by_model=verdicts[8],
+        refused_by_guardrail=refused,
+        refused_by_model=model,
         refused_by_provider=row[24],
-        pii_masked=int(verdicts[9]),
-        pii_requests=verdicts[10],
-        injections_blocked=verdicts[11],
-        check_failures=verdicts[6],
-        failed_open=verdicts[12],
+        pii_masked=masked,
+        pii_requests=is_masked,
+        injections_blocked=injections,
+        check_failures=failures,
+        failed_open=failed_open,
         checks=dict(sorted(checks.items())),
     )
 
