@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
+from alembic.script.revision import RevisionError
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
 
@@ -79,7 +79,7 @@ def _missing(conn: SyncConnection) -> list[Script]:
     current = MigrationContext.configure(conn).get_current_revision()
     try:
         steps = list(_scripts().iterate_revisions("head", current or "base"))
-    except CommandError:
+    except RevisionError:
         raise StoreError(
             f"The database is at revision '{current}', which this version does not know: a newer "
             "Santral migrated it. Install that version again, or restore a backup."

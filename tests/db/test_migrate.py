@@ -1,0 +1,139 @@
+"""The schema: made in steps, equal to what stores expect, on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import text
+
+import santral.db.migrate
+from santral.db.engine import Engine, connect, reading, sqlite_url, writing
+from santral.db.migrate import ensure_usable, migrate, pending
+from santral.db.store import bump_revision, read_revision
+from santral.db.tables import metadata
+from santral.errors import StoreError
+
+pytestmark = pytest.mark.anyio
+
+MIGRATE = """
+import asyncio, sys
+from santral.db.engine import connect
+from santral.db.migrate import migrate
+
+async def main():
+    engine = connect(sys.argv[1])
+    print(",".join(await migrate(engine)))
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_migrated_schema_is_what_the_stores_expect(engine: Engine) -> None:
+    def differences(conn: SyncConnection) -> object:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        return compare_metadata(context, metadata)
+
+    async with reading(engine) as conn:
+        assert await conn.run_sync(differences) == []
+
+
+async def test_a_missing_column_would_be_noticed(engine: Engine) -> None:
+    async with writing(engine) as conn:
+        await conn.execute(text("ALTER TABLE tenants RENAME COLUMN name TO called"))
+    with pytest.raises(AssertionError):
+        await test_the_migrated_schema_is_what_the_stores_expect(engine)
+
+
+async def test_migrating_twice_changes_nothing(empty_database: str) -> None:
+    engine = connect(empty_database)
+    waiting = await pending(engine)
+    assert waiting
+    assert waiting[0] == "0001_first_tables"
+    assert await migrate(engine) == waiting
+    assert await pending(engine) == []
+    assert await migrate(engine) == []
+    await engine.dispose()
+
+
+def test_two_processes_may_migrate_at_once(empty_database: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", MIGRATE, empty_database]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate()[0].strip() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sorted(said)[0] == ""
+    assert sorted(said)[1].startswith("0001_first_tables")
+
+
+async def test_a_failing_step_leaves_nothing_behind(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "migrations"
+    (broken / "versions").mkdir(parents=True)
+    for name, before, body in (
+        ("0001_good", None, "CREATE TABLE good (id INTEGER)"),
+        ("0002_bad", "0001", "CREATE NONSENSE"),
+    ):
+        (broken / "versions" / f"{name}.py").write_text(
+            f"from alembic import op\nrevision = {name[:4]!r}\ndown_revision = {before!r}\n"
+            f"def upgrade():\n    op.execute({body!r})\n"
+        )
+    monkeypatch.setattr(santral.db.migrate, "_FOLDER", broken)
+    engine = connect(empty_database)
+    with pytest.raises(Exception, match="NONSENSE"):
+        await migrate(engine)
+    assert await pending(engine) == ["0001_good", "0002_bad"]
+    async with writing(engine) as conn:
+        await conn.execute(text("CREATE TABLE good (id INTEGER)"))
+    await engine.dispose()
+
+
+async def test_a_database_of_a_newer_version_is_refused(engine: Engine) -> None:
+    async with writing(engine) as conn:
+        await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="newer"):
+        await migrate(engine)
+    with pytest.raises(StoreError, match="9999"):
+        await pending(engine)
+
+
+async def test_a_database_with_data_is_migrated_by_its_operator_only(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ensure_usable(engine)
+    later = tmp_path / "migrations" / "versions"
+    later.mkdir(parents=True)
+    for path in (santral.db.migrate._FOLDER / "versions").glob("*.py"):
+        (later / path.name).write_text(path.read_text())
+    (later / "9000_later.py").write_text(
+        "revision = '9000'\ndown_revision = '0001'\ndef upgrade():\n    pass\n"
+    )
+    monkeypatch.setattr(santral.db.migrate, "_FOLDER", later.parent)
+    with pytest.raises(StoreError, match=r"9000_later.*santral db migrate"):
+        await ensure_usable(engine)
+
+
+async def test_an_empty_database_gets_its_tables_at_first_use(tmp_path: Path) -> None:
+    engine = connect(sqlite_url(tmp_path))
+    await ensure_usable(engine)
+    assert await pending(engine) == []
+    await engine.dispose()
+
+
+async def test_the_revision_grows_with_its_transaction(engine: Engine) -> None:
+    async with reading(engine) as conn:
+        before = await read_revision(conn)
+    async with writing(engine) as conn:
+        assert await bump_revision(conn) == before + 1
+    with pytest.raises(RuntimeError, match="undo"):
+        async with writing(engine) as conn:
+            await bump_revision(conn)
+            raise RuntimeError("undo")
+    async with reading(engine) as conn:
+        assert await read_revision(conn) == before + 1
