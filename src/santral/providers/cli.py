@@ -1,0 +1,87 @@
+"""``santral providers`` and ``santral prices``: who can be called, and what it costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from santral.errors import ConfigError
+from santral.providers.prices import PICO_PER_USD_PER_MILLION, Price, PriceBook
+from santral.providers.registry import VENDORS, Vendor
+
+providers_app = typer.Typer(help="Providers that can be called.", no_args_is_help=True)
+prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
+
+_AUTH = {"bearer": "required", "optional": "optional", "none": "none"}
+
+
+@providers_app.callback()
+@prices_app.callback()
+def _group() -> None:  # pyright: ignore[reportUnusedFunction] - makes typer keep the command names
+    """Keep a group with a single command a group."""
+
+
+@providers_app.command("list")
+def list_providers() -> None:
+    """Show every provider kind, its address, whether it needs a key, and its quirks."""
+    table = Table(title="Provider kinds")
+    for heading in ("kind", "provider", "address", "key", "quirks"):
+        table.add_column(heading, overflow="fold")
+    for vendor in VENDORS.values():
+        address = vendor.base_url or (
+            "in this process" if vendor.auth == "none" else "set base_url"
+        )
+        table.add_row(vendor.kind, vendor.title, address, _AUTH[vendor.auth], _quirks(vendor))
+    Console().print(table)
+
+
+@prices_app.command("show")
+def show_prices(
+    name: Annotated[str, typer.Argument(help="Part of a kind or model to look for.")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="A price file instead of the shipped one.")
+    ] = None,
+) -> None:
+    """Show prices in US dollars per million tokens, newest first."""
+    try:
+        book = PriceBook.load(file)
+    except ConfigError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(2) from None
+    rows = [row for row in book.prices() if name.lower() in f"{row.kind}/{row.model}".lower()]
+    if not rows:
+        typer.echo(
+            f"No price for '{name}' in version {book.version}: its cost is unknown, not zero."
+        )
+        raise typer.Exit(1)
+    table = Table(title=f"USD per million tokens, version {book.version}")
+    table.add_column("kind")
+    table.add_column("model", overflow="fold")
+    table.add_column("from")
+    for heading in ("input", "cache read", "cache write", "output", "reasoning"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.kind, row.model, _day(row), *_amounts(row))
+    Console().print(table)
+
+
+def _quirks(vendor: Vendor) -> str:
+    quirks = [f"{ours} is sent as {theirs}" for ours, theirs in vendor.renames.items()]
+    if not vendor.asks_usage:
+        quirks.append("usage comes unasked")
+    return "; ".join(quirks)
+
+
+def _day(row: Price) -> str:
+    return datetime.fromtimestamp(row.starts_at, UTC).date().isoformat()
+
+
+def _amounts(row: Price) -> list[str]:
+    amounts = (row.input, row.cache_read, row.cache_write, row.output, row.reasoning)
+    return [f"{Decimal(amount) / PICO_PER_USD_PER_MILLION:f}" for amount in amounts]
