@@ -1,0 +1,101 @@
+"""Telephone numbers: shapes first, then Google's numbering plans for the few that have one."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+import phonenumbers
+
+#: Fewest digits of an international number without its plus. Specified: ITU-T E.164 allows 15 at most.
+_LEAST, _MOST = 8, 15
+_DIGITS: Final = re.compile(rb"[0-9]+")
+_NOT_DIGITS: Final = re.compile(rb"[^0-9]")
+_GROUPED: Final = re.compile(rb"\(?[0-9]+(?:[ .()/\-]{1,3}[0-9]+){0,8}")
+
+# A national number must be written like one: bare digits are order numbers as often as phones.
+_SHAPES: Final = {
+    "TR": re.compile(
+        rb"\(?0? ?\(?(?:[2-58][0-9]{2}\)?[ .\-/]{1,3}[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{2}"
+        rb"|(?:5[0-9]{2})\)?[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{2})(?![0-9])"
+        rb"|\(?0[ ]?\(?[2-58][0-9]{2}\)?[0-9]{3}[ .\-]?[0-9]{2}[ .\-]?[0-9]{2}(?![0-9])"
+        rb"|0 [2-58](?: [0-9]){9}(?![0-9]| [0-9])|05[0-9](?:[ .\-][0-9]{2}){4}(?![0-9])"
+    ),
+    "US": re.compile(
+        rb"(?:1[ .\-])?(?:\([2-9][0-9]{2}\)[ ]?|[2-9][0-9]{2}[ .\-])[0-9]{3}[ .\-][0-9]{4}(?![0-9])"
+    ),
+}
+_TRUNK: Final = re.compile(
+    rb"\(?0[0-9]{1,5}\)?(?:[ \-/]{1,2}[0-9]{2,8}){1,4}(?![0-9])"
+)  # GB, DE, FR ...: a leading 0 and at least one separator
+
+
+def phone_at(
+    data: bytes, start: int, floor: int, regions: tuple[str, ...]
+) -> tuple[int, int, str] | None:
+    """Return start, end and E.164 form of the number whose first digit is at ``start``."""
+    if start > floor and data[start - 1 : start] == b"(":
+        start -= 1
+    if start > floor and data[start - 1 : start] == b"+":
+        return _international(data, start - 1, start, "+")
+    if data[start : start + 2] == b"00":
+        return _international(data, start, start, "")
+    for region in regions:
+        if (found := _national(data, start, region)) is not None:
+            return found
+    return None
+
+
+def _international(data: bytes, start: int, first: int, sign: str) -> tuple[int, int, str] | None:
+    match = _GROUPED.match(data, first, first + 60)
+    if match is None:
+        return None
+    possible: tuple[int, int, str] | None = None
+    for end in _ends(data, first, match.end()):
+        digits = _digits(data[first:end])
+        number = ("+" + digits if sign else "+" + digits[2:]) if len(digits) <= _MOST + 2 else ""
+        if len(number) <= _LEAST:
+            continue
+        if is_number(number, "", strictly=True):
+            return start, end, number
+        if possible is None and sign and is_number(number, "", strictly=False):
+            possible = start, end, number
+    return possible
+
+
+def _national(data: bytes, start: int, region: str) -> tuple[int, int, str] | None:
+    shape = _SHAPES.get(region)
+    match = (shape or _TRUNK).match(data, start, start + 60)
+    if match is None:
+        return None
+    digits = _digits(match.group())
+    strictly = shape is None or digits == match.group().decode()
+    if not is_number(digits, region, strictly=strictly):
+        return None
+    return start, match.end(), _e164(digits, region)
+
+
+def _ends(data: bytes, start: int, end: int) -> list[int]:
+    """Return where the groups of digits end, the last first."""
+    return [match.end() for match in _DIGITS.finditer(data, start, end)][::-1]
+
+
+def _digits(data: bytes) -> str:
+    return _NOT_DIGITS.sub(b"", data).decode()
+
+
+@lru_cache(maxsize=512)  # a stream looks at its last number again with every delta
+def is_number(number: str, region: str, *, strictly: bool) -> bool:
+    """Whether the country's numbering plan has ``number``, or at least numbers of its length."""
+    try:
+        parsed = phonenumbers.parse(number, region or None)
+    except phonenumbers.NumberParseException:
+        return False
+    check = phonenumbers.is_valid_number if strictly else phonenumbers.is_possible_number
+    return check(parsed)
+
+
+def _e164(digits: str, region: str) -> str:
+    parsed = phonenumbers.parse(digits, region)
+    return f"+{parsed.country_code}{parsed.national_number}"
