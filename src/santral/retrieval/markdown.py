@@ -57,9 +57,9 @@ def text_blocks(text: str) -> list[Block]:
 
 def unwrapped(lines: list[str]) -> str:
     """Join the lines of a paragraph; a list item keeps its own line."""
-    text = lines[0].strip()
+    text = " ".join(lines[0].split())
     for line in lines[1:]:
-        text += ("\n" if _ITEM.match(line) else " ") + line.strip()
+        text += ("\n" if _ITEM.match(line) else " ") + " ".join(line.split())
     return text
 
 
