@@ -23,11 +23,11 @@ from rich.console import Console
 from benchmarks.cpu import memory
 from benchmarks.measure import Bench, Cores, Measurement
 from benchmarks.peers import PEERS
-from benchmarks.peers.peer import Peer, Place, Running, Target
+from benchmarks.peers.peer import Peer, Place, Running, Target, first_answer
 from benchmarks.processes import Children, NotStartedError
 from benchmarks.report import print_rows, rows_of, write_results
 from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.script import write_script
+from benchmarks.script import request_body, write_script
 from benchmarks.tools import BUILD, HERE, NoCompilerError, build, start_upstream
 
 #: A log has no width; the widest table needs this much.
@@ -145,14 +145,24 @@ def _bring_up(peer: Peer, place: Place, session: Session, *, may_install: bool) 
     reason = peer.missing()
     if not reason:
         try:
-            session.running[peer.name] = running = peer.start(place)
+            running = peer.start(place)
+            _wait_for_answers(running)
         except NotStartedError as error:
-            reason = f"did not start: {error}"
+            reason = f"did not start: {error}\n{place.children.end_of_log(peer.name)}"
         else:
-            console.print(f"{peer.name}: up after {running.start_s:.1f} s")
+            session.running[peer.name] = running
+            console.print(f"{peer.name}: first answer after {running.start_s:.2f} s")
             return
     session.not_run[peer.name] = reason
     console.print(f"{peer.name}: {reason}", markup=False)
+
+
+def _wait_for_answers(running: Running) -> None:
+    for number, target in enumerate(running.targets):
+        first_answer(target, request_body(target.model, "short", is_streaming=False), running.child)
+        if number == 0:
+            running.start_s = time.monotonic() - running.began
+    running.idle_bytes = memory(running.targets[0].workers()).pss if running.child else 0
 
 
 def _measure(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import ClassVar
 
-from benchmarks.cpu import memory, process_tree
+from benchmarks.cpu import process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
 from benchmarks.tools import BUILD
 
@@ -70,7 +70,7 @@ class LiteLLM:
             features="master key, routing by model name; no limits, no guardrails, no record",
             headers=[f"authorization: Bearer {key}"],
         )  # fmt: skip
-        return Running([target], started.seconds, memory(pids()).pss)
+        return Running([target], started.child, started.began)
 
 
 def _config(base_url: str, key: str) -> dict[str, object]:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.cpu import memory, process_tree
+from benchmarks.cpu import process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
 from benchmarks.script import EVENTS
 
@@ -64,7 +64,7 @@ class Nginx:
             "nginx", port, "scripted", pids, pids, version=_version(), events=EVENTS,
             features="plain proxy: no keys, no JSON, no record",
         )  # fmt: skip
-        return Running([target], started.seconds, memory(pids()).pss)
+        return Running([target], started.child, started.began)
 
 
 def _program() -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -65,15 +67,15 @@ class Place:
             wait_for_port(child, port, within_s=within_s)
         except NotStartedError as error:
             raise NotStartedError(f"{error}. {self.children.end_of_log(name)}") from None
-        return Started(child, time.monotonic() - began)
+        return Started(child, began)
 
 
 @dataclass(frozen=True)
 class Started:
-    """A gateway that listens, and how long that took."""
+    """A gateway that listens, and when it was started (``time.monotonic``)."""
 
     child: subprocess.Popen[bytes]
-    seconds: float
+    began: float
 
 
 @dataclass
@@ -81,8 +83,12 @@ class Running:
     """A started gateway and the rows it gives."""
 
     targets: list[Target]
-    start_s: float = 0.0
+    #: The process that was started; None where there is none.
+    child: subprocess.Popen[bytes] | None = None
+    began: float = field(default_factory=time.monotonic)
     idle_bytes: int = 0
+    #: From its start to its first right answer.
+    start_s: float = 0.0
     notes: list[str] = field(default_factory=list[str])
 
 
@@ -104,6 +110,42 @@ class Peer(Protocol):
     def start(self, place: Place) -> Running:
         """Start it in front of ``place.upstream``; raises NotStartedError."""
         ...
+
+
+def first_answer(
+    target: Target, body: str, child: subprocess.Popen[bytes] | None, *, within_s: float = 30.0
+) -> None:
+    """Ask until there is an answer: a gateway may listen before it can answer.
+
+    Raises:
+        NotStartedError: there was none in time; the message has the last thing it said.
+    """
+    end, told = time.monotonic() + within_s, "nothing"
+    while time.monotonic() < end and (child is None or child.poll() is None):
+        try:
+            status, told = _ask(target, body)
+        except (OSError, http.client.HTTPException) as error:
+            told = str(error)
+        else:
+            if status == HTTPStatus.OK:
+                return
+        time.sleep(0.05)
+    ended = child is not None and child.poll() is not None
+    why = "it ended before it answered" if ended else f"no answer within {within_s:.0f} s"
+    raise NotStartedError(f"{target.name}: {why}; at last: {told[:500]}")
+
+
+def _ask(target: Target, body: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=10)
+    headers = dict(header.split(": ", 1) for header in target.headers)
+    try:
+        connection.request(
+            "POST", target.path, body, {"content-type": "application/json", **headers}
+        )
+        answer = connection.getresponse()
+        return answer.status, f"{answer.status} {answer.read().decode(errors='replace')}"
+    finally:
+        connection.close()
 
 
 def _environment() -> dict[str, str]:

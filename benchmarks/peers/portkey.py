@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import ClassVar
 
-from benchmarks.cpu import memory, process_tree
+from benchmarks.cpu import process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
 from benchmarks.tools import BUILD
 
@@ -75,7 +75,7 @@ class Portkey:
                 f"x-portkey-custom-host: {place.upstream.base_url}",
             ],
         )  # fmt: skip
-        return Running([target], started.seconds, memory(pids()).pss)
+        return Running([target], started.child, started.began)
 
 
 def _version() -> str:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.cpu import command_line, memory, pin, process_tree
+from benchmarks.cpu import command_line, pin, process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
 from benchmarks.tools import HERE
 from santral.tenants.key import new_key
@@ -60,7 +60,7 @@ class Santral:
             )
             for route, features in _FEATURES.items()
         ]  # fmt: skip
-        return Running(targets, started.seconds, memory(workers()).pss)
+        return Running(targets, started.child, started.began)
 
 
 def _program() -> Path:
