@@ -1,0 +1,116 @@
+"""What to do about each error code: the part of the errors page that no class can say."""
+
+from __future__ import annotations
+
+#: Codes of the classes in errors.py: what to do.
+CLASS_REMEDIES = {
+    "internal_error": "A fault of Santral. Give the operator the `x-request-id`; the log of the "
+    "gateway has the event `request_failed` with the trace id.",
+    "config_invalid": "Mend the file and line that the message names. `santral config check` says "
+    "the same without starting anything.",
+    "store_unavailable": "Operator: the message names the database, folder or file and its remedy "
+    "(disk full, read-only, another process). Requests that need no database go on.",
+    "bad_request": "Change the request as the message says.",
+    "invalid_api_key": "Send `Authorization: Bearer sk-santral-...`. The message says whether the "
+    "key is missing, mistyped, unknown, revoked or expired.",
+    "not_allowed": "Use a key that may use this route, or ask an administrator.",
+    "not_found": "Use a name that exists; the message names the nearest one.",
+    "request_timeout": "Send the body faster, or raise `server.body_s`.",
+    "method_not_allowed": "Use the method that the message names.",
+    "request_too_large": "Send less, or raise `server.max_body_bytes`.",
+    "guardrail_refused": "Rephrase the input. The message names the check and its reason; the trace "
+    "has the verdict.",
+    "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
+    "trace has the verdicts; SDKs are told not to retry (`x-should-retry: false`).",
+    "rate_limit_exceeded": "Wait for `retry-after`.",
+    "gateway_overloaded": "Try again after `retry-after`. Operator: more workers are not available "
+    "yet; raise `server.max_in_flight` if memory allows.",
+    "provider_error": "See the trace: every attempt is listed with its error.",
+    "provider_unreachable": "Operator: check `base_url`, network and DNS. Add a rung to the route's "
+    "ladder so that another deployment answers.",
+    "provider_timeout": "Raise the clock that the message names under `timeouts`, or add a rung.",
+    "provider_rate_limited": "Wait for `retry-after`, ask the provider for more, or add a rung.",
+    "provider_failed": "Try again, or add a rung.",
+    "provider_garbled": "Check that `kind` and `base_url` fit the provider.",
+    "provider_credentials_refused": "Operator: the provider's key is missing, wrong or out of "
+    "credit. It is never answered as a 401, so that the caller does not doubt its own key.",
+    "provider_refused_request": "Change the request as the provider's message says.",
+    "context_window_exceeded": "Send less, or add a deployment with a longer window as next rung.",
+}
+
+#: Codes that a module passes to a class: what they mean and what to do.
+PASSED = {
+    "unknown_endpoint": (
+        "There is no such path.",
+        "Use an endpoint from the [list](endpoints.md); the message names the nearest.",
+    ),
+    "model_not_found": (
+        "`model` names neither a route nor a deployment.",
+        "`GET /v1/models` lists the names; the message names the nearest.",
+    ),
+    "unsupported_encoding": (
+        "The body is compressed.",
+        "Send it without `content-encoding`.",
+    ),
+    "invalid_json": ("The body is not JSON.", "Mend it where the message says."),
+    "invalid_request": (
+        "A field is missing or has the wrong type, or two fields contradict each other.",
+        "`param` is the path of the field.",
+    ),
+    "unknown_extra": (
+        "The body field `santral` holds a field that does not exist.",
+        "The message names the nearest known one.",
+    ),
+    "invalid_prompt_variables": (
+        "Variables of the prompt are missing, unknown, of the wrong type or too long.",
+        "The message names each of them.",
+    ),
+    "prompt_not_composed": (
+        "The prompt could not be filled in with these variables.",
+        "Check the values; the message names prompt, version and line.",
+    ),
+    "prompt_not_found": (
+        "There is no such prompt, version or label.",
+        "`santral prompts list` lists them; the message names the nearest.",
+    ),
+    "requests_per_second_exceeded": (
+        "The tenant or key sends more requests per second than it may.",
+        "Wait for `retry-after`; the SDKs do so by themselves.",
+    ),
+    "tokens_per_day_exceeded": (
+        "The tokens of the UTC day are used up, or this request alone may need more than are left.",
+        "Send a smaller `max_tokens`, wait for midnight UTC, or ask an administrator. SDKs are told "
+        "not to retry where waiting a little does not help (`x-should-retry: false`).",
+    ),
+    "extra_missing": (
+        "Reading this kind of file needs packages that are not installed.",
+        "Install the extra that the message names: `pip install 'santral[rag]'`.",
+    ),
+    "ingest_running": (
+        "Another `santral ingest` works on this collection.",
+        "Wait until it has ended and start again.",
+    ),
+    "index_damaged": (
+        "A published index cannot be read.",
+        "Run `santral ingest` on the collection again; it is rebuilt from the database.",
+    ),
+    "unknown_filter": (
+        "A filter names something that passages do not carry.",
+        "Use a filter that the message names.",
+    ),
+    "collection_not_found": (
+        "There is no such collection for this tenant, or it was never ingested.",
+        "Run `santral ingest PATH --collection NAME`; the message names the nearest collection.",
+    ),
+    "tenant_not_found": (
+        "There is no such tenant.",
+        "`santral tenants list` lists them; `santral tenants create` makes one.",
+    ),
+    "no_such_path": ("A file or folder to ingest does not exist.", "Name one that does."),
+}
+
+#: Codes in the field `error` of traces and spans that no caller ever receives.
+TRACE_ONLY = {
+    "client_left": "The client closed its connection before the answer was whole. The trace has "
+    "status 499; what the provider had produced by then is counted and charged.",
+}

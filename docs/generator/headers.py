@@ -1,0 +1,85 @@
+"""docs/reference/headers.md: every header that Santral reads or sends, held against the code."""
+
+from __future__ import annotations
+
+import re
+
+from generator.markdown import code, page, table
+from generator.source import modules, strings
+
+INTRO = """\
+Header names are case-insensitive. Headers that are not listed here are neither read nor forwarded
+to providers; what a provider should get besides its key is set in `[providers.NAME] headers`."""
+
+READ = {
+    "authorization": "`Bearer sk-santral-...`: the virtual key. Required on `/v1/` and, with an "
+    "administrator's key, on `/api/`.",
+    "x-api-key": "The virtual key, for clients that cannot send `authorization`.",
+    "traceparent": "The caller's W3C trace: its ids are kept with the trace and passed on to the "
+    "provider. Santral's own trace id is always a new one.",
+    "content-length": "A body that says it is over `server.max_body_bytes` is refused unread.",
+    "content-encoding": "Refused unless absent or `identity`.",
+}
+
+SENT = {
+    "x-request-id": "Id of this request, on every answer of the gateway. Quote it to the operator.",
+    "x-santral-trace-id": "Id of the trace: `santral traces show ID`.",
+    "x-santral-cost-usd": "What all attempts of this request cost together, in US dollars with nine "
+    "decimals. Absent while unknown: on streams, whose headers leave before the end, and where a "
+    "price is unknown.",
+    "x-santral-cache": "What the exact cache said: `off`, `miss` or `hit`.",
+    "x-santral-deployment": "The deployment that answered, or was tried last.",
+    "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
+    "x-ratelimit-limit-requests": "Requests that may come at once.",
+    "x-ratelimit-remaining-requests": "Requests left now.",
+    "x-ratelimit-reset-requests": "When all are back, e.g. `1s`.",
+    "x-ratelimit-limit-tokens": "Tokens of the UTC day.",
+    "x-ratelimit-remaining-tokens": "Tokens left, running requests counted with what they reserved.",
+    "x-ratelimit-reset-tokens": "Until midnight UTC, e.g. `5h3m20s`.",
+    "retry-after": "Whole seconds to wait before another attempt.",
+    "retry-after-ms": "The same in milliseconds; OpenAI's SDKs prefer it.",
+    "x-should-retry": "`false` where an SDK would retry in vain.",
+    "x-accel-buffering": "`no` on streams: tells nginx to pass each event on at once.",
+}
+
+_HEADER = re.compile(r"(?:x-[a-z-]+|retry-after(?:-ms)?|traceparent|authorization|content-encoding)")
+#: Folders that speak to callers; providers/ speaks to vendors.
+_EDGE = ("gateway/", "web/", "quota/", "app/")
+
+
+def headers_page() -> str:
+    """Return the page."""
+    check()
+    return page(
+        "Headers",
+        INTRO,
+        "## Headers that are read",
+        table(("Header", "Meaning"), [(code(n), t) for n, t in READ.items()]),
+        "## Headers that are sent",
+        "Rate headers show, for requests and tokens each, the scope (tenant or key) with least left; "
+        "they are absent where nothing is limited.",
+        table(("Header", "Meaning"), [(code(n), t) for n, t in SENT.items()]),
+    )
+
+
+def check() -> None:
+    """Stop where code and page name different headers."""
+    known = {*READ, *SENT}
+    used = used_headers()
+    missing = sorted(used - known)
+    gone = sorted(name for name in known - used if _HEADER.fullmatch(name))
+    if missing or gone:
+        raise SystemExit(
+            f"docs/generator/headers.py: not described {missing}, no longer in the code {gone}"
+        )
+
+
+def used_headers() -> set[str]:
+    """Return the header names that stand in the folders which speak to callers."""
+    return {
+        text
+        for path, tree in modules()
+        if path.startswith(_EDGE)
+        for text in strings(tree)
+        if _HEADER.fullmatch(text)
+    }
