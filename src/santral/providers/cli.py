@@ -79,7 +79,7 @@ def _quirks(vendor: Vendor) -> str:
 
 
 def _day(row: Price) -> str:
-    return datetime.fromtimestamp(row.starts_at, UTC).date().isoformat()
+    return datetime.fromtimestamp(row.starts_at_us / 1e6, UTC).date().isoformat()
 
 
 def _amounts(row: Price) -> list[str]:

@@ -38,11 +38,12 @@ class OpenAIProvider:
         secret: str = "",
         asks_usage: bool = True,
         renames: Mapping[str, str] = _NO_RENAMES,
+        output_limit: str = "max_completion_tokens",
         wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
     ) -> None:
         """``url`` is the chat endpoint; ``secret`` is the key, kept out of every message.
 
-        ``asks_usage`` and ``renames`` are the vendor's quirks, see ``registry.Vendor``.
+        The rest are the vendor's quirks, see ``registry.Vendor``.
         """
         self._client = client
         self._url = url
@@ -50,6 +51,7 @@ class OpenAIProvider:
         self._secret = secret
         self._asks_usage = asks_usage
         self._renames = renames
+        self._output_limit = output_limit
         self._wall_clock = wall_clock
 
     def __repr__(self) -> str:
@@ -97,10 +99,24 @@ class OpenAIProvider:
         else:
             fields.pop("stream", None)
             fields.pop("stream_options", None)  # OpenAI refuses it without a stream
+        if call.max_output_tokens is not None:
+            self._bound_output(fields, call.max_output_tokens)
         for name, vendors in self._renames.items():
             if name in fields:
                 fields.setdefault(vendors, fields.pop(name))
         return _encode(fields)
+
+    def _bound_output(self, fields: dict[str, Any], limit: int) -> None:
+        """Keep the client's own output limit where it is stricter, under the name it chose."""
+        is_set = False
+        for name in ("max_completion_tokens", "max_tokens"):
+            asked = _integer(fields.get(name))
+            if asked is not None:
+                is_set = True
+                if asked > limit:
+                    fields[name] = limit
+        if not is_set:
+            fields[self._output_limit] = limit
 
     async def _refusal(self, response: UpstreamResponse) -> ProviderError:
         body = await response.read()
@@ -151,6 +167,12 @@ async def _pull(
 
 def _end(reader: ChunkReader, call: ProviderCall) -> list[Delta]:
     return reader.end(lambda: estimate_input(call.fields))
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, Raw):
+        value = msgspec.json.decode(value)
+    return value if isinstance(value, int) else None
 
 
 _options = msgspec.json.Decoder(dict[str, Any])

@@ -28,7 +28,7 @@ class Price(Struct, frozen=True, kw_only=True):
 
     kind: str
     model: str
-    starts_at: float  # seconds since the Unix epoch, midnight UTC
+    starts_at_us: int  # microseconds since the Unix epoch, midnight UTC
     input: int
     cache_read: int
     cache_write: int
@@ -59,7 +59,7 @@ class PriceBook:
     def __init__(self, version: str, prices: Iterable[Price]) -> None:
         self.version = version
         self._rows: dict[tuple[str, str], list[Price]] = {}
-        for price in sorted(prices, key=lambda row: row.starts_at, reverse=True):
+        for price in sorted(prices, key=lambda row: row.starts_at_us, reverse=True):
             self._rows.setdefault((price.kind, price.model), []).append(price)
 
     @classmethod
@@ -71,20 +71,25 @@ class PriceBook:
         """
         return _read(path or SHIPPED)
 
-    def cost(self, provider_kind: str, model: str, usage: Usage, at: float) -> Cost:
-        """Return what ``usage`` cost at ``at`` (seconds since the Unix epoch)."""
-        price = self.price(provider_kind, model, at)
+    def cost(self, provider_kind: str, model: str, usage: Usage, at_us: int) -> Cost:
+        """Return what ``usage`` cost at ``at_us``, microseconds since the Unix epoch.
+
+        ``model`` is the model's name, or a row written out as ``kind/model``.
+        """
+        price = self.price(provider_kind, model, at_us)
         return Cost(None if price is None else price.nanousd(usage), self.version)
 
-    def price(self, provider_kind: str, model: str, at: float) -> Price | None:
-        """Return the row in force at ``at``: the model's, its undated name's, or its kind's ``*``."""
+    def price(self, provider_kind: str, model: str, at_us: int) -> Price | None:
+        """Return the row in force: the model's, its undated name's, the one written out, its kind's ``*``."""
+        named_kind, _, named_model = model.partition("/")
         rows = (
             self._rows.get((provider_kind, model))
             or self._rows.get((provider_kind, _DATED.sub("", model)))
+            or self._rows.get((named_kind, named_model))
             or self._rows.get((provider_kind, "*"))
             or ()
         )
-        return next((row for row in rows if row.starts_at <= at), None)
+        return next((row for row in rows if row.starts_at_us <= at_us), None)
 
     def prices(self) -> list[Price]:
         """Return every row, by kind and model, newest first."""
@@ -124,13 +129,13 @@ def _read(path: Path) -> PriceBook:
     if content.currency != "USD":
         raise ConfigError(f"{path}: currency is '{content.currency}', but only USD is kept.")
     lines = [n for n, line in enumerate(text.splitlines(), 1) if line.startswith("[[price]]")]
-    seen: set[tuple[str, str, float]] = set()
+    seen: set[tuple[str, str, int]] = set()
     prices: list[Price] = []
     for number, row in enumerate(content.price):
         line = lines[number] if number < len(lines) else 0
         place = f"{path}:{line}: row {number + 1}"
         price = _price(row, place)
-        key = (price.kind, price.model, price.starts_at)
+        key = (price.kind, price.model, price.starts_at_us)
         if key in seen:
             raise ConfigError(f"{place}: {price.kind}/{price.model} has two rows from one day.")
         seen.add(key)
@@ -147,7 +152,7 @@ def _price(values: dict[str, Any], place: str) -> Price:
     return Price(
         kind=row.kind,
         model=row.model,
-        starts_at=datetime.combine(row.starts, time(), UTC).timestamp(),
+        starts_at_us=int(datetime.combine(row.starts, time(), UTC).timestamp()) * 1_000_000,
         input=_pico(row.input, f"{place} input"),
         cache_read=_pico(row.cache_read or row.input, f"{place} cache_read"),
         cache_write=_pico(row.cache_write or row.input, f"{place} cache_write"),

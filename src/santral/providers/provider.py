@@ -26,6 +26,7 @@ class ProviderCall(Struct, kw_only=True):
     question: str = ""
     sources: tuple[Source, ...] = ()
     traceparent: str = ""
+    max_output_tokens: int | None = None  # upper bound of the output, whatever the fields say
 
 
 class Provider(Protocol):

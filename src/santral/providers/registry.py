@@ -27,9 +27,11 @@ class Vendor(Struct, frozen=True, kw_only=True):
     auth: Literal["bearer", "optional", "none"] = "bearer"
     asks_usage: bool = True  # takes stream_options.include_usage; others send usage unasked
     renames: Mapping[str, str] = field(default_factory=dict[str, str])  # our field name -> its own
+    output_limit: str = "max_tokens"  # the field that bounds the output where a client sets none
 
 
-#: Vendors that know only the older name of the output limit.
+#: OpenAI's reasoning models refuse the older name of the output limit; many imitators know no other.
+_NEW_LIMIT = "max_completion_tokens"
 _MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 
 
@@ -40,8 +42,18 @@ def _rows(*vendors: Vendor) -> dict[str, Vendor]:
 #: Sources: each vendor's API reference, as of 2026-11. Ports are the engines' own defaults.
 VENDORS: dict[str, Vendor] = _rows(
     Vendor(kind="local", title="Santral's embedded answerer", dialect="local", auth="none"),
-    Vendor(kind="openai", title="OpenAI", base_url="https://api.openai.com/v1"),
-    Vendor(kind="groq", title="Groq", base_url="https://api.groq.com/openai/v1"),
+    Vendor(
+        kind="openai",
+        title="OpenAI",
+        base_url="https://api.openai.com/v1",
+        output_limit=_NEW_LIMIT,
+    ),
+    Vendor(
+        kind="groq",
+        title="Groq",
+        base_url="https://api.groq.com/openai/v1",
+        output_limit=_NEW_LIMIT,
+    ),
     Vendor(kind="together", title="Together AI", base_url="https://api.together.xyz/v1"),
     Vendor(
         kind="fireworks", title="Fireworks AI", base_url="https://api.fireworks.ai/inference/v1"
@@ -52,7 +64,7 @@ VENDORS: dict[str, Vendor] = _rows(
         base_url="https://api.deepseek.com/v1",
         renames=_MAX_TOKENS,
     ),
-    Vendor(kind="xai", title="xAI", base_url="https://api.x.ai/v1"),
+    Vendor(kind="xai", title="xAI", base_url="https://api.x.ai/v1", output_limit=_NEW_LIMIT),
     Vendor(kind="openrouter", title="OpenRouter", base_url="https://openrouter.ai/api/v1"),
     Vendor(
         kind="perplexity",
@@ -120,6 +132,7 @@ def build_provider(
         secret=secret,
         asks_usage=vendor.asks_usage,
         renames=vendor.renames,
+        output_limit=vendor.output_limit,
     )
 
 

@@ -1,0 +1,1 @@
+"""Answers kept for equal requests of one tenant."""
