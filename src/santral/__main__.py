@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,7 +20,6 @@ def serve_app() -> typer.Typer:
     """Return ``santral serve`` alone: a worker starts without importing what other commands need."""
     app = _empty()
     app.command("serve")(serve)
-    app.callback()(_several)
     return app
 
 
@@ -54,7 +56,7 @@ def full_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one sentence and exit status 1."""
-    app = serve_app() if sys.argv[1:2] == ["serve"] else full_app()
+    app = serve_app() if "serve" in sys.argv[1:4:2] else full_app()
     try:
         app()
     except SantralError as error:
@@ -64,11 +66,20 @@ def main() -> None:
 
 
 def _empty() -> typer.Typer:
-    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
+    app.callback()(_choose_config)
+    return app
 
 
-def _several() -> None:
-    """Keep ``serve`` a subcommand although it is the only one."""
+def _choose_config(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The santral.toml to read; default ./santral.toml."),
+    ] = None,
+) -> None:
+    """Remember which configuration every command reads."""
+    if config is not None:
+        os.environ["SANTRAL_CONFIG"] = str(config)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,140 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import socket
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from santral.app.refresh import Reloader
 from santral.app.server import Server, serve
 from santral.config.load import LoadedConfig
-from santral.console.api import console_router
+from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url, reading
 from santral.errors import BadRequest, NotAllowed, SantralError
 from santral.quota.api import limits_router
 from santral.quota.ledger import write_ledger
 from santral.tenants.api import tenants_router
-from santral.tenants.keyring import presented_key
+from santral.tenants.keyring import Caller, presented_key
 from santral.tenants.store import load_keyring
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
+from santral.traces.record import TraceRecord
 from santral.traces.store import TraceStore
 from santral.web.errors import openai_error
 
 log = logging.getLogger(__name__)
+
+
+class Authority:
+    """Decides who is an administrator: by admin key in a header, or by a console session."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def identify(self, key: str) -> Caller:
+        """Return the administrator who holds ``key``.
+
+        Raises:
+            Unauthenticated: no key, or one that is not valid.
+            NotAllowed: the key is valid but not an administrator's.
+        """
+        async with reading(self._engine) as conn:
+            ring = await load_keyring(conn)
+        caller = ring.identify(key, time.time())
+        if not caller.key.is_admin:
+            raise NotAllowed(
+                "This key is not an administrator's. Use the admin key of the first start."
+            )
+        return caller
+
+    async def __call__(
+        self,
+        authorization: Annotated[str, Header()] = "",
+        x_api_key: Annotated[str, Header()] = "",
+    ) -> Caller:
+        return await self.identify(presented_key(authorization, x_api_key))
+
+
+def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: Metrics) -> FastAPI:
+    """Return the ASGI application of the control process."""
+    authority = Authority(engine)
+    app = FastAPI(
+        title="Santral admin API",
+        version="1",
+        docs_url="/api/docs",
+        openapi_url="/api/openapi.json",
+        redoc_url=None,
+    )
+    app.include_router(traces_router(store, authority))
+    app.include_router(tenants_router(engine, authority))
+    app.include_router(limits_router(engine, authority))
+    app.include_router(console_router(store, authority.identify, loaded.config))
+    app.add_exception_handler(SantralError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+
+    @app.get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health/ready", include_in_schema=False)
+    async def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def show_metrics() -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    del live, ready, show_metrics  # the application holds them
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, SantralError):
+        raise error
+    status, headers, body = openai_error(error)
+    lines = {name.decode(): value.decode() for name, value in headers}
+    return Response(body, status, lines, "application/json")
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    """Name every field that is wrong, unknown ones too; never echo what was sent."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    faults = [
+        f"{'.'.join(str(part) for part in item['loc'] if part != 'body')}: {item['msg']}"
+        for item in error.errors()
+    ]
+    return await _answer_error(request, BadRequest("; ".join(faults), code="invalid_request"))
+
+
+async def _bill(engine: Engine, records: Sequence[TraceRecord]) -> None:
+    await write_ledger(engine, records)
+
+
+async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
+    """Run the control process on ``sock`` until a signal."""
+    config = loaded.config
+    engine = connect(database_url(config))
+    store = TraceStore(config.data.folder / "telemetry.duckdb")
+    metrics = Metrics()
+    try:
+        await store.open()
+        collector = Collector(config.data.folder / "spool", store, [partial(_bill, engine)])
+        collector.watch(metrics)
+
+        async def collect() -> None:
+            await collector.run(config.telemetry.collect_every_s)
+
+        app = build_app(loaded, engine, store, metrics)
+        server = Server(app, config.server.drain_s, lambda: None)
+        await serve(server, sock, [collect])
+        await collector.collect_once()  # what the gateway spooled while it drained
+    finally:
+        await store.close()
+        await engine.dispose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random  # noqa: TID251 - the one place that makes the generator
+import random
 import socket
 import time
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ class GatewayProcess:
         self.metrics = Metrics()
         self._generation = self.metrics["santral_config_generation"].child()
         self._failures = self.metrics["santral_config_reload_failures_total"].child()
-        self._pool = ProviderPool(time.monotonic)
+        self._pool = ProviderPool(time.monotonic, time.time, self._rng)
         self._limiter = MemoryLimiter(time.time)
         self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(

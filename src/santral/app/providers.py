@@ -10,6 +10,7 @@ from santral.providers.local import Analysis, LocalProvider
 from santral.providers.provider import Provider
 from santral.providers.registry import build_provider
 from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
+from santral.traces.ids import RandomBits
 
 #: How long a client that no configuration names is kept for the calls that still use it, in
 #: seconds. Chosen: the longest answer that the default clocks allow, and a margin.
@@ -19,12 +20,17 @@ RETIRE_AFTER_S = 900.0
 class ProviderPool:
     """Builds providers from settings; unchanged settings keep their provider and its connections."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], wall: Callable[[], float], rng: RandomBits
+    ) -> None:
         self._clock = clock
+        self._wall = wall
+        self._rng = rng
         self._held: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
+        self._pending = self._held
         self._retired: list[tuple[float, AiohttpClient]] = []
         self._analysis = Analysis(
-            terms=terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
+            terms=_terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
         )
 
     def build(self, settings: Mapping[str, ProviderConfig]) -> dict[str, Provider]:
@@ -66,7 +72,13 @@ class ProviderPool:
         if held is not None and held[0] == config:
             return held
         client = AiohttpClient(max_connections=config.max_connections)
-        provider = build_provider(name, config, client, lambda: LocalProvider(self._analysis))
-        return config, provider, client
+        return config, build_provider(name, config, client, self._local), client
 
-    _pending: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
+    def _local(self) -> LocalProvider:
+        return LocalProvider(
+            self._analysis, clock=self._wall, new_id=lambda: f"{self._rng.getrandbits(96):024x}"
+        )
+
+
+def _terms(text: str, language: str) -> list[str]:
+    return terms(text, language if language in ("tr", "en") else "other")

@@ -62,7 +62,9 @@ class Reloader:
                 )
             self._apply(fresh)
         except SantralError as error:
-            log.error("config_refused", extra={"reason": error.message, "in_force": self._loaded.digest})
+            log.error(
+                "config_refused", extra={"reason": error.message, "in_force": self._loaded.digest}
+            )
             self._on_failure()
             return False
         log.info("config_applied", extra={"digest": fresh.digest})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random  # noqa: TID251 - the one place that makes the generator
+import secrets
 import socket
 import sys
 import time
@@ -37,7 +36,9 @@ def serve(
         Path | None, typer.Option("--config", "-c", help="The santral.toml to read.")
     ] = None,
     role: Annotated[Role, typer.Option(help="Run both roles, or one of them.")] = Role.all,
-    workers: Annotated[int | None, typer.Option(help="Gateway workers; overrides the file.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Gateway workers; overrides the file.")
+    ] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A socket the parent bound.")] = None,
 ) -> None:
     """Start the gateway and the control process; Ctrl-C stops them in order."""
@@ -87,15 +88,15 @@ async def _prepare(loaded: LoadedConfig) -> None:
     try:
         await migrate(engine)
         first = await ensure_first_keys(
-            engine, random.SystemRandom(), fixed=os.environ.get("SANTRAL_BOOTSTRAP_KEY")
+            engine, secrets.token_bytes, application=os.environ.get("SANTRAL_BOOTSTRAP_KEY")
         )
     finally:
         await engine.dispose()
     if first is not None:
         sys.stdout.write(
             "First start. These keys are shown once and stored only as hashes:\n"
-            f"  application key  {first.application}\n"
-            f"  admin key        {first.admin}\n"
+            f"  application key  {first.application.plaintext}\n"
+            f"  admin key        {first.admin.plaintext}\n"
         )
         sys.stdout.flush()
 

@@ -20,7 +20,9 @@ FILE_NAME = "santral.toml"
 PREFIX = "SANTRAL_"
 
 #: Variables with this prefix that are no settings.
-RESERVED = frozenset({"SANTRAL_CONFIG", "SANTRAL_ADMIN_KEY", "SANTRAL_BOOTSTRAP_KEY", "SANTRAL_KEY"})
+RESERVED = frozenset(
+    {"SANTRAL_CONFIG", "SANTRAL_ADMIN_KEY", "SANTRAL_BOOTSTRAP_KEY", "SANTRAL_KEY"}
+)
 
 #: What every configuration has without being told: the embedded answerer.
 BUILT_IN: dict[str, dict[str, Any]] = {
@@ -105,7 +107,9 @@ def _table(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _leaves(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(
+    tree: Mapping[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in tree.items():
         place = (*prefix, key)
         if isinstance(value, dict):
@@ -158,9 +162,7 @@ def _named(location: tuple[int | str, ...]) -> tuple[str, ...]:
     return tuple(str(part) for part in location if part != "[key]")
 
 
-def _place(
-    place: tuple[str, ...], text: str, file: Path | None, origins: Mapping[str, str]
-) -> str:
+def _place(place: tuple[str, ...], text: str, file: Path | None, origins: Mapping[str, str]) -> str:
     """Say where a setting stands: ``santral.toml:12: routes.support.ladder``."""
     dotted = ".".join(place)
     origin = origins.get(dotted, "")
@@ -216,7 +218,9 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
         update={
             "data": config.data.model_copy(update={"folder": folder / config.data.folder}),
             "prompts": config.prompts.model_copy(update={"folder": folder / config.prompts.folder}),
-            "prices": config.prices.model_copy(update={"file": folder / prices if prices else None}),
+            "prices": config.prices.model_copy(
+                update={"file": folder / prices if prices else None}
+            ),
             "routes": routes,
         }
     )

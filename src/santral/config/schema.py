@@ -27,33 +27,42 @@ class Section(BaseModel):
 class ServerConfig(Section):
     """The gateway: the data plane that applications call."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    workers: int = Field(1, ge=1, le=256, description="Worker processes; more than 1 needs Redis.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    workers: int = Field(
+        default=1, ge=1, le=256, description="Worker processes; more than 1 needs Redis."
+    )
     max_body_bytes: int = Field(
-        8 * 1024 * 1024, ge=1024, description="Largest request body; larger ones get a 413."
+        default=8 * 1024 * 1024, ge=1024, description="Largest request body; larger ones get a 413."
     )
     max_in_flight: int = Field(
-        4096, ge=1, description="Requests a worker holds at once; further ones get a 503."
+        default=4096, ge=1, description="Requests a worker holds at once; further ones get a 503."
     )
     drain_s: Seconds = Field(
-        30.0, description="How long a stopping gateway lets streams finish before it cuts them."
+        default=30.0,
+        description="How long a stopping gateway lets streams finish before it cuts them.",
     )
-    body_s: Seconds = Field(30.0, description="How long a client may take to send its body.")
+    body_s: Seconds = Field(
+        default=30.0, description="How long a client may take to send its body."
+    )
 
 
 class ControlConfig(Section):
     """The control process: admin API, console, collector and jobs."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8081, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8081, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
 
 
 class DataConfig(Section):
     """Where the embedded engines keep their files."""
 
     folder: Path = Field(
-        Path("santral-data"),
+        default=Path("santral-data"),
         description="Folder for databases, spool and indexes; relative to santral.toml.",
     )
 
@@ -62,7 +71,7 @@ class DatabaseConfig(Section):
     """The control database: tenants, keys, documents, ledger."""
 
     url: SecretRef | None = Field(
-        None,
+        default=None,
         description="SQLAlchemy URL, e.g. env:DATABASE_URL with postgresql+asyncpg://…; "
         "default is SQLite in the data folder.",
     )
@@ -72,41 +81,55 @@ class TelemetryConfig(Section):
     """Traces: how they leave the worker and what of them is kept."""
 
     payloads: Literal["full", "none"] = Field(
-        "full", description="Whether prompts and answers are kept with the trace (after masking)."
+        default="full",
+        description="Whether prompts and answers are kept with the trace (after masking).",
     )
     max_payload_bytes: int = Field(
-        65_536, ge=0, description="Longest request or answer kept; the rest is cut and marked."
+        default=65_536,
+        ge=0,
+        description="Longest request or answer kept; the rest is cut and marked.",
     )
     spool_max_bytes: int = Field(
-        256 * 1024 * 1024, ge=65_536, description="Bound of the spool; beyond it traces are dropped and counted."
+        default=256 * 1024 * 1024,
+        ge=65_536,
+        description="Bound of the spool; beyond it traces are dropped and counted.",
     )
     spool_fsync: bool = Field(
-        False, description="Sync every record to disk: survives power loss, costs a disk write."
+        default=False,
+        description="Sync every record to disk: survives power loss, costs a disk write.",
     )
     collect_every_s: Seconds = Field(
-        0.5, description="How often the collector moves the spool into the store."
+        default=0.5, description="How often the collector moves the spool into the store."
     )
 
 
 class ProviderConfig(Section):
     """A vendor or engine: where it is and how to sign in."""
 
-    kind: str = Field("openai", description="Row of the provider registry: its dialect and quirks.")
-    base_url: str | None = Field(None, description="Where its API begins; default from the registry.")
-    api_key: SecretRef | None = Field(None, description="Its key, by reference: env:NAME or file:PATH.")
+    kind: str = Field(
+        default="openai", description="Row of the provider registry: its dialect and quirks."
+    )
+    base_url: str | None = Field(
+        default=None, description="Where its API begins; default from the registry."
+    )
+    api_key: SecretRef | None = Field(
+        default=None, description="Its key, by reference: env:NAME or file:PATH."
+    )
     headers: dict[str, str] = Field(
         default_factory=dict, description="Further headers for every call."
     )
-    max_connections: int = Field(256, ge=1, description="Connections kept to it per worker.")
+    max_connections: int = Field(
+        default=256, ge=1, description="Connections kept to it per worker."
+    )
 
 
 class TimeoutsConfig(Section):
     """Four clocks of one attempt, in seconds."""
 
-    connect_s: Seconds = Field(5.0, description="Until the connection stands.")
-    first_delta_s: Seconds = Field(60.0, description="Until the first event with content.")
-    between_deltas_s: Seconds = Field(30.0, description="Between two events of a stream.")
-    total_s: Seconds = Field(600.0, description="Until the answer is whole.")
+    connect_s: Seconds = Field(default=5.0, description="Until the connection stands.")
+    first_delta_s: Seconds = Field(default=60.0, description="Until the first event with content.")
+    between_deltas_s: Seconds = Field(default=30.0, description="Between two events of a stream.")
+    total_s: Seconds = Field(default=600.0, description="Until the answer is whole.")
 
 
 class DeploymentConfig(Section):
@@ -116,7 +139,8 @@ class DeploymentConfig(Section):
     model: str = Field(min_length=1, description="The model's name at that provider.")
     timeouts: TimeoutsConfig = Field(default_factory=TimeoutsConfig, description="Its clocks.")
     price: str | None = Field(
-        None, description="Row of the price file; default is the provider's kind and the model."
+        default=None,
+        description="Row of the price file; default is the provider's kind and the model.",
     )
 
 
@@ -137,19 +161,24 @@ class RungConfig(Section):
 class CacheConfig(Section):
     """The exact cache of a route."""
 
-    enabled: bool = Field(False, description="Serve equal requests of one tenant from memory.")
-    ttl_s: Seconds = Field(3600.0, description="How long an answer may be served.")
+    enabled: bool = Field(
+        default=False, description="Serve equal requests of one tenant from memory."
+    )
+    ttl_s: Seconds = Field(default=3600.0, description="How long an answer may be served.")
 
 
 class RetrievalRouteConfig(Section):
     """What a route adds to the prompt from a collection."""
 
     collection: Name = Field(description="The collection to search.")
-    top_k: int = Field(5, ge=1, le=50, description="Passages given to the model.")
-    max_tokens: int = Field(2000, ge=100, description="Token budget of the passages together.")
+    top_k: int = Field(default=5, ge=1, le=50, description="Passages given to the model.")
+    max_tokens: int = Field(
+        default=2000, ge=100, description="Token budget of the passages together."
+    )
     on_nothing: Literal["continue", "say_so"] = Field(
-        "continue", description="What to do when nothing was found: ask the model all the same, "
-        "or answer that nothing was found."
+        default="continue",
+        description="What to do when nothing was found: ask the model all the same, "
+        "or answer that nothing was found.",
     )
 
 
@@ -159,20 +188,24 @@ class RouteConfig(Section):
     ladder: list[RungConfig] = Field(
         min_length=1, description="Rungs in fallback order; each shares its traffic by weight."
     )
-    policy: Name | None = Field(None, description="A name under [policies].")
-    prompt: str | None = Field(None, description="Prompt to compose with: NAME, NAME@LABEL or NAME@1.2.0.")
-    experiment: Name | None = Field(None, description="A name under [experiments].")
-    retrieval: RetrievalRouteConfig | None = Field(None, description="Passages to add.")
+    policy: Name | None = Field(default=None, description="A name under [policies].")
+    prompt: str | None = Field(
+        default=None, description="Prompt to compose with: NAME, NAME@LABEL or NAME@1.2.0."
+    )
+    experiment: Name | None = Field(default=None, description="A name under [experiments].")
+    retrieval: RetrievalRouteConfig | None = Field(default=None, description="Passages to add.")
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
     output_schema: Path | None = Field(
-        None, description="JSON Schema file that every answer must match."
+        default=None, description="JSON Schema file that every answer must match."
     )
     max_output_tokens: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Most output tokens of an answer; a request that asks for more is capped.",
     )
-    strict: bool = Field(False, description="Refuse a request rather than drop a parameter.")
+    strict: bool = Field(
+        default=False, description="Refuse a request rather than drop a parameter."
+    )
 
 
 class CheckConfig(Section):
@@ -182,10 +215,11 @@ class CheckConfig(Section):
 
     check: str = Field(description="Its name in the registry of checks.")
     action: Literal["mask", "refuse", "report", "retry"] | None = Field(
-        None, description="What to do with a finding; default is the check's own."
+        default=None, description="What to do with a finding; default is the check's own."
     )
     on_failure: Literal["closed", "open"] = Field(
-        "closed", description="Whether the request is refused or goes on when the check itself fails."
+        default="closed",
+        description="Whether the request is refused or goes on when the check itself fails.",
     )
 
     @property
@@ -196,25 +230,32 @@ class CheckConfig(Section):
 class PolicyConfig(Section):
     """Ordered checks on what goes in, what was retrieved and what comes out."""
 
-    input: list[CheckConfig] = Field(default_factory=list, description="Checks on the request.")
-    retrieved: list[CheckConfig] = Field(
-        default_factory=list, description="Checks on retrieved passages."
+    input: list[CheckConfig] = Field(
+        default_factory=list[CheckConfig], description="Checks on the request."
     )
-    output: list[CheckConfig] = Field(default_factory=list, description="Checks on the answer.")
+    retrieved: list[CheckConfig] = Field(
+        default_factory=list[CheckConfig], description="Checks on retrieved passages."
+    )
+    output: list[CheckConfig] = Field(
+        default_factory=list[CheckConfig], description="Checks on the answer."
+    )
 
 
 class VariantConfig(Section):
     """One arm of an experiment."""
 
     weight: float = Field(ge=0, description="Its share of the units, relative to the others.")
-    prompt: str | None = Field(None, description="Prompt of this arm: NAME@LABEL or NAME@1.2.0.")
+    prompt: str | None = Field(
+        default=None, description="Prompt of this arm: NAME@LABEL or NAME@1.2.0."
+    )
 
 
 class ExperimentConfig(Section):
     """A live comparison: units are assigned by salted hash, and stay where they are."""
 
     unit: Literal["user", "session", "key", "request"] = Field(
-        "user", description="What is assigned; falls back to the key where the request names none."
+        default="user",
+        description="What is assigned; falls back to the key where the request names none.",
     )
     salt: str = Field(min_length=1, description="Changing it assigns anew.")
     variants: dict[Name, VariantConfig] = Field(min_length=2, description="The arms.")
@@ -229,36 +270,42 @@ class ExperimentConfig(Section):
 class CollectionConfig(Section):
     """How a collection is split, indexed and searched."""
 
-    child_tokens: int = Field(300, ge=40, le=2000, description="Length of an indexed passage.")
-    parent_tokens: int = Field(
-        1500, ge=100, le=16_000, description="Length of the passage around it."
+    child_tokens: int = Field(
+        default=300, ge=40, le=2000, description="Length of an indexed passage."
     )
-    dimensions: int = Field(256, ge=16, le=1024, description="Of the vectors fitted to it.")
+    parent_tokens: int = Field(
+        default=1500, ge=100, le=16_000, description="Length of the passage around it."
+    )
+    dimensions: int = Field(default=256, ge=16, le=1024, description="Of the vectors fitted to it.")
     weights: dict[Literal["bm25", "ngrams", "dense"], float] = Field(
         default_factory=lambda: {"bm25": 0.35, "ngrams": 0.4, "dense": 0.25},
         description="Fusion weights of the three signals. Measured: docs/decisions/0007-retrieval.md.",
     )
     tenants: list[Name] | None = Field(
-        None, description="Tenants that may search it; default is the tenant that owns it only."
+        default=None,
+        description="Tenants that may search it; default is the tenant that owns it only.",
     )
     owner: Name = Field(
-        "default", description="Tenant whose documents the listed tenants search."
+        default="default", description="Tenant whose documents the listed tenants search."
     )
 
 
 class LimitsConfig(Section):
     """Limits of every tenant that has none of its own."""
 
-    requests_per_second: float | None = Field(None, gt=0, description="Sustained rate.")
-    burst: int | None = Field(None, ge=1, description="Requests at once; default is the rate.")
-    tokens_per_day: int | None = Field(None, ge=1, description="Input and output, UTC day.")
+    requests_per_second: float | None = Field(default=None, gt=0, description="Sustained rate.")
+    burst: int | None = Field(
+        default=None, ge=1, description="Requests at once; default is the rate."
+    )
+    tokens_per_day: int | None = Field(default=None, ge=1, description="Input and output, UTC day.")
 
 
 class PromptsConfig(Section):
     """Prompts kept as files."""
 
     folder: Path = Field(
-        Path("prompts"), description="Folder of <name>/<semver>.md; relative to santral.toml."
+        default=Path("prompts"),
+        description="Folder of <name>/<semver>.md; relative to santral.toml.",
     )
 
 
@@ -266,19 +313,23 @@ class PricesConfig(Section):
     """Prices of models."""
 
     file: Path | None = Field(
-        None, description="A price file instead of the shipped one; relative to santral.toml."
+        default=None,
+        description="A price file instead of the shipped one; relative to santral.toml.",
     )
     unknown: Literal["allow", "refuse"] = Field(
-        "allow", description="Whether a model without a price may be called (its cost is unknown, never zero)."
+        default="allow",
+        description="Whether a model without a price may be called (its cost is unknown, never zero).",
     )
 
 
 class LogConfig(Section):
     """Logs of the processes; prompts and answers never enter them."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level."
+    )
     format: Literal["auto", "json", "text"] = Field(
-        "auto", description="JSON lines, or text; auto is text on a terminal."
+        default="auto", description="JSON lines, or text; auto is text on a terminal."
     )
 
 

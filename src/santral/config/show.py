@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from santral.config.load import LoadedConfig
+from santral.config.secret import SecretRef
 
 
 class Setting(NamedTuple):
@@ -53,4 +54,4 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if value is None:
         return "–"
-    return str(value) if isinstance(value, (str, Path)) else repr(value)
+    return str(value) if isinstance(value, (str, Path, SecretRef)) else repr(value)

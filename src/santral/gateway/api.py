@@ -187,7 +187,9 @@ class GatewayApp:
         )
 
     async def _show_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _respond(send, 200, [(b"content-type", CONTENT_TYPE.encode())], self._metrics.render().encode())
+        await _respond(
+            send, 200, [(b"content-type", CONTENT_TYPE.encode())], self._metrics.render().encode()
+        )
 
     async def _send_json(self, send: Send, status: int, body: object) -> None:
         headers = [(b"content-type", b"application/json"), self._request_id()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from santral.guardrails.entities.mask import Placeholders
 from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictRecord
 from santral.wire.delta import Delta, Source
 
@@ -38,6 +39,7 @@ class RequestContext:
         "output_cap",
         "output_schema",
         "parent_span_id",
+        "placeholders",
         "prompt",
         "prompt_schema",
         "prompt_settings",
@@ -88,6 +90,7 @@ class RequestContext:
         self.route: RouteState  # api
         self.hold: Hold | None = None  # quota
         self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
+        self.placeholders = Placeholders()  # input_guard, retrieve and validate_output share them
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
         self.losses: list[str] = []  # quota: parameters that were changed, for x-santral-loss
         self.is_guarded = False  # input_guard: the messages are masked as the policy wants

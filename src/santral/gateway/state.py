@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from santral.config.schema import (
     RouteConfig,
     RungConfig,
 )
-from santral.errors import ConfigError
+from santral.errors import ConfigError, SantralError
 from santral.experiments.experiment import Experiment
-from santral.guardrails.checks.json_schema import CompiledSchema, compile_schema
-from santral.guardrails.policy import Policy, compile_policy
+from santral.guardrails.check import EntityCheck
+from santral.guardrails.policy import CheckList, Policy, compile_policy
+from santral.guardrails.schema import CompiledSchema, compile_schema
 from santral.prompts.library import PromptLibrary, load_prompts
 from santral.prompts.version import PromptVersion
 from santral.providers.prices import PriceBook
@@ -29,6 +31,9 @@ from santral.providers.provider import Provider
 from santral.quota.limit import LimitBook, limits_from
 from santral.routing.route import Deployment, Route
 from santral.tenants.keyring import KeyRing
+
+#: The check that a route with an output schema always has.
+SCHEMA_CHECK = "json_schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class RouteState:
     name: str
     route: Route
     policy: Policy
+    schema_policy: Policy  # the same with the schema check, for answers that must match one
+    entity_checks: CheckList  # those of its output checks that mask or refuse values
     policy_digest: str
     prompt: PromptVersion | None
     experiment: Experiment | None
@@ -96,7 +103,6 @@ def build_snapshot(
     config = loaded.config
     prompts = load_prompts(config.prompts.folder)
     prices = PriceBook.load(config.prices.file)
-    policies = {name: compile_policy(name, policy) for name, policy in config.policies.items()}
     deployments = {
         name: Deployment(
             name=name,
@@ -108,7 +114,8 @@ def build_snapshot(
         )
         for name, deployment in config.deployments.items()
     }
-    builder = _Builder(config, policies, deployments, prompts)
+    _check_prices(config, prices)
+    builder = _Builder(config, deployments, prompts)
     return Snapshot(
         config=config,
         digest=loaded.digest,
@@ -120,18 +127,57 @@ def build_snapshot(
     )
 
 
+def _check_prices(config: Config, prices: PriceBook) -> None:
+    """Refuse models without a price where the configuration says so."""
+    if config.prices.unknown == "allow":
+        return
+    now_us = int(time.time() * 1e6)  # noqa: TID251 - which price is in force today
+    for name, deployment in config.deployments.items():
+        kind = config.providers[deployment.provider].kind
+        if prices.price(kind, deployment.price or deployment.model, now_us) is None:
+            raise ConfigError(
+                f"deployments.{name}: the price of '{deployment.model}' is unknown, and "
+                "prices.unknown is 'refuse'. Add a row to your price file, or name one with price."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    """One declared policy, compiled with and without the check of an answer's schema."""
+
+    plain: Policy
+    with_schema: Policy
+    entities: CheckList
+    digest: str
+
+    @classmethod
+    def compile(cls, name: str, config: PolicyConfig) -> _Policies:
+        plain = compile_policy(name, config)
+        has_schema = any(check.check == SCHEMA_CHECK for check in config.output)
+        schema = [] if has_schema else [CheckConfig(check=SCHEMA_CHECK, action="retry")]
+        extended = config.model_copy(update={"output": [*schema, *config.output]})
+        return cls(
+            plain=plain,
+            with_schema=compile_policy(name, extended),
+            entities=CheckList.of(c for c in plain.output if isinstance(c.call, EntityCheck)),
+            digest=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
+        )
+
+
 class _Builder:
     """Routes from their settings and the compiled things they name."""
 
     def __init__(
         self,
         config: Config,
-        policies: Mapping[str, Policy],
         deployments: Mapping[str, Deployment],
         prompts: PromptLibrary,
     ) -> None:
         self._config = config
-        self._policies = policies
+        self._policies = {
+            name: _Policies.compile(name, policy)
+            for name, policy in (config.policies | {NO_POLICY: PolicyConfig()}).items()
+        }
         self._deployments = deployments
         self._prompts = prompts
 
@@ -150,13 +196,15 @@ class _Builder:
             tuple((self._deployments[d], weight) for d, weight in rung.deployments.items())
             for rung in config.ladder
         )
-        policy, digest = self._policy(config)
+        policies = self._policies[self._policy_name(config)]
         schema = _schema(name, config.output_schema)
         return RouteState(
             name=name,
             route=Route(name=name, rungs=rungs),
-            policy=policy,
-            policy_digest=digest,
+            policy=policies.plain,
+            schema_policy=policies.with_schema,
+            entity_checks=policies.entities,
+            policy_digest=policies.digest,
             prompt=self._prompt(name, config.prompt),
             experiment=self._experiment(name, config.experiment),
             retrieval=config.retrieval,
@@ -168,21 +216,17 @@ class _Builder:
             needs_question=any(d.kind == "local" for rung in rungs for d, _ in rung),
         )
 
-    def _policy(self, config: RouteConfig) -> tuple[Policy, str]:
-        name = config.policy or "default"
-        settings = self._config.policies.get(name, PolicyConfig())
-        if name == NO_POLICY or name not in self._policies:
-            return Policy(), "off"
-        digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8).hexdigest()
-        return self._policies[name], digest
+    def _policy_name(self, config: RouteConfig) -> str:
+        """The route's own policy; else the one called ``default``, where it is declared."""
+        return config.policy or ("default" if "default" in self._policies else NO_POLICY)
 
     def _prompt(self, route: str, reference: str | None) -> PromptVersion | None:
         if reference is None:
             return None
         try:
             return self._prompts.find(reference)
-        except Exception as error:
-            raise ConfigError(f"routes.{route}.prompt: {error}") from None
+        except SantralError as error:
+            raise ConfigError(f"routes.{route}.prompt: {error.message}") from None
 
     def _experiment(self, route: str, name: str | None) -> Experiment | None:
         if name is None:
@@ -201,8 +245,5 @@ def _schema(route: str, path: Path | None) -> CompiledSchema | None:
         return compile_schema(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"routes.{route}.output_schema: {path}: {error.strerror}.") from None
-    except Exception as error:
-        raise ConfigError(f"routes.{route}.output_schema: {path}: {error}") from None
-
-
-__all__ = ["CheckConfig", "Current", "RouteState", "Snapshot", "build_snapshot"]
+    except SantralError as error:
+        raise ConfigError(f"routes.{route}.output_schema: {path}: {error.message}") from None

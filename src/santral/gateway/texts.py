@@ -7,9 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from santral.wire.chat import ChatCall
+from santral.wire.chat import ChatCall, ContentPart, Message
 
-_message = msgspec.json.Decoder(dict[str, Any])
+_object = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+_any = msgspec.json.Decoder(str)
+_content: msgspec.json.Decoder[str | list[ContentPart] | None] = msgspec.json.Decoder(
+    str | list[ContentPart] | None
+)
 
 
 class Place(NamedTuple):
@@ -46,26 +51,39 @@ def put_back(call: ChatCall, places: list[Place], old: list[str], new: tuple[str
     for place, before, after in zip(places, old, new, strict=True):
         if before == after:
             continue
-        message = _generic(call.messages[place.message])
+        message = _fields(call.messages[place.message])
         call.messages[place.message] = message
         if place.part is not None:
-            message["content"][place.part]["text"] = after
+            message["content"] = _put(message["content"], place.part, ("text",), after)
         elif place.tool_call is not None:
-            message["tool_calls"][place.tool_call]["function"]["arguments"] = after
+            path = ("function", "arguments")
+            message["tool_calls"] = _put(message["tool_calls"], place.tool_call, path, after)
         else:
             message["content"] = after
 
 
-def _generic(message: Raw | dict[str, Any]) -> dict[str, Any]:
-    return _message.decode(message) if isinstance(message, Raw) else message
+def _put(entries: Any, position: int, path: tuple[str, ...], text: str) -> list[Any]:
+    """Return the list with one text inside one entry replaced."""
+    changed: list[Any] = list(_list.decode(entries) if isinstance(entries, Raw) else entries)
+    entry = changed[position] = _fields(changed[position])
+    for part in path[:-1]:
+        entry[part] = _fields(entry[part])
+        entry = entry[part]
+    entry[path[-1]] = text
+    return changed
+
+
+def _fields(value: Raw | dict[str, Any]) -> dict[str, Any]:
+    return dict(_object.decode(value)) if isinstance(value, Raw) else value
 
 
 def last_user_text(call: ChatCall) -> str:
     """Return the text of the last user message as it stands now (after masking), or an empty string."""
     for message in reversed(call.messages):
-        generic = _generic(message)
-        if generic.get("role") == "user":
-            return _text(generic.get("content"))
+        fields = _fields(message)
+        role, content = fields.get("role"), fields.get("content", "")
+        if (_any.decode(role) if isinstance(role, Raw) else role) == "user":
+            return _text(content)
     return ""
 
 
@@ -73,5 +91,5 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "\n".join(part.get("text") or "" for part in content)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
-    return ""
+        content = msgspec.json.encode(content)
+    return Message(role="user", content=_content.decode(content)).text

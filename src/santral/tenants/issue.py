@@ -10,7 +10,7 @@ from msgspec import Struct
 from santral.db.engine import Connection, Engine, reading, writing
 from santral.errors import BadRequest, NotFound, nearest
 from santral.tenants import store
-from santral.tenants.key import MARK, NewKey, RandomBytes, is_intact, new_key
+from santral.tenants.key import MARK, NewKey, RandomBytes, is_intact, known_key, new_key
 from santral.tenants.tenant import DEFAULT_TENANT, KeyId, Tenant, TenantId, VirtualKey, tenant_id
 
 _LONGEST_NAME = 128  # as the column
@@ -132,18 +132,28 @@ async def known_tenant(conn: Connection, id_: str) -> Tenant:
 
 
 async def ensure_first_keys(
-    engine: Engine, rng: RandomBytes, now: datetime | None = None
+    engine: Engine,
+    rng: RandomBytes,
+    now: datetime | None = None,
+    application: str | None = None,
 ) -> FirstKeys | None:
     """Make the tenant ``default`` with two keys in a new database; ``None`` when there is one.
 
-    Two processes may start at once: one of them gets the keys.
+    ``application`` is the application key where the operator wants to choose it. Two processes may
+    start at once: one of them gets the keys.
+
+    Raises:
+        BadRequest: ``application`` is not a whole key.
     """
     at = now or datetime.now(UTC)
+    chosen = None if application is None else known_key(application)
     async with writing(engine) as conn:
         if not await store.insert_tenant(conn, DEFAULT_TENANT, "Default", at):
             return None
         admin = await _issue(conn, rng, DEFAULT_TENANT, "first administrator", at, is_admin=True)
-        return FirstKeys(admin, await _issue(conn, rng, DEFAULT_TENANT, "first application", at))
+        return FirstKeys(
+            admin, await _issue(conn, rng, DEFAULT_TENANT, "first application", at, text=chosen)
+        )
 
 
 async def _issue(
@@ -155,8 +165,9 @@ async def _issue(
     routes: frozenset[str] | None = None,
     expires_at: datetime | None = None,
     is_admin: bool = False,
+    text: NewKey | None = None,
 ) -> IssuedKey:
-    text: NewKey = new_key(rng)
+    text = text or new_key(rng)
     key = VirtualKey(
         id=KeyId(f"key_{rng(8).hex()}"),
         tenant_id=owner,

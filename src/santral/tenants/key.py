@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from santral.errors import BadRequest
+
 #: Returns so many random bytes; ``secrets.token_bytes`` everywhere but in tests.
 RandomBytes = Callable[[int], bytes]
 
@@ -35,7 +37,20 @@ class NewKey(Struct, frozen=True):
 def new_key(rng: RandomBytes) -> NewKey:
     """Make a key; the plaintext is to be shown once and never stored."""
     secret = urlsafe_b64encode(rng(_SECRET_BYTES)).decode("ascii").rstrip("=")
-    plaintext = MARK + secret + _check(secret)
+    return known_key(MARK + secret + _check(secret))
+
+
+def known_key(plaintext: str) -> NewKey:
+    """Return a key whose text is known already.
+
+    Raises:
+        BadRequest: it is not a whole key of ours.
+    """
+    if not is_intact(plaintext):
+        raise BadRequest(
+            f"This is not a whole key: one begins with {MARK} and has {KEY_LENGTH} characters, the "
+            "last of which check the others."
+        )
     return NewKey(plaintext, plaintext[: len(MARK) + _SHOWN], digest(plaintext).hex())
 
 

@@ -26,7 +26,9 @@ def openai_error(error: SantralError) -> ErrorAnswer:
     headers: list[tuple[bytes, bytes]] = []
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
-        headers.append((b"retry-after-ms", str(max(1, math.ceil(error.retry_after_s * 1000))).encode()))
+        headers.append(
+            (b"retry-after-ms", str(max(1, math.ceil(error.retry_after_s * 1000))).encode())
+        )
     if isinstance(error, QuotaExceeded):
         headers.extend((k.encode(), v.encode()) for k, v in error.headers.items())
     if isinstance(error, OutputRefused):

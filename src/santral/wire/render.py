@@ -12,7 +12,7 @@ from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.usage import Usage
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
-_generic = msgspec.json.Decoder(dict[str, Any])
+_entries = msgspec.json.Decoder(list[dict[str, Raw]])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -186,33 +186,59 @@ def _joined(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
 
 
 def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
-    """Return ``delta`` with other texts and tool arguments; fields we do not know stay in ``raw``."""
+    """Return ``delta`` with other texts and tool arguments.
+
+    In ``raw`` only those change: every other field stays byte for byte, also numbers that a
+    decoder would round or refuse.
+    """
     changed = msgspec.structs.replace(delta, choices=choices)
     if not delta.raw:
         return changed
-    body = _generic.decode(delta.raw)
+    body: dict[str, Any] = dict(_fields.decode(delta.raw))
     slot = "message" if delta.is_whole else "delta"
     edits = {choice.index: choice for choice in choices}
-    for entry in body.get("choices", ()):
-        choice = edits.get(entry.get("index") or 0)
+    entries: list[dict[str, Any]] = []
+    for raw in _entries.decode(body.get("choices", b"[]")):
+        entry: dict[str, Any] = dict(raw)
+        choice = edits.get(_index(entry))
         if choice is not None:
-            _edit(entry.setdefault(slot, {}), choice)
-    return msgspec.structs.replace(changed, raw=_encode(body))
+            entry[slot] = _edited(entry.get(slot, Raw(b"{}")), choice)
+        entries.append(entry)
+    return msgspec.structs.replace(changed, raw=_encode(body | {"choices": entries}))
 
 
-def _edit(content: dict[str, Any], choice: ChoiceDelta) -> None:
-    if content.get("content") is not None or choice.text:
-        content["content"] = choice.text
-    if content.get("refusal") is not None or choice.refusal:
-        content["refusal"] = choice.refusal
+def _index(entry: Mapping[str, Any], default: int = 0) -> int:
+    raw = entry.get("index")
+    return default if raw is None else msgspec.json.decode(raw, type=int | None) or 0
+
+
+def _edited(raw: Raw, choice: ChoiceDelta) -> dict[str, Any]:
+    content: dict[str, Any] = dict(_fields.decode(raw))
+    for name, text in (("content", choice.text), ("refusal", choice.refusal)):
+        if text or _is_text(content.get(name)):
+            content[name] = text
     for name in ("reasoning_content", "reasoning"):
-        if isinstance(content.get(name), str):
+        if _is_text(content.get(name)):
             content[name] = choice.reasoning
-    calls: Mapping[int, ToolCallDelta] = {call.index: call for call in choice.tool_calls}
-    for position, entry in enumerate(content.get("tool_calls") or ()):
-        call = calls.get(entry.get("index", position))
-        if call is not None and isinstance(entry.get("function"), dict):
-            entry["function"]["arguments"] = call.arguments
+    if choice.tool_calls and "tool_calls" in content:
+        content["tool_calls"] = _edited_calls(content["tool_calls"], choice.tool_calls)
+    return content
+
+
+def _edited_calls(raw: Raw, calls: Sequence[ToolCallDelta]) -> list[dict[str, Any]]:
+    known: Mapping[int, ToolCallDelta] = {call.index: call for call in calls}
+    entries: list[dict[str, Any]] = []
+    for position, fields in enumerate(_entries.decode(raw)):
+        entry: dict[str, Any] = dict(fields)
+        call = known.get(_index(entry, position))
+        if call is not None and "function" in entry:
+            entry["function"] = _fields.decode(entry["function"]) | {"arguments": call.arguments}
+        entries.append(entry)
+    return entries
+
+
+def _is_text(raw: Raw | None) -> bool:
+    return raw is not None and bytes(raw).lstrip()[:1] == b'"'
 
 
 def without_usage(raw: bytes) -> bytes:

@@ -100,12 +100,12 @@ class Generate:
                 async for delta in rest:
                     await _pass_on(delta, meter, gate)
         except ProviderError as error:
-            error.deployment = deployment.name
             meter.failed(error.detail_code, error.upstream_status)
             self._health.failed(deployment.name, error)
             raise
         except asyncio.CancelledError:
             meter.failed("client_left", None)
+            self._health.abandoned(deployment.name)
             raise
         else:
             self._health.succeeded(deployment.name)

@@ -25,7 +25,12 @@ class InputGuard:
         places, texts = texts_of(ctx.call)
         variables = ctx.call.extras.prompt.variables if ctx.call.extras.prompt else {}
         named = [name for name, value in variables.items() if isinstance(value, str)]
-        outcome = await inspect(checks, [*texts, *(variables[name] for name in named)], "input")
+        outcome = await inspect(
+            checks,
+            [*texts, *(variables[name] for name in named)],
+            "input",
+            placeholders=ctx.placeholders,
+        )
         note(ctx, outcome.verdicts, "input")
         refusal = outcome.refusal
         ctx.add_span("input_guard", start, error="guardrail_refused" if refusal else "")
@@ -37,9 +42,7 @@ class InputGuard:
         ctx.is_guarded = True
 
 
-def _put_variables(
-    variables: Mapping[str, Any], named: list[str], values: tuple[str, ...]
-) -> None:
+def _put_variables(variables: Mapping[str, Any], named: list[str], values: tuple[str, ...]) -> None:
     if isinstance(variables, dict):
         variables.update(zip(named, values, strict=True))
 

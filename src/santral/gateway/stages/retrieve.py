@@ -58,7 +58,8 @@ class Retrieve:
         checks = ctx.route.policy.retrieved
         if not checks or not found:
             return found
-        outcome = await inspect(checks, [source.text for source in found], "retrieved")
+        texts = [source.text for source in found]
+        outcome = await inspect(checks, texts, "retrieved", placeholders=ctx.placeholders)
         note(ctx, outcome.verdicts, "retrieved")
         if outcome.refusal is not None:
             raise refused(outcome.refusal)
@@ -96,9 +97,13 @@ def render_sources(sources: tuple[Source, ...]) -> str:
     """Return the message that gives the passages to a model; a passage cannot close its own tag."""
     parts = [_RULES]
     for source in sources:
-        place = " > ".join(part for part in (source.title or source.document, source.section) if part)
+        place = " > ".join(
+            part for part in (source.title or source.document, source.section) if part
+        )
         text = source.text.replace("</source", "<\\/source")
-        parts.append(f'<source number="{source.number}" from="{_attribute(place)}">\n{text}\n</source>')
+        parts.append(
+            f'<source number="{source.number}" from="{_attribute(place)}">\n{text}\n</source>'
+        )
     return "\n\n".join(parts)
 
 

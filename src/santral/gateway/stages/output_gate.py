@@ -1,0 +1,183 @@
+"""The gate between provider and caller: passes, masks as it streams, or holds the whole answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from santral.errors import OutputRefused
+from santral.gateway.context import Emit, RequestContext
+from santral.gateway.stages.stream_masks import StreamMasks
+from santral.gateway.stages.verdicts import note
+from santral.guardrails.check import OutputContext
+from santral.guardrails.policy import Policy, inspect, inspect_output
+from santral.guardrails.verdict import Verdict
+from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
+from santral.wire.render import fold, with_choices
+
+#: Longest answer kept for the checks after a stream and for the trace, in characters. Chosen.
+MAX_KEPT = 1_000_000
+
+
+class Correction(Struct, frozen=True):
+    """What to tell the model so that it answers better."""
+
+    answer: str
+    instruction: str
+
+
+class OutputGate:
+    """Takes the deltas of one answer; ``finish`` says whether it may stand."""
+
+    __slots__ = (
+        "_context",
+        "_ctx",
+        "_emit",
+        "_held",
+        "_is_whole",
+        "_kept",
+        "_masks",
+        "_placeholders",
+        "_policy",
+        "_sent",
+        "_start_us",
+    )
+
+    def __init__(
+        self, ctx: RequestContext, emit: Emit, policy: Policy, context: OutputContext
+    ) -> None:
+        self._ctx = ctx
+        self._emit = emit
+        self._policy = policy
+        self._context = context
+        self._placeholders = ctx.placeholders
+        self._is_whole = bool(policy.output) and (policy.needs_whole or not ctx.call.view.stream)
+        self._held: list[Delta] = []
+        self._masks: StreamMasks | None = None
+        self._kept: list[str] = []
+        self._sent: list[Delta] | None = None
+        self._start_us = 0
+        self.restart()
+
+    async def __call__(self, delta: Delta) -> None:
+        """Take one delta of the answer."""
+        if self._is_whole:
+            self._held.append(delta)
+        elif self._masks is None:
+            await self._send(delta)
+        else:
+            for ready in self._masks.push(delta):
+                await self._send(ready)
+
+    async def finish(self, *, may_retry: bool) -> Correction | None:
+        """Let the answer stand, or return what the model should be told.
+
+        Raises:
+            OutputRefused: the answer may not leave, and asking again is not allowed or did not help.
+        """
+        if not self._policy.output:
+            return None
+        self._start_us = self._ctx.elapsed_us()
+        if self._is_whole:
+            return await self._judge(fold(self._held), may_retry=may_retry)
+        await self._end_stream()
+        return None
+
+    async def replay(self, delta: Delta) -> None:
+        """Send a delta that passed the gate before: it comes from the cache."""
+        await self._send(delta)
+
+    def record(self) -> list[Delta]:
+        """Return a list that will hold every delta sent."""
+        self._sent = []
+        return self._sent
+
+    def restart(self) -> None:
+        """Forget what an attempt gave that nobody has seen: another one begins."""
+        self._held = []
+        streams = bool(self._policy.output) and not self._is_whole
+        self._masks = StreamMasks(self._policy.output, self._placeholders) if streams else None
+
+    def close(self) -> None:
+        """Leave the answer's text to the trace."""
+        self._ctx.answer_text = "".join(self._kept)
+
+    async def _send(self, delta: Delta) -> None:
+        if self._sent is not None:
+            self._sent.append(delta)
+        if len(self._kept) < MAX_KEPT:  # every part holds a character or more
+            self._kept += [c.text for c in delta.choices if c.index == 0 and c.text]
+        await self._emit(delta)
+
+    async def _judge(self, answer: Delta, *, may_retry: bool) -> Correction | None:
+        """Hold the whole answer against every check; pass it on as it came where nothing changed."""
+        choices: list[ChoiceDelta] = []
+        for choice in answer.choices:
+            outcome = await inspect_output(
+                self._policy.output, choice.text, self._context, placeholders=self._placeholders
+            )
+            self._note(outcome.verdicts)
+            if outcome.retry is not None and may_retry:
+                return Correction(choice.text, _instruction(outcome.retry))
+            verdict = outcome.refusal or outcome.retry
+            if verdict is not None:
+                raise _refused(verdict)
+            choices.append(await self._masked(choice, outcome.texts[0]))
+        if tuple(choices) != answer.choices:
+            await self._send(with_choices(answer, tuple(choices)))
+        else:
+            for delta in self._held:
+                await self._send(delta)
+        return None
+
+    async def _masked(self, choice: ChoiceDelta, text: str) -> ChoiceDelta:
+        """Return the choice with its other texts masked too: refusal, reasoning, tool arguments."""
+        others = [choice.refusal, choice.reasoning, *(c.arguments for c in choice.tool_calls)]
+        if any(others):
+            outcome = await inspect(
+                self._ctx.route.entity_checks, others, "output", placeholders=self._placeholders
+            )
+            self._note(verdict for verdict in outcome.verdicts if verdict.count)
+            if outcome.refusal is not None:
+                raise _refused(outcome.refusal)
+            others = [*outcome.texts]
+        return _with_texts(choice, text, others)
+
+    async def _end_stream(self) -> None:
+        if self._masks is None:
+            return
+        for delta in self._masks.finish():
+            await self._send(delta)
+        self._note(self._masks.verdicts())
+        text = "".join(self._kept)
+        if self._policy.after_stream and text:
+            outcome = await inspect_output(self._policy.after_stream, text, self._context)
+            self._note(outcome.verdicts)
+
+    def _note(self, verdicts: Iterable[Verdict]) -> None:
+        note(self._ctx, verdicts, "output")
+
+
+def _with_texts(choice: ChoiceDelta, text: str, others: list[str]) -> ChoiceDelta:
+    refusal, reasoning, *arguments = others
+    calls = tuple(
+        ToolCallDelta(call.index, call.id, call.name, argument)
+        for call, argument in zip(choice.tool_calls, arguments, strict=True)
+    )
+    return ChoiceDelta(choice.index, text, refusal, reasoning, calls, choice.finish_reason)
+
+
+def _instruction(verdict: Verdict) -> str:
+    return (
+        f"Your answer cannot be used: {verdict.reason}. Give the whole answer again, corrected, "
+        "and nothing else."
+    )
+
+
+def _refused(verdict: Verdict) -> OutputRefused:
+    return OutputRefused(
+        f"The model's answer was not let through by the check '{verdict.check}': {verdict.reason}.",
+        check=verdict.check,
+        reason=verdict.reason,
+    )
