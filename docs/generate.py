@@ -61,7 +61,11 @@ def rendered() -> dict[str, str]:
 def diff(name: str, old: str, new: str) -> str:
     """Return what a page would change."""
     lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"docs/{name}", f"docs/{name} (from the code)", lineterm=""
+        old.splitlines(),
+        new.splitlines(),
+        f"docs/{name}",
+        f"docs/{name} (from the code)",
+        lineterm="",
     )
     return "\n".join(lines)
 

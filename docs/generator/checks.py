@@ -40,7 +40,11 @@ def checks_page() -> str:
 def _part(name: str, check: type[Check]) -> str:
     places = words([code(place) for place in _PLACES if place in check.places], "and")
     default, *others = [code(action) for action in check.actions]
-    actions = f"Default action: {default}; also: {', '.join(others)}." if others else f"Action: {default}."
+    actions = (
+        f"Default action: {default}; also: {', '.join(others)}."
+        if others
+        else f"Action: {default}."
+    )
     whole = (
         " It reads the whole answer: a stream whose policy acts on it is held back until its end."
         if check.reads_whole

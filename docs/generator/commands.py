@@ -12,8 +12,9 @@ from generator.markdown import code, page, prose, table
 from santral.__main__ import full_app
 
 INTRO = """\
-Every command reads the same configuration as `santral serve`: the file that the variable
-`SANTRAL_CONFIG` names, or `./santral.toml`. An error that a person can act on is one sentence on
+Every command reads the same configuration as `santral serve`: the file after
+`santral --config FILE ...`, else the one that the variable `SANTRAL_CONFIG` names, else
+`./santral.toml`. An error that a person can act on is one sentence on
 standard error and exit status 1; a wrong option is exit status 2. Every command explains itself
 with `--help`."""
 

@@ -29,14 +29,13 @@ and where its value came from, and `santral config schema` prints the JSON Schem
 A secret is always given by reference, `env:NAME` or `file:PATH`; a secret in clear is refused.
 Relative paths start at the folder of `santral.toml`."""
 
-#: Variables that begin with SANTRAL_ and are no settings: what they do. Those that nothing reads
-#: yet are kept out of the settings and stand here with an empty text.
+#: Variables that begin with SANTRAL_ and are no settings: what they do.
 VARIABLES = {
     "SANTRAL_CONFIG": "The file to read where `--config` names none.",
     "SANTRAL_BOOTSTRAP_KEY": "The application key that the first start shall make, in place of a "
     "random one.",
-    "SANTRAL_ADMIN_KEY": "",
-    "SANTRAL_KEY": "",
+    "SANTRAL_ADMIN_KEY": "The administrator's key with which `santral traces` asks the control process.",
+    "SANTRAL_KEY": "Not read by Santral: free for scripts that need a virtual key.",
 }
 
 
@@ -62,7 +61,9 @@ def places() -> list[Place]:
     return list(found.values())
 
 
-def _collect(found: dict[type[BaseModel], Place], title: str, field: FieldInfo, section: str) -> None:
+def _collect(
+    found: dict[type[BaseModel], Place], title: str, field: FieldInfo, section: str
+) -> None:
     shape, model = _model_of(field.annotation)
     if model is None:
         return
@@ -187,5 +188,7 @@ def _variables() -> str:
     unknown = RESERVED ^ VARIABLES.keys()
     if unknown:
         raise SystemExit(f"docs/generator/configuration.py: VARIABLES differs in {sorted(unknown)}")
-    rows = [(code(name), text) for name, text in VARIABLES.items() if text]
-    return "## Environment variables that are no settings\n\n" + table(("Variable", "Meaning"), rows)
+    rows = [(code(name), text) for name, text in VARIABLES.items()]
+    return "## Environment variables that are no settings\n\n" + table(
+        ("Variable", "Meaning"), rows
+    )

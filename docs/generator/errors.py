@@ -56,7 +56,15 @@ def errors_page() -> str:
         (code(c.name), str(c.status), code(c.kind), c.fault, _yes(c), c.meaning, c.remedy)
         for c in codes()
     ]
-    head = ("Code", "Status", "Type", "Whose fault", "Another attempt may help", "Meaning", "What to do")
+    head = (
+        "Code",
+        "Status",
+        "Type",
+        "Whose fault",
+        "Another attempt may help",
+        "Meaning",
+        "What to do",
+    )
     only = [(code(name), text) for name, text in TRACE_ONLY.items()]
     return page(
         "Errors",

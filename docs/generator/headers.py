@@ -42,7 +42,9 @@ SENT = {
     "x-accel-buffering": "`no` on streams: tells nginx to pass each event on at once.",
 }
 
-_HEADER = re.compile(r"(?:x-[a-z-]+|retry-after(?:-ms)?|traceparent|authorization|content-encoding)")
+_HEADER = re.compile(
+    r"(?:x-[a-z-]+|retry-after(?:-ms)?|traceparent|authorization|content-encoding)"
+)
 #: Folders that speak to callers; providers/ speaks to vendors.
 _EDGE = ("gateway/", "web/", "quota/", "app/")
 

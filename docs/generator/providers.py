@@ -35,7 +35,9 @@ _KEYS = {"bearer": "required", "optional": "optional", "none": "none"}
 
 
 def _address(vendor: Vendor) -> str:
-    return code(vendor.base_url) or ("in this process" if vendor.auth == "none" else "set `base_url`")
+    return code(vendor.base_url) or (
+        "in this process" if vendor.auth == "none" else "set `base_url`"
+    )
 
 
 def _quirks(vendor: Vendor) -> str:
