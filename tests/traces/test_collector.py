@@ -201,23 +201,33 @@ def test_a_file_that_is_no_segment_is_put_aside_and_not_deleted(tmp_path: Path) 
     run(scenario())
 
 
-def test_the_account_is_shown_as_metrics(tmp_path: Path, make_record: Any) -> None:
+def test_the_account_is_shown_as_metrics_also_while_the_store_is_down(
+    tmp_path: Path, make_record: Any
+) -> None:
     async def scenario() -> None:
         record = make_record(1)
-        store = TraceStore(
-            MEMORY, clock=lambda: record.started_at_us + record.duration_us + 7_000_000
-        )
+        finished_us = record.started_at_us + record.duration_us
+        store = FlakyStore(MEMORY, clock=lambda: finished_us + 7_000_000)
+        store.fault = "before"
         Spool(tmp_path, "w0", MEGABYTE).append(record)
-        collector, metrics = Collector(tmp_path, store), Metrics()
-        await collector.publish(metrics)
-        assert "santral_collector_waiting 1\n" in metrics.render()
-        assert "santral_collector_oldest_seconds 7\n" in metrics.render()
-        await collector.collect_once()
-        await collector.publish(metrics)
-        text = metrics.render()
-        assert "santral_collector_waiting 0\n" in text
-        assert "santral_collector_oldest_seconds 0\n" in text
-        assert 'santral_collector_records_total{state="stored"} 1\n' in text
+        shown: list[str] = []
+        metrics = Metrics()
+
+        async def sleep(pause_s: float) -> None:
+            shown.append(metrics.render())
+            if len(shown) == 2:
+                raise asyncio.CancelledError
+
+        collector = Collector(tmp_path, store, sleep=sleep)
+        collector.watch(metrics)
+        with pytest.raises(asyncio.CancelledError):
+            await collector.run(0.5)
+        down, back = shown
+        assert "santral_collector_waiting 1\n" in down
+        assert "santral_collector_oldest_seconds 7\n" in down
+        assert "santral_collector_waiting 0\n" in back
+        assert "santral_collector_oldest_seconds 0\n" in back
+        assert 'santral_collector_records_total{state="stored"} 1\n' in back
         await store.close()
 
     run(scenario())

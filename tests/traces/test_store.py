@@ -83,18 +83,24 @@ def test_a_record_delivered_again_changes_nothing(tmp_path: Path, make_record: A
     asyncio.run(scenario())
 
 
-def test_requests_that_share_a_callers_trace_are_all_kept(tmp_path: Path, make_record: Any) -> None:
-    trace_id = "ab" * 16
-    records = [make_record(n, trace_id=trace_id, tenant_id="acme") for n in (1, 2)]
-    foreign = make_record(3, trace_id=trace_id, tenant_id="globex")
+def test_requests_that_share_a_callers_trace_know_of_each_other(
+    tmp_path: Path, make_record: Any
+) -> None:
+    sent = "ab" * 16
+    records = [make_record(n, caller_trace_id=sent, tenant_id="acme") for n in (1, 2)]
+    foreign = make_record(3, caller_trace_id=sent, tenant_id="globex")
+    alone = make_record(4, tenant_id="globex")
 
     async def scenario() -> None:
         async with opened(tmp_path / "t.duckdb") as store:
-            assert (await insert(store, *records, foreign)).stored == 3
-            found = await store.get_trace("acme", trace_id)
-            assert found.trace == records[0]
+            await insert(store, *records, foreign, alone)
+            found = await store.get_trace(None, records[0].trace_id)
             assert [other.request_id for other in found.others] == ["req_2"]
-            assert (await store.get_trace("acme", trace_id, "req_2")).trace == records[1]
+            assert (await store.get_trace("globex", sent)).trace == foreign
+            assert (await store.get_trace(None, alone.trace_id)).others == []
+            assert (await store.get_trace("acme", "req_2")).trace == records[1]
+            with pytest.raises(BadRequest, match="means several traces"):
+                await store.get_trace(None, sent)
 
     asyncio.run(scenario())
 
@@ -190,7 +196,7 @@ def test_a_beginning_is_enough_when_only_one_trace_has_it(tmp_path: Path, make_r
         async with opened(tmp_path / "t.duckdb") as store:
             await insert(store, first, second)
             assert (await store.get_trace(None, "abc2")).trace == second
-            with pytest.raises(BadRequest, match="Several traces begin with 'abc'"):
+            with pytest.raises(BadRequest, match="'abc' means several traces"):
                 await store.get_trace(None, "abc")
             for unknown in ("abd", "", "%", "f" * 32):
                 with pytest.raises(NotFound, match="No trace"):

@@ -77,6 +77,7 @@ class Collector:
         self._sleep = sleep
         self._progress: dict[str, Progress] | None = None  # as the store has it, unless stale
         self._is_stale = True
+        self._shown_in: Metrics | None = None
         self._passing = asyncio.Lock()  # one pass at a time
         self._moving = asyncio.Lock()  # rows, checkpoint and segment files change together
 
@@ -90,6 +91,7 @@ class Collector:
             except Exception as error:  # noqa: BLE001 - a sink may raise anything; collecting goes on
                 pause = min(_MAX_PAUSE_S, max(every_s, pause * 2))
                 log.warning("collecting_failed", extra={"error": str(error), "again_in_s": pause})
+            await self._show()
             await self._sleep(pause)
 
     async def collect_once(self) -> Collected:
@@ -129,9 +131,18 @@ class Collector:
                 progress = self._progress  # as it was when the store could last be asked
             return await asyncio.to_thread(_account, self._folder, progress)
 
-    async def publish(self, metrics: Metrics) -> None:
-        """Show the account in ``metrics``."""
-        account = await self.account()
+    def watch(self, metrics: Metrics) -> None:
+        """Show the account in ``metrics`` after every pass of ``run``."""
+        self._shown_in = metrics
+
+    async def _show(self) -> None:
+        if self._shown_in is None:
+            return
+        try:
+            account = await self.account()
+        except StoreError:  # never reached yet: nothing is known, and the log says why
+            return
+        metrics = self._shown_in
         records = metrics["santral_collector_records_total"]
         for state in ("received", "stored", "rejected", "duplicate"):
             records.child(state).set(getattr(account, state))

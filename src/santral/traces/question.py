@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -107,7 +108,7 @@ class TracePage(Struct, frozen=True):
 
 
 class FoundTrace(Struct, frozen=True):
-    """One trace, and further requests of the same distributed trace."""
+    """One trace, and further requests that came with the same ``traceparent``."""
 
     trace: TraceRecord
     others: Sequence[TraceSummary]
@@ -133,3 +134,28 @@ class Progress(Struct, frozen=True, kw_only=True):
     stored: int = 0
     rejected: int = 0
     duplicate: int = 0
+
+
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_since(text: str, now_us: int) -> int:
+    """Return the moment that ``15m``, ``24h``, ``7d`` (ago) or an ISO time means, in microseconds.
+
+    Raises:
+        BadRequest: it is none of them.
+    """
+    ago = _AGO.fullmatch(text or f"{DEFAULT_WINDOW_S}s")
+    if ago is not None:
+        return now_us - int(ago[1]) * _SECONDS[ago[2]] * 1_000_000
+    try:
+        moment = datetime.fromisoformat(text)
+        local = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(local.timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            f"since is '{text[:40]}'. Give an age such as 15m, 24h or 7d, or a time such as "
+            "2026-11-22T10:00+03:00 (UTC where no zone is named).",
+            param="since",
+        ) from None

@@ -51,6 +51,7 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("is_cancelled", "BOOLEAN"),
         ("is_degraded", "BOOLEAN"),
         ("error", "VARCHAR"),
+        ("caller_trace_id", "VARCHAR"),
         ("parent_span_id", "VARCHAR"),
         ("ttft_us", "BIGINT"),
         ("finish_reason", "VARCHAR"),

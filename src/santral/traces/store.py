@@ -1,8 +1,7 @@
 """The telemetry store on DuckDB: one process opens it, one thread writes, readers never wait.
 
 A batch of records and the checkpoint of where it came from are one transaction, so each record is
-stored once however often it is delivered. A record is known by tenant, trace and request: several
-requests may share the trace id that their caller sent.
+stored once however often it is delivered. A record is known by tenant, trace and request.
 """
 
 from __future__ import annotations
@@ -73,17 +72,17 @@ _LIST = f"""
 """  # noqa: S608 - composed of constants
 _FIND = """
     SELECT DISTINCT trace_id FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND starts_with(trace_id, $prefix) LIMIT 3
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+      AND (starts_with(trace_id, $id) OR request_id = $id OR caller_trace_id = $id)
+    ORDER BY trace_id LIMIT 3
 """
 _GET = """
     SELECT {columns} FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id
-      AND ($request_id = '' OR request_id = $request_id)
-    ORDER BY started_at_us, n LIMIT 1
+    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id LIMIT 1
 """
 _OTHERS = f"""
     SELECT {_SUMMARY} FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id AND n <> $n
+    WHERE tenant_id = $tenant_id AND caller_trace_id = $caller_trace_id AND n <> $n
     ORDER BY started_at_us, n LIMIT $limit
 """  # noqa: S608 - composed of constants
 _HISTORY = """
@@ -171,17 +170,16 @@ class TraceStore:
         more = str(Cursor(rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None
         return TracePage(traces, more)
 
-    async def get_trace(
-        self, tenant_id: str | None, trace_id: str, request_id: str = ""
-    ) -> FoundTrace:
-        """Return one trace by its id or an unambiguous beginning of it.
+    async def get_trace(self, tenant_id: str | None, trace_id: str) -> FoundTrace:
+        """Return one trace by its id, an unambiguous beginning of it, its request's id, or the id
+        that its caller sent as ``traceparent``.
 
         Raises:
             NotFound: there is none, or it belongs to another tenant.
-            BadRequest: several traces begin like this.
+            BadRequest: several traces are meant.
         """
-        full_id = trace_id if len(trace_id) == 32 else await self._complete(tenant_id, trace_id)
-        return await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id, request_id)
+        full_id = await self._complete(tenant_id, trace_id)
+        return await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
 
     async def signals(
         self, tenant_id: str | None, since_us: int, until_us: int, route: str = ""
@@ -208,37 +206,40 @@ class TraceStore:
         """Return the names of routes that were asked since then."""
         return [row[0] for row in await self._read(_ROUTES, tenant_id=tenant_id, since=since_us)]
 
-    async def _complete(self, tenant_id: str | None, prefix: str) -> str:
-        found = await self._read(_FIND, tenant_id=tenant_id, prefix=prefix) if prefix else []
+    async def _complete(self, tenant_id: str | None, some_id: str) -> str:
+        found = await self._read(_FIND, tenant_id=tenant_id, id=some_id) if some_id else []
         if not found:
-            raise NotFound(_no_trace(prefix))
+            raise NotFound(_no_trace(some_id))
         if len(found) > 1:
             raise BadRequest(
-                f"Several traces begin with '{prefix}': {found[0][0]}, {found[1][0]} … Give more "
-                "digits.",
+                f"'{some_id}' means several traces: {found[0][0]}, {found[1][0]} … Give one of "
+                "these, or more digits.",
                 param="trace_id",
             )
         return found[0][0]
 
-    def _get(self, tenant_id: str | None, trace_id: str, request_id: str) -> FoundTrace:
+    def _get(self, tenant_id: str | None, trace_id: str) -> FoundTrace:
         with self._cursor() as cursor:
-            by_id = {"tenant_id": tenant_id, "trace_id": trace_id}
-            query = _GET.format(columns=_names("traces"))
-            row = cursor.execute(query, {**by_id, "request_id": request_id}).fetchone()
+            params = {"tenant_id": tenant_id, "trace_id": trace_id}
+            row = cursor.execute(_GET.format(columns=_names("traces")), params).fetchone()
             if row is None:
                 raise NotFound(_no_trace(trace_id))
-            n, owner = row[0], row[1]
+            owner = {"n": row[0], "tenant_id": row[1]}
             children = {
                 table: cursor.execute(
                     f"SELECT {_names(table)} FROM {table} "  # noqa: S608 - names of our own tables
                     "WHERE n = $n AND tenant_id = $tenant_id ORDER BY rowid",
-                    {"n": n, "tenant_id": owner},
+                    owner,
                 ).fetchall()
                 for table in TABLES
                 if table != "traces"
             }
-            others = cursor.execute(_OTHERS, {**by_id, "n": n, "limit": _MOST_OTHERS}).fetchall()
-        return FoundTrace(record_of(row, children), [_summary(other) for other in others])
+            record = record_of(row, children)
+            caller = {"caller_trace_id": record.caller_trace_id, "limit": _MOST_OTHERS}
+            others = (
+                cursor.execute(_OTHERS, {**owner, **caller}) if record.caller_trace_id else None
+            )
+            return FoundTrace(record, [_summary(o) for o in others.fetchall()] if others else [])
 
     def _insert(
         self,

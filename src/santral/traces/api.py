@@ -1,0 +1,90 @@
+"""``/api/traces`` and ``/api/signals``: what happened, for scripts and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from santral.tenants.keyring import Caller
+from santral.traces.question import MAX_LIMIT, Cursor, Filters, parse_since
+from santral.traces.store import TraceStore
+
+
+class Window(BaseModel):
+    """Which requests are meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenant: str = Field("", description="Id of one tenant; default every tenant.")
+    route: str = Field("", description="Name of one route.")
+    since: str = Field("", description="Age such as 15m, 24h, 7d, or an ISO time; default 24h.")
+    until: str = Field("", description="Age or time at which the window ends; default now.")
+
+    def filters(self, now_us: int, **further: str) -> Filters:
+        """Return the window as the store understands it."""
+        return Filters(
+            since_us=parse_since(self.since, now_us),
+            until_us=parse_since(self.until or "0s", now_us) + (not self.until),
+            route=self.route,
+            **further,
+        )
+
+
+class TraceQuery(Window):
+    """Which traces to list."""
+
+    status: str = Field("", description="ok, error, a class such as 4xx, or a status such as 429.")
+    error: str = Field("", description="A part of the error code.", max_length=100)
+    before: str = Field("", description="The field next of the page before.")
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="Longest page.")
+
+
+def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter:
+    """Return the endpoints; ``authorise`` is the dependency that says who is calling."""
+    router = APIRouter(prefix="/api", tags=["traces"])
+    authorised: Any = Depends(authorise)
+
+    @router.get("/traces")
+    async def list_traces(
+        query: Annotated[TraceQuery, Query()], caller: Caller = authorised
+    ) -> Response:
+        """List traces, newest first; ``next`` goes into ``before`` for the page after."""
+        filters = query.filters(store.clock(), status=query.status, error=query.error)
+        before = Cursor.parse(query.before) if query.before else None
+        tenant_id = _scope(caller, query.tenant)
+        return _json(await store.list_traces(tenant_id, filters, before, query.limit))
+
+    @router.get("/traces/{trace_id}")
+    async def get_trace(
+        trace_id: Annotated[str, Path(max_length=64)], caller: Caller = authorised
+    ) -> Response:
+        """Return one trace by its id, a beginning of it, or the id of its request.
+
+        Fields that hold their default are left out.
+        """
+        return _json(await store.get_trace(_scope(caller, ""), trace_id))
+
+    @router.get("/signals")
+    async def get_signals(
+        query: Annotated[Window, Query()], caller: Caller = authorised
+    ) -> Response:
+        """Return latency, cost, quality and safety of a window: in all, by route and by tenant."""
+        window = query.filters(store.clock())
+        tenant_id = _scope(caller, query.tenant)
+        return _json(await store.signals(tenant_id, window.since_us, window.until_us, window.route))
+
+    del list_traces, get_trace, get_signals  # the router holds them
+    return router
+
+
+def _scope(caller: Caller, tenant: str) -> str | None:
+    """Return whose traces are shown: an administrator chooses, anybody else sees their own."""
+    return (tenant or None) if caller.key.is_admin else caller.tenant.id
+
+
+def _json(answer: object) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")
