@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
@@ -38,9 +39,13 @@ class Check(Protocol):
     Params: ClassVar[type[Struct]]
     places: ClassVar[frozenset[str]]
     actions: ClassVar[tuple[Action, ...]]  # the first one is the default
-    reads_whole: ClassVar[bool]  # cannot judge a stream before its end
 
     def __init__(self, params: Any) -> None: ...
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether it cannot judge a stream before its end."""
+        ...
 
     @property
     def patterns(self) -> Mapping[str, str]:
@@ -53,7 +58,7 @@ class Check(Protocol):
 class EntityCheck:
     """A check that finds values which can be masked: ``pii`` and ``secrets``."""
 
-    reads_whole: ClassVar[bool] = False
+    reads_whole = False
     actions: ClassVar[tuple[Action, ...]] = ("mask", "refuse", "report")
     places: ClassVar[frozenset[str]] = frozenset({"input", "retrieved", "output"})
     patterns: Mapping[str, str] = {}  # the detectors of all entity checks are gated together
@@ -111,6 +116,19 @@ class Eye:
         for check in checks:
             patterns.update(check.patterns)
         self.hits: Callable[[bytes], frozenset[str]] = PatternSet(patterns).hits
+
+    @cached_property
+    def held(self) -> Mapping[str, str]:
+        """Patterns of the detectors that tell what a stream has to hold back."""
+        return {
+            f"{number}.{index}": pattern
+            for number, detector in enumerate(self.detectors)
+            for index, pattern in enumerate(detector.held)
+        }
+
+    @cached_property
+    def held_hits(self) -> Callable[[bytes], frozenset[str]]:
+        return PatternSet(self.held).hits
 
     def entities(
         self, data: bytes, hits: frozenset[str], pos: int = 0, floor: int = 0

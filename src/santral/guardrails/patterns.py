@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
+import re2  # pyright: ignore[reportMissingTypeStubs]
 
 from santral.errors import ConfigError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jsonschema_rs
 import msgspec
@@ -65,9 +65,9 @@ def _compile(raw: bytes) -> CompiledSchema:
         schema: object = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _refused(f"it is not JSON: {error}") from None
-    if not isinstance(schema, dict | bool):
+    if not isinstance(schema, dict):
         raise _refused("a schema is an object")
-    if _depth(schema) > MAX_SCHEMA_DEPTH:
+    if _depth(cast(object, schema)) > MAX_SCHEMA_DEPTH:
         raise _refused(f"it is nested deeper than {MAX_SCHEMA_DEPTH} levels")
     try:
         validator = jsonschema_rs.validator_for(

@@ -24,6 +24,7 @@ _CARD_SHAPES: Final = frozenset(
     | {(1,) * length for length in (15, 16)}
 )
 _MOST_GROUPS: Final = 16
+_MOST_DIGITS: Final = 20
 
 
 class _Window(NamedTuple):
@@ -62,15 +63,17 @@ class Digits:
         if not _may_start(data, start, floor):
             return None
         window = _window(data, start)
+        if not window.ends:
+            return None
         found = [entity for read in self._readers if (entity := read(data, start, floor, window))]
         return max(found, key=lambda entity: entity.end - entity.start, default=None)
 
     def _phone(self, data: bytes, start: int, floor: int, window: _Window) -> Entity | None:
-        found = phone_at(data, start, floor, self._regions)
+        found = phone_at(data, start, floor, window.ends[-1], self._regions)
         if found is None:
             return None
         first, end, number = found
-        if _is_word(data[end : end + 1]) or (first > floor and _is_word(data[first - 1 : first])):
+        if first > floor and _is_word(data[first - 1 : first]):
             return None
         return Entity("PHONE", first, end, number, first)
 
@@ -90,17 +93,21 @@ def _may_start(data: bytes, start: int, floor: int) -> bool:
 
 
 def _window(data: bytes, start: int) -> _Window:
+    """Read groups of digits; one that runs into a word belongs to the word."""
     ends: list[int] = []
     lengths: list[int] = []
     separators: list[bytes] = []
+    separator = b""
     match = _GROUP.match(data, start)
-    while match is not None and len(lengths) < _MOST_GROUPS and sum(lengths) < 20:
-        first = match.start(match.re.groups)
+    while match is not None and len(lengths) < _MOST_GROUPS and sum(lengths) < _MOST_DIGITS:
+        if _is_word(data[match.end() : match.end() + 1]):
+            break
+        if lengths:
+            separators.append(separator)
         ends.append(match.end())
-        lengths.append(match.end() - first)
+        lengths.append(match.end() - match.start(match.re.groups))
         match = _NEXT.match(data, match.end())
-        if match is not None:
-            separators.append(match.group(1))
+        separator = match.group(1) if match else b""
     return _Window(ends, lengths, separators)
 
 
@@ -120,7 +127,7 @@ def _shapes(window: _Window, separators: bytes) -> Iterator[tuple[tuple[int, ...
 
 def _tckn(data: bytes, start: int, floor: int, window: _Window) -> Entity | None:
     for shape, end in _shapes(window, b" .-"):
-        if shape in _TCKN_SHAPES and not _goes_on(data, end):
+        if shape in _TCKN_SHAPES and not _is_amount(data, end):
             digits = _only_digits(data, start, end)
             if is_tckn(digits):
                 return Entity("TCKN", start, end, digits, start)
@@ -131,7 +138,7 @@ def _card(data: bytes, start: int, floor: int, window: _Window) -> Entity | None
     for shape, end in _shapes(window, b" -"):
         if (
             shape in _CARD_SHAPES
-            and not _goes_on(data, end)
+            and not _is_amount(data, end)
             and not _in_table(data, start, floor, shape)
         ):
             digits = _only_digits(data, start, end)
@@ -140,9 +147,8 @@ def _card(data: bytes, start: int, floor: int, window: _Window) -> Entity | None
     return None
 
 
-def _goes_on(data: bytes, end: int) -> bool:
-    after = data[end : end + 1]
-    return _is_word(after) or (after in (b".", b",") and _AMOUNT.match(data, end) is not None)
+def _is_amount(data: bytes, end: int) -> bool:
+    return _AMOUNT.match(data, end) is not None
 
 
 def _in_table(data: bytes, start: int, floor: int, shape: tuple[int, ...]) -> bool:

@@ -31,9 +31,18 @@ class Detector(Protocol):
     what lets a stream decide exactly as the whole text would.
     """
 
-    kinds: tuple[str, ...]
-    gates: tuple[str, ...]  # patterns of which one hits wherever this detector can find something
-    held: tuple[str, ...]  # patterns that hit at the end of a text which a match may go on from
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Patterns of which one hits wherever this detector can find something."""
+        ...
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Patterns that hit at the end of a text from which a match may go on past white space."""
+        ...
 
     def find(self, data: bytes, pos: int, floor: int) -> Entity | None:
         """Return the first entity whose anchor is at ``pos`` or later."""

@@ -48,7 +48,7 @@ TAILS: Final = {
     "key": re.compile(rb"[A-Za-z0-9_\-]*"),
     "jwt": re.compile(rb"[A-Za-z0-9_.\-]*"),
     "token": re.compile(rb"[A-Za-z0-9_.=+/~\-]*"),
-    "value": re.compile(rb"[^\s\"'<>,;&`(){}]*"),
+    "value": re.compile(rb"[^\s\"'<>,;&`{}]*"),
 }
 #: Bytes of a value that are looked at to judge it, and that tell it from others. Chosen.
 JUDGED_BYTES: Final = 64
@@ -97,7 +97,7 @@ class PrivateKeys:
 
     kinds = ("PRIVATE_KEY",)
     gates = (_PRIVATE_KEY,)
-    held = (r"-----BEGIN [\s -~]{0,90}\z",)
+    held = (r"-----BEGIN [\s -~]{0,130}\z",)
 
     def find(self, data: bytes, pos: int, floor: int) -> Entity | None:
         match = _PRIVATE_KEY_START.search(data, pos)
@@ -107,7 +107,7 @@ class PrivateKeys:
         closing = _KEY_END.search(data, match.end())
         end = closing.end() if closing else len(data)
         key = data[start : min(end, start + KEY_BYTES)].decode()
-        return Entity("PRIVATE_KEY", start, end, key, start, "pem")
+        return Entity("PRIVATE_KEY", start, end, key, start, "" if closing else "pem")
 
 
 _PRIVATE_KEY_START: Final = compiled(_PRIVATE_KEY)

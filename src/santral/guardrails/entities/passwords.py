@@ -23,9 +23,9 @@ _SECRET_WORDS: Final = (
     r"(?:access|auth|refresh|api)?[ _\-]?token",
     r"(?:gizli|api)[ _\-]?anahtar(?:i|im)?",
 )
-_GAP: Final = r"[\"']?[ \t]{0,3}(?:[:=]{1,2}>?|[ \t](?:is|was))[ \t]{0,3}"
+_GAP: Final = r"[\"']?[ \t]{0,3}(?:[:=]{1,2}>?[ \t]{0,3}|[ \t](?:is|was)[ \t]{1,3})"
 _NAMED: Final = rf"(?i)(?:({any_of(_PASSWORD_WORDS)})|{any_of(_SECRET_WORDS)}){_GAP}"
-_VALUE: Final = r"[^\s\"'<>,;&`(){}]"
+_VALUE: Final = r"[^\s\"'<>,;&`{}]"
 _HELD: Final = (
     rf"(?i){any_of((*_PASSWORD_WORDS, *_SECRET_WORDS))}[\"']?[ \t]{{0,3}}"
     rf"(?:[:=]{{1,2}}>?|[ \t](?:is|was))?[ \t]{{0,3}}(?:\"[^\"\n]{{0,128}}|'[^'\n]{{0,128}}|{_VALUE}*)\z",
@@ -37,6 +37,8 @@ _NOT_A_VALUE: Final = re.compile(
     rb"|str|required|optional|undefined|changeme|example|redacted|xxx|zorunlu)(?![0-9])"
 )
 _UNLIKELY_IN_PROSE: Final = re.compile(rb"[0-9!@#$%^*+~]")
+_CALL: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_.]*\(")
+_PLACEHOLDER: Final = re.compile(rb"\[[A-Z_]{2,12}_[0-9]+\]")
 _LONGEST_QUOTED: Final = 128  # chosen; longer quotations are prose
 
 
@@ -71,11 +73,13 @@ def _read(data: bytes, anchor: int, start: int, kind: str) -> Entity | None:
 def _read_bare(data: bytes, anchor: int, start: int, kind: str) -> Entity | None:
     match = TAILS["value"].match(data, start)
     end = match.end() if match else start
+    if placeholder := _PLACEHOLDER.search(data, start, end):
+        end = placeholder.start()
     judged = data[start : min(end, start + JUDGED_BYTES)]
     least = 4 if kind == "PASSWORD" else 8
-    if len(judged) < least or _NOT_A_VALUE.match(judged) or data[end : end + 1] == b"(":
+    if len(judged) < least or _NOT_A_VALUE.match(judged):
         return None
-    if not _UNLIKELY_IN_PROSE.search(judged):
+    if _CALL.match(judged) or not _UNLIKELY_IN_PROSE.search(judged):
         return None
     key = data[start : min(end, start + KEY_BYTES)].decode()
     return Entity(kind, start, end, key, anchor, "value")

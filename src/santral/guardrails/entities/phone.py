@@ -32,25 +32,26 @@ _TRUNK: Final = re.compile(
 
 
 def phone_at(
-    data: bytes, start: int, floor: int, regions: tuple[str, ...]
+    data: bytes, start: int, floor: int, limit: int, regions: tuple[str, ...]
 ) -> tuple[int, int, str] | None:
-    """Return start, end and E.164 form of the number whose first digit is at ``start``."""
+    """Return start, end and E.164 form of the number whose first digit is at ``start``, up to ``limit``."""
     if start > floor and data[start - 1 : start] == b"(":
         start -= 1
     if start > floor and data[start - 1 : start] == b"+":
-        return _international(data, start - 1, start, "+")
+        return _international(data, start - 1, start, limit)
     if data[start : start + 2] == b"00":
-        return _international(data, start, start, "")
+        return _international(data, start, start, limit)
     for region in regions:
-        if (found := _national(data, start, region)) is not None:
+        if (found := _national(data, start, limit, region)) is not None:
             return found
     return None
 
 
-def _international(data: bytes, start: int, first: int, sign: str) -> tuple[int, int, str] | None:
-    match = _GROUPED.match(data, first, first + 60)
+def _international(data: bytes, start: int, first: int, limit: int) -> tuple[int, int, str] | None:
+    match = _GROUPED.match(data, first, limit)
     if match is None:
         return None
+    sign = data[start : start + 1] == b"+"
     possible: tuple[int, int, str] | None = None
     for end in _ends(data, first, match.end()):
         digits = _digits(data[first:end])
@@ -64,9 +65,9 @@ def _international(data: bytes, start: int, first: int, sign: str) -> tuple[int,
     return possible
 
 
-def _national(data: bytes, start: int, region: str) -> tuple[int, int, str] | None:
+def _national(data: bytes, start: int, limit: int, region: str) -> tuple[int, int, str] | None:
     shape = _SHAPES.get(region)
-    match = (shape or _TRUNK).match(data, start, start + 60)
+    match = (shape or _TRUNK).match(data, start, limit)
     if match is None:
         return None
     digits = _digits(match.group())

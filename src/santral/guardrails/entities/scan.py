@@ -14,8 +14,8 @@ def scan(data: bytes, detectors: Sequence[Detector], pos: int = 0, floor: int = 
     """Return the entities of ``data`` from ``pos`` on.
 
     Of two that overlap the earlier one counts, at one place the longer one, then the first
-    detector's. What follows an entity is read as if it began there: so it is read alike once the
-    entity has been masked, and masking twice changes nothing more.
+    detector's. What follows an entity is read as if the text began there: so it is read alike once
+    the entity has been masked, and masking twice changes nothing more.
     """
     found: list[Entity] = []
     nexts = [detector.find(data, pos, floor) for detector in detectors]
