@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from tests.db.postgres import Server, name_of
 
 from santral.db.engine import Engine, connect, sqlite_url
 from santral.db.migrate import migrate
-from tests.db.postgres import Server, name_of
 
 BOTH = ("sqlite", "postgresql")
 

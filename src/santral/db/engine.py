@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +140,9 @@ def _open(target: URL) -> Any:
 
     def do_connect(dialect: Any, record: Any, args: Any, params: Any) -> Any:
         try:
+            if is_sqlite:
+                # aiosqlite leaves a thread behind when a file cannot be opened: ask first.
+                sqlite3.connect(*args, **params).close()
             connection = dialect.connect(*args, **params)
             if is_sqlite:
                 _prepare(connection)
@@ -150,17 +154,23 @@ def _open(target: URL) -> Any:
 
 
 def _prepare(connection: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not at the first write
-    cursor = connection.cursor()
+    is_ready = False
     try:
+        connection.isolation_level = None  # transactions begin where we say, not at the first write
+        cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
-    finally:
         cursor.close()
+        is_ready = True
+    finally:
+        if not is_ready:
+            connection.close()
 
 
 def _translate(target: URL) -> Any:
     def handle_error(context: ExceptionContext) -> None:
+        if context.is_pre_ping:
+            return  # the pool replaces a dead connection by itself
         error = context.sqlalchemy_exception
         if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
             return  # a store knows what a violated constraint means; the rest is our own mistake

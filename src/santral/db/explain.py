@@ -6,13 +6,13 @@ from sqlalchemy import URL
 
 from santral.errors import StoreError
 
-#: Part of a driver's message -> what to tell. The first that fits is told.
-#: Source: https://www.sqlite.org/rescode.html and PostgreSQL's appendix A.
+#: Part of a driver's message, or PostgreSQL's code in brackets -> what to tell; the first that fits.
+#: Source: https://www.sqlite.org/rescode.html and PostgreSQL's appendix A, error codes.
 _KNOWN = (
     ("no such table", "has not been migrated. Run: santral db migrate"),
-    ("undefinedtable", "has not been migrated. Run: santral db migrate"),
+    ("[42p01]", "has not been migrated. Run: santral db migrate"),
     ("no such column", "is older than this version. Run: santral db migrate"),
-    ("undefinedcolumn", "is older than this version. Run: santral db migrate"),
+    ("[42703]", "is older than this version. Run: santral db migrate"),
     (
         "readonly database",
         "is on a read-only disk or belongs to another user. Make its folder writable, "
@@ -39,17 +39,18 @@ _KNOWN = (
     ("name or service not known", "has an unknown host. Check the host of database.url."),
     ("nodename nor servname", "has an unknown host. Check the host of database.url."),
     ("name resolution", "has a host that cannot be resolved now. Check the network."),
-    ("password", "does not accept the user or password. Check database.url."),
-    ("pg_hba", "does not admit this user from here. Check database.url and pg_hba.conf."),
-    ("invalidcatalogname", "does not exist on the server. Create it: createdb NAME"),
+    ("[28p01]", "does not accept the user or password. Check database.url."),
+    ("[28000]", "does not admit this user. Check database.url and the server's pg_hba.conf."),
+    ("[53100]", "has no room left on its disk. Free some space there."),
+    ("[3d000]", "does not exist on the server. Create it: createdb NAME"),
     (
-        "toomanyconnections",
+        "[53300]",
         "has no free connections. Raise max_connections or run fewer processes.",
     ),
-    ("insufficientprivilege", "does not let this user do that. Grant it the rights of an owner."),
-    ("read-only transaction", "is read-only there. Point database.url at the primary."),
-    ("shutting down", "is shutting down. Try again when it is back."),
-    ("starting up", "is starting up. Try again in a moment."),
+    ("[42501]", "does not let this user do that. Grant it the rights of an owner."),
+    ("[25006]", "is read-only there. Point database.url at the primary."),
+    ("[57p01]", "is shutting down. Try again when it is back."),
+    ("[57p03]", "is starting up. Try again in a moment."),
     ("connection was closed", "closed the connection. Try again; if it stays so, look at its log."),
     ("connection is closed", "closed the connection. Try again; if it stays so, look at its log."),
     ("timeout", "does not answer in time. Check the network and the load of the server."),
@@ -65,7 +66,7 @@ class DatabaseError(StoreError):
 def explain(error: BaseException, target: URL) -> DatabaseError:
     """Return the error to raise for a driver's ``error`` on the database at ``target``."""
     place = _place(target)
-    told = f"{type(error).__name__} {error}".lower()
+    told = f"[{getattr(error, 'sqlstate', '')}] {type(error).__name__} {error}".lower()
     for part, remedy in _KNOWN:
         if part in told:
             return DatabaseError(f"The database {place} {remedy}")

@@ -1,0 +1,150 @@
+"""Every statement of every store.py: a tenant's table is touched with its ``tenant_id``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import santral
+from santral.db.tables import metadata
+
+SOURCE = Path(santral.__file__).parent
+
+OF_TENANTS = {name for name, table in metadata.tables.items() if "tenant_id" in table.columns}
+
+#: Statements over all tenants, and why they may.
+ALLOWED = {
+    "tenants/store.py:load_keyring": "a gateway knows the caller only by the key it looks up here",
+    "tenants/store.py:find_keys": "an administrator names a key alone; its id is unique over all",
+    "quota/store.py:limits_of": "a gateway holds the limits of every tenant",
+    "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",
+    "quota/store.py:insert_rows": "the collector writes the rows of many tenants in one batch; "
+    "each row carries its tenant",
+}
+
+
+class Function(NamedTuple):
+    """One function of a store that names a tenant's table."""
+
+    place: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+    tables: frozenset[str]
+
+
+def functions(path: Path, place: str) -> Iterator[Function]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = dict(imported_tables(tree))
+    indirect = dict(module_constants(tree, known))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            tables = {known[name] for name in names & known.keys()}
+            tables |= {table for name in names & indirect.keys() for table in indirect[name]}
+            if tables & OF_TENANTS:
+                yield Function(f"{place}:{node.name}", node, frozenset(tables & OF_TENANTS))
+
+
+def imported_tables(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "santral.db.tables":
+            for alias in node.names:
+                yield alias.asname or alias.name, alias.name
+
+
+def module_constants(tree: ast.Module, known: dict[str, str]) -> Iterator[tuple[str, set[str]]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            if isinstance(target, ast.Name):
+                yield target.id, {known[name] for name in names & known.keys()}
+
+
+def fault(function: Function) -> str | None:
+    """Return what is wrong with a function, or ``None``."""
+    arguments = [argument.arg for argument in function.node.args.args]
+    if arguments[1:2] != ["tenant_id"]:
+        return f"{function.place} takes no tenant_id after the connection"
+    if not binds(function.node):
+        return f"{function.place} does not use tenant_id in its statement on {set(function.tables)}"
+    return None
+
+
+def binds(node: ast.AST) -> bool:
+    """Whether ``tenant_id`` is compared with a column, or given as a value, or passed on to another."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Compare) and "tenant_id" in ast.unparse(part.left):
+            return any(is_argument(c) for c in part.comparators)
+        if isinstance(part, ast.keyword) and part.arg == "tenant_id" and is_argument(part.value):
+            return True
+        if isinstance(part, ast.Dict):
+            for key, value in zip(part.keys, part.values, strict=True):
+                is_column = isinstance(key, ast.Constant) and key.value == "tenant_id"
+                if is_column and is_argument(value):
+                    return True
+    return False
+
+
+def is_argument(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "tenant_id"
+
+
+def every_function() -> list[Function]:
+    paths = sorted(SOURCE.rglob("store.py"))
+    return [f for path in paths for f in functions(path, path.relative_to(SOURCE).as_posix())]
+
+
+@pytest.mark.parametrize("function", every_function(), ids=lambda f: f.place)
+def test_a_tenants_table_is_touched_with_its_tenant_id(function: Function) -> None:
+    if function.place not in ALLOWED:
+        assert fault(function) is None
+
+
+def test_every_exception_is_still_needed() -> None:
+    found = {function.place: function for function in every_function()}
+    for place in ALLOWED:
+        assert place in found, f"{place} is gone: remove its exception"
+        assert fault(found[place]) is not None, f"{place} names its tenant: remove its exception"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "async def f(conn):\n    return select(ledger)",
+        "async def f(conn, tenant_id):\n    return select(ledger)",
+        "async def f(conn, tenant_id):\n    return delete(ledger).where(ledger.c.day == tenant_id)",
+        "async def f(conn, day, tenant_id):\n    return select(ledger).where(ledger.c.tenant_id == tenant_id)",
+        "async def f(conn, tenant_id):\n    return select(ledger).where(ledger.c.tenant_id == 'acme')",
+        "COLUMNS = [ledger.c.day]\nasync def f(conn):\n    return select(*COLUMNS)",
+    ],
+)
+def test_a_statement_over_all_tenants_would_be_found(body: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.py"
+    path.write_text(f"from santral.db.tables import ledger\n{body}\n")
+    (function,) = functions(path, "store.py")
+    assert fault(function) is not None
+
+
+def test_a_statement_with_its_tenant_passes(tmp_path: Path) -> None:
+    path = tmp_path / "store.py"
+    path.write_text(
+        "from santral.db.tables import ledger\nasync def f(conn, tenant_id):\n"
+        "    return select(ledger).where(ledger.c.tenant_id == tenant_id)\n"
+    )
+    (function,) = functions(path, "store.py")
+    assert fault(function) is None
+
+
+def test_statements_live_in_stores_alone() -> None:
+    outside = [
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if path.name != "store.py"
+        and path.parent != SOURCE / "db"
+        and "santral.db.tables" in path.read_text(encoding="utf-8")
+    ]
+    assert outside == []
