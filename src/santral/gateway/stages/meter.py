@@ -73,7 +73,7 @@ class Meter:
             upstream_status=self._upstream_status,
             finish_reason=self._finish_reason,
             usage=usage,
-            cost_nanousd=cost.nanousd,
+            cost_nanousd=cost.nanousd if usage.total_tokens else 0,
             price_version=cost.price_version,
         )
 
