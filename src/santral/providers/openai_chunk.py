@@ -157,17 +157,20 @@ class ChunkReader:
         if event.data == b"[DONE]":
             self.is_done = True
             return None
-        if not event.data.strip():
+        raw = event.data
+        if not raw.strip():
             return None
-        answer = decode_answer(event.data)
+        if b"\n" in raw:  # JSON over several data lines: on one line it can be sent on as it is
+            raw = _on_one_line(raw)
+        answer = decode_answer(raw)
         if answer.error or event.name == b"error":
-            raise error_inside(answer.error or _generic.decode(event.data), secret=self._secret)
+            raise error_inside(answer.error or _generic.decode(raw), secret=self._secret)
         if answer.usage is not None:
             self._usage = usage_of(answer.usage) or self._usage
         if not answer.choices:
-            self._hold(event.data, answer)
+            self._hold(raw, answer)
             return None
-        return self._delta(event.data, answer, answer.choices)
+        return self._delta(raw, answer, answer.choices)
 
     def _delta(self, raw: bytes, answer: WireAnswer, choices: list[WireChoice]) -> Delta | None:
         mended: list[ChoiceDelta] = []
@@ -282,6 +285,13 @@ class ChunkReader:
         elif not self._seen:
             known = (*WireAnswer.__struct_fields__, "object")
             self._held = {k: v for k, v in _fields.decode(raw).items() if k not in known}
+
+
+def _on_one_line(raw: bytes) -> bytes:
+    try:
+        return msgspec.json.format(raw, indent=-1)
+    except msgspec.DecodeError:
+        return raw  # decoding says what is wrong with it
 
 
 class _Head(NamedTuple):

@@ -147,6 +147,8 @@ def parse_chat(body: bytes) -> ChatCall:
     try:
         view = _view_decoder.decode(body)
         fields = _fields_decoder.decode(body)
+        if not body.isascii():
+            str(body, "utf-8")  # fields we only pass through are skipped unread by the decoder
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -165,6 +167,10 @@ def _invalid(text: str) -> BadRequest:
         param = f"{param}.{unknown}" if param else unknown
         reason = f"Unknown field '{unknown}'."
         return BadRequest(f"{reason}{hint}", code="unknown_extra", param=param)
+    if "missing required field `" in reason:
+        missing = reason.partition("missing required field `")[2].rstrip("`")
+        param = f"{param}.{missing}" if param else missing
+        return BadRequest(f"'{param}' is missing.", code="invalid_request", param=param)
     place = f" at '{param}'" if param else ""
     return BadRequest(f"{reason}{place}.", code="invalid_request", param=param)
 

@@ -64,7 +64,7 @@ class SseDecoder:
         for line in lines:
             if self._line:
                 self._line += line
-                line = bytes(self._line)  # noqa: PLW2901 - the line is now whole
+                line = bytes(self._line)
                 self._line.clear()
             event = self._take(line)
             if event is not None:
@@ -83,11 +83,12 @@ class SseDecoder:
         if line[:5] == b"data:":
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1  # the line feed too: empty lines are not free
         elif line[:6] == b"event:":
             self._name = line[6:].removeprefix(b" ")
         elif line == b"data":
             self._data.append(b"")
+            self._size += 1
         return None
 
     def _dispatch(self) -> Event | None:
