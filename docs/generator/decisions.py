@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "decisions"
 INTRO = """\
 A decision note says what the situation was, what was chosen and what that costs. Notes are numbered
 and dated, and never rewritten: a decision that no longer holds gets a new note that names the old
-one."""
+one. Only the tables of 0001 are kept current, because every dependency has to stand there."""
 
 _NAME = re.compile(r"\d{4}-[a-z0-9-]+\.md")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
