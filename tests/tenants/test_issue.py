@@ -1,0 +1,167 @@
+"""Tenants and keys in both databases: made, shown, ended, and seen by the next snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import text
+
+from santral.db.engine import Engine, connect, reading, writing
+from santral.db.store import read_revision
+from santral.errors import BadRequest, NotFound, Unauthenticated
+from santral.tenants import store
+from santral.tenants.issue import (
+    FirstKeys,
+    create_key,
+    create_tenant,
+    ensure_first_keys,
+    list_keys,
+    list_tenants,
+    revoke_key,
+)
+from santral.tenants.keyring import KeyRing
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+async def revision(engine: Engine) -> int:
+    async with reading(engine) as conn:
+        return await read_revision(conn)
+
+
+async def ring(engine: Engine) -> KeyRing:
+    async with reading(engine) as conn:
+        return await store.load_keyring(conn)
+
+
+async def test_an_issued_key_identifies_its_tenant_until_it_is_revoked(engine: Engine) -> None:
+    rng = Random(1).randbytes
+    await create_tenant(engine, "acme", None, NOW)
+    until = NOW + timedelta(days=30)
+    issued = await create_key(
+        engine, rng, "acme", "shop", NOW, routes=["support", "faq"], expires_at=until
+    )
+    caller = (await ring(engine)).identify(issued.plaintext, NOW.timestamp())
+    assert caller.tenant.id == "acme"
+    assert caller.key == issued.key
+    assert caller.key.routes == {"support", "faq"}
+    assert caller.key.expires_at == until
+    assert caller.key.created_at == NOW
+    ended = await revoke_key(engine, issued.key.prefix, NOW)
+    assert ended.revoked_at == NOW
+    with pytest.raises(Unauthenticated, match="revoked"):
+        (await ring(engine)).identify(issued.plaintext, NOW.timestamp())
+
+
+async def test_a_key_for_every_route_stays_one(engine: Engine) -> None:
+    await create_tenant(engine, "acme", None, NOW)
+    issued = await create_key(engine, Random(1).randbytes, "acme", "shop", NOW)
+    assert (await list_keys(engine, "acme"))[0].routes is None
+    assert issued.key.may_use("anything")
+
+
+async def test_every_write_is_seen_as_a_change(engine: Engine) -> None:
+    seen = [await revision(engine)]
+    await create_tenant(engine, "acme", "Acme", NOW)
+    seen.append(await revision(engine))
+    issued = await create_key(engine, Random(1).randbytes, "acme", "shop", NOW)
+    seen.append(await revision(engine))
+    await revoke_key(engine, issued.key.id, NOW)
+    seen.append(await revision(engine))
+    async with writing(engine) as conn:
+        assert await store.set_tenant_active(conn, store.TenantId("acme"), False)
+    seen.append(await revision(engine))
+    assert seen == sorted(set(seen))
+    await revoke_key(engine, issued.key.id, NOW + timedelta(days=1))
+    assert await revision(engine) == seen[-1], "revoking twice changes nothing"
+    assert (await list_keys(engine, "acme"))[0].revoked_at == NOW
+
+
+async def test_the_text_of_a_key_is_nowhere_in_the_database(engine: Engine) -> None:
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    async with reading(engine) as conn:
+        rows = (await conn.execute(text("SELECT * FROM virtual_keys"))).all()
+    assert len(rows) == 2
+    for issued in (first.admin, first.application):
+        secret = issued.plaintext[len("sk-santral-") + 6 :]
+        assert secret not in str(rows)
+        assert secret not in repr(first)
+
+
+async def test_tenants_are_kept_apart(engine: Engine) -> None:
+    rng = Random(1).randbytes
+    for name in ("acme", "globex"):
+        await create_tenant(engine, name, None, NOW)
+        await create_key(engine, rng, name, f"of {name}", NOW)
+    assert [key.name for key in await list_keys(engine, "acme")] == ["of acme"]
+    assert [tenant.id for tenant in await list_tenants(engine)] == ["acme", "globex"]
+    key = (await list_keys(engine, "acme"))[0]
+    async with writing(engine) as conn:
+        assert not await store.revoke_key(conn, store.TenantId("globex"), key.id, NOW)
+
+
+@pytest.mark.parametrize("id_", ["", "Acme", "a b", "../etc", "-a", "a" * 64, "ağ", "a\n"])
+async def test_an_id_that_cannot_name_a_folder_is_refused(engine: Engine, id_: str) -> None:
+    with pytest.raises(BadRequest, match="id of a tenant"):
+        await create_tenant(engine, id_, None, NOW)
+    assert await list_tenants(engine) == []
+
+
+async def test_what_cannot_be_meant_is_refused(engine: Engine) -> None:
+    rng = Random(1).randbytes
+    await create_tenant(engine, "acme", None, NOW)
+    with pytest.raises(BadRequest, match="already"):
+        await create_tenant(engine, "acme", "Another", NOW)
+    with pytest.raises(NotFound, match="Did you mean 'acme'"):
+        await create_key(engine, rng, "acm", "shop", NOW)
+    with pytest.raises(BadRequest, match="expired already"):
+        await create_key(engine, rng, "acme", "shop", NOW, expires_at=NOW)
+    with pytest.raises(BadRequest, match="no route"):
+        await create_key(engine, rng, "acme", "shop", NOW, routes=[])
+    with pytest.raises(BadRequest, match="printable"):
+        await create_key(engine, rng, "acme", " \n", NOW)
+    with pytest.raises(NotFound, match="santral keys list"):
+        await revoke_key(engine, "key_nope", NOW)
+    assert await list_keys(engine, "acme") == []
+
+
+async def test_a_whole_key_is_not_taken_as_a_name(engine: Engine) -> None:
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    with pytest.raises(BadRequest, match="never by its whole text") as caught:
+        await revoke_key(engine, first.admin.plaintext, NOW)
+    assert first.admin.plaintext not in caught.value.message
+    with pytest.raises(BadRequest, match="is not a key"):
+        await create_key(engine, Random(2).randbytes, "default", first.admin.plaintext, NOW)
+
+
+async def test_the_first_start_makes_two_keys_and_the_next_none(engine: Engine) -> None:
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    keys = await ring(engine)
+    assert keys.identify(first.admin.plaintext, NOW.timestamp()).key.is_admin
+    assert not keys.identify(first.application.plaintext, NOW.timestamp()).key.is_admin
+    assert await ensure_first_keys(engine, Random(2).randbytes, NOW) is None
+    assert len(await ring(engine)) == 2
+
+
+async def test_of_two_first_starts_at_once_one_gets_the_keys(database: str) -> None:
+    engines = [connect(database) for _ in range(3)]
+    made: list[FirstKeys | None] = []
+
+    async def start(number: int) -> None:
+        made.append(await ensure_first_keys(engines[number], Random(number).randbytes, NOW))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(start(number))
+    assert sum(keys is not None for keys in made) == 1
+    assert len(await ring(engines[0])) == 2
+    for engine in engines:
+        await engine.dispose()
