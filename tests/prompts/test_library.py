@@ -107,6 +107,7 @@ def test_what_is_not_there_is_answered_with_the_nearest_name(write: Write) -> No
         (front("[variables.a]\ntype = 'integer'\ndefault = 'x'", "{{ a }}"), 2, "must be an integer"),
         (front("[variables.a]\n[variables.a]"), 3, "not TOML"),
         (front("[output_schema]\ntype = 'objekt'"), 2, "not a JSON Schema"),
+        (front("[output_schema]\n'$ref' = 'file:///etc/passwd'"), 2, "not a JSON Schema"),
         (front("[variables.name]\n", "Hi\n{{ nmae }} {{ name }}"), 7, "did you mean 'name'"),
         (front("[variables.name]\n[variables.b]", "{{ name }}"), 3, "'b' is declared but no message"),
         (front("", "one\n{{ two"), 6, "template:"),

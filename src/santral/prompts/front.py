@@ -143,8 +143,8 @@ def check_schema(path: Path, lines: list[str], schema: dict[str, Any] | None) ->
     if schema is None:
         return
     try:
-        jsonschema_rs.validator_for(schema)
-    except (jsonschema_rs.ValidationError, ValueError) as error:
+        jsonschema_rs.validator_for(schema, offline=True)  # references to other places are refused
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         reason = str(error).split("\n", 1)[0]
         raise fault(
             path, line_of(lines, ["output_schema"]), f"output_schema is not a JSON Schema: {reason}"
