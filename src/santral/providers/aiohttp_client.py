@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
@@ -281,8 +282,14 @@ def _translated(error: Exception, clock: _Clock) -> ProviderError:
         return _timed_out(clock.expired_phase, clock.timeouts)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return ProviderUnreachable("The provider's certificate is not trusted.")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return ProviderUnreachable("No connection to the provider: TLS failed.")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ProviderUnreachable("No connection to the provider: its name cannot be resolved.")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ProviderUnreachable(f"No connection to the provider: {error.os_error.strerror}.")
+        # Not its own text: asyncio writes the address into it.
+        reason = os.strerror(error.errno).lower() if error.errno else "no reason given"
+        return ProviderUnreachable(f"No connection to the provider: {reason}.")
     if isinstance(error, aiohttp.ClientResponseError | ValueError):
         return ProviderGarbled("The provider's answer is not HTTP.")
     return ProviderUnreachable("The provider closed the connection before its answer was whole.")
