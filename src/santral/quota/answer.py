@@ -59,10 +59,10 @@ def refusal(
 
 
 def duration(seconds: float) -> str:
-    """Write a time as OpenAI does: ``20ms``, ``1s``, ``6m0s``, ``5h3m20s``."""
-    if seconds < 1:
-        return f"{max(0, round(seconds * 1000))}ms"
-    whole = int(seconds + 0.5)
+    """Write a time as OpenAI does, ``20ms``, ``1s``, ``6m0s``, ``5h3m20s``: rounded up, never short."""
+    if seconds <= 0.999:
+        return f"{max(0, math.ceil(seconds * 1000 - 1e-3))}ms"
+    whole = math.ceil(seconds - 1e-6)
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:
