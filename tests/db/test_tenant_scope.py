@@ -18,7 +18,7 @@ OF_TENANTS = {name for name, table in metadata.tables.items() if "tenant_id" in 
 
 #: Statements over all tenants, and why they may.
 ALLOWED = {
-    "tenants/store.py:load_keyring": "a gateway knows the caller only by the key it looks up here",
+    "tenants/store.py:load_keys": "a gateway knows the caller only by the key it looks up there",
     "tenants/store.py:find_keys": "an administrator names a key alone; its id is unique over all",
     "quota/store.py:limits_of": "a gateway holds the limits of every tenant",
     "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",

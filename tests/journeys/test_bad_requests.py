@@ -71,9 +71,19 @@ CASES: list[tuple[str, Any, int, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "status", "code", "param"), CASES, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "body", "status", "code", "param"),
+    CASES,
+    ids=lambda v: v if isinstance(v, str) else "",
+)
 def test_a_malformed_request_is_refused_by_name(
-    santral: Santral, upstream: Upstream, name: str, body: Any, status: int, code: str, param: str | None
+    santral: Santral,
+    upstream: Upstream,
+    name: str,
+    body: Any,
+    status: int,
+    code: str,
+    param: str | None,
 ) -> None:
     asked = len(upstream.seen)
     got, headers, answer = santral.post(body)

@@ -61,7 +61,9 @@ def test_without_a_fallback_the_error_says_who_failed(
     assert got == status
 
 
-@pytest.mark.parametrize("behaviour", ["cut-middle", "stalled-middle", "garbled-middle", "error-middle"])
+@pytest.mark.parametrize(
+    "behaviour", ["cut-middle", "stalled-middle", "garbled-middle", "error-middle"]
+)
 def test_a_failure_after_content_is_the_last_event_of_the_stream(
     own_santral_once: Santral, behaviour: str
 ) -> None:
@@ -101,9 +103,7 @@ def test_a_client_that_leaves_closes_the_provider_and_is_billed_for_what_came(
 
 
 @pytest.fixture(scope="module")
-def own_santral_once(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
-) -> object:
+def own_santral_once(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> object:
     """An installation whose breakers these tests may open."""
     from tests.journeys.conftest import configuration
 

@@ -63,7 +63,9 @@ def test_tool_calls_arrive_whole_and_streamed(santral: Santral) -> None:
                 for choice in event["choices"]
                 for call in choice["delta"].get("tool_calls", [])
             ]
-            arguments = "".join(c["function"].get("arguments", "") for c in calls if c["index"] == 0)
+            arguments = "".join(
+                c["function"].get("arguments", "") for c in calls if c["index"] == 0
+            )
         else:
             call = json.loads(answer)["choices"][0]["message"]["tool_calls"][0]
             arguments = call["function"]["arguments"]

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from santral.app.access import access_file, wait_for_file
 from santral.app.server import Server, serve
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
@@ -125,6 +126,7 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
     store = TraceStore(config.data.folder / "telemetry.duckdb")
     metrics = Metrics()
     try:
+        await wait_for_file(access_file(config))
         await store.open()
         collector = Collector(config.data.folder / "spool", store, [partial(_bill, engine)])
         collector.watch(metrics)

@@ -8,15 +8,14 @@ import os
 import random
 import socket
 import time
-from datetime import UTC, datetime
+from datetime import date
 
-from santral.app.access import Access, load_access
+from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.providers import ProviderPool
 from santral.app.refresh import LOOK_EVERY_S, Reloader
 from santral.app.server import Server, serve
 from santral.cache.exact import ExactCache
 from santral.config.load import LoadedConfig
-from santral.db.engine import Engine, connect, database_url
 from santral.gateway.api import GatewayApp
 from santral.gateway.stages import (
     Compose,
@@ -45,10 +44,9 @@ LAG_EVERY_S = 0.25
 class GatewayProcess:
     """Everything one gateway worker holds."""
 
-    def __init__(self, loaded: LoadedConfig, engine: Engine) -> None:
+    def __init__(self, loaded: LoadedConfig) -> None:
         config = loaded.config
         self._loaded = loaded
-        self._engine = engine
         self._rng = random.Random()  # noqa: S311 - ids and weights, not secrets
         self.metrics = Metrics()
         self._generation = self.metrics["santral_config_generation"].child()
@@ -62,7 +60,8 @@ class GatewayProcess:
             config.telemetry.spool_max_bytes,
             config.telemetry.spool_fsync,
         )
-        self._access = Access.empty(config)
+        self._access = Access.empty()
+        self._access_reader = AccessReader(access_file(config))
         self.current = Current(
             build_snapshot(loaded, self._pool.build(config.providers), self._access.ring)
         )
@@ -89,12 +88,21 @@ class GatewayProcess:
 
     async def prepare(self) -> None:
         """Load keys, limits and indexes, and what today's budgets have used already."""
-        self._access = await load_access(self._engine, self._loaded.config)
-        self.current.put_access(self._access.ring, self._access.limits)
-        today = datetime.now(UTC).date()
-        for scope, tokens in self._access.used_today.items():
-            self._limiter.seed(scope, today, tokens)
+        await wait_for_file(access_file(self._loaded.config))
+        self._take_access()
+        day = date.fromisoformat(self._access.day)
+        for scope, tokens in self._access.used.items():
+            self._limiter.seed(scope, day, tokens)
         await asyncio.to_thread(self._searcher.refresh)
+
+    def _take_access(self) -> bool:
+        """Read the access file if the parent wrote a new one."""
+        fresh = self._access_reader.read()
+        if fresh is None:
+            return False
+        self._access = fresh
+        self.current.put_access(fresh.ring, fresh.limits(self._loaded.config))
+        return True
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until a signal; drain; close everything."""
@@ -119,17 +127,14 @@ class GatewayProcess:
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
         self.current.snapshot = fresh
-        self.current.put_access(fresh.ring, self._access.with_defaults(loaded.config))
+        self.current.put_access(fresh.ring, self._access.limits(loaded.config))
         self._generation.inc()
 
     async def _refresh(self) -> None:
         """Pick up changed keys, limits and indexes within 2 s."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            fresh = await self._access.newer(self._engine, self._loaded.config)
-            if fresh is not None:
-                self._access = fresh
-                self.current.put_access(fresh.ring, fresh.limits)
+            self._take_access()
             await asyncio.to_thread(self._searcher.refresh)
             await self._pool.close_retired()
 
@@ -153,10 +158,6 @@ class GatewayProcess:
 
 async def run_gateway(loaded: LoadedConfig, sock: socket.socket) -> None:
     """Run one gateway worker on ``sock`` until a signal."""
-    engine = connect(database_url(loaded.config))
-    try:
-        process = GatewayProcess(loaded, engine)
-        await process.prepare()
-        await process.run(sock)
-    finally:
-        await engine.dispose()
+    process = GatewayProcess(loaded)
+    await process.prepare()
+    await process.run(sock)

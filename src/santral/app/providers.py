@@ -76,7 +76,9 @@ class ProviderPool:
 
     def _local(self) -> LocalProvider:
         return LocalProvider(
-            self._analysis, clock=self._wall, new_id=lambda: f"chatcmpl-{self._rng.getrandbits(96):024x}"
+            self._analysis,
+            clock=self._wall,
+            new_id=lambda: f"chatcmpl-{self._rng.getrandbits(96):024x}",
         )
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 #: How often files and the database's revision are looked at, in seconds. Specified: changes reach
 #: every worker within 2 s (DESIGN: processes and ports).
-LOOK_EVERY_S = 0.75
+LOOK_EVERY_S = 0.5
 
 Stamp = tuple[tuple[str, int, int], ...]
 

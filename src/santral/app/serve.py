@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import time
@@ -11,16 +10,20 @@ import urllib.error
 import urllib.request
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvloop
 
+from santral.app.access import ACCESS_FILE
 from santral.app.sockets import address, listen
 from santral.app.supervise import Child, Supervisor
 from santral.config.load import LoadedConfig, load
-from santral.errors import ConfigError
+from santral.errors import ConfigError, StoreError
 from santral.web.log import configure_logs
+
+if TYPE_CHECKING:
+    from santral.app.publish import Publisher
 
 
 class Role(StrEnum):
@@ -50,23 +53,13 @@ def serve(
             "keeps limits in one worker's memory. Set server.workers to 1."
         )
     configure_logs(loaded.config.log.level, loaded.config.log.format)
-    if role is Role.all:
-        raise typer.Exit(_serve_all(loaded, config))
-    sock = socket.socket(fileno=fd) if fd is not None else _listen(loaded, role)
-    uvloop.run(_run_role(loaded, role, sock, is_child=fd is not None))
+    if fd is not None:
+        uvloop.run(_run_child(loaded, role, socket.socket(fileno=fd)))
+    else:
+        raise typer.Exit(_supervise(loaded, role))
 
 
-def _listen(loaded: LoadedConfig, role: Role) -> socket.socket:
-    if role is Role.gateway:
-        return listen(loaded.config.server.host, loaded.config.server.port, "server.port")
-    return listen(loaded.config.control.host, loaded.config.control.port, "control.port")
-
-
-async def _run_role(
-    loaded: LoadedConfig, role: Role, sock: socket.socket, *, is_child: bool
-) -> None:
-    if not is_child:
-        await _prepare(loaded)
+async def _run_child(loaded: LoadedConfig, role: Role, sock: socket.socket) -> None:
     # Each role imports its own half: a worker without pages and stores starts sooner and is smaller.
     if role is Role.gateway:
         from santral.app.gateway import run_gateway  # noqa: PLC0415
@@ -78,61 +71,78 @@ async def _run_role(
         await run_control(loaded, sock)
 
 
-async def _prepare(loaded: LoadedConfig) -> None:
-    """Bring the database up to date and print the first keys, once in its life."""
-    from santral.db.engine import connect, database_url  # noqa: PLC0415
-    from santral.db.migrate import migrate  # noqa: PLC0415
-    from santral.tenants.issue import ensure_first_keys  # noqa: PLC0415
-
-    engine = connect(database_url(loaded.config))
-    try:
-        await migrate(engine)
-        first = await ensure_first_keys(
-            engine, secrets.token_bytes, application=os.environ.get("SANTRAL_BOOTSTRAP_KEY")
-        )
-    finally:
-        await engine.dispose()
-    if first is not None:
-        sys.stdout.write(
-            "First start. These keys are shown once and stored only as hashes:\n"
-            f"  application key  {first.application.plaintext}\n"
-            f"  admin key        {first.admin.plaintext}\n"
-        )
-        sys.stdout.flush()
-
-
-def _serve_all(loaded: LoadedConfig, path: Path | None) -> int:
-    gateway = _listen(loaded, Role.gateway)
-    control = _listen(loaded, Role.control)
-    uvloop.run(_prepare(loaded))
+def _supervise(loaded: LoadedConfig, role: Role) -> int:
+    """Bind, start the children, make the database ready beside them, and keep them running."""
+    config = loaded.config
+    listeners: dict[str, socket.socket] = {}
+    if role is not Role.control:
+        listeners["gateway"] = listen(config.server.host, config.server.port, "server.port")
+    if role is not Role.gateway:
+        listeners["console"] = listen(config.control.host, config.control.port, "control.port")
+    _make_data_folder(config.data.folder)
     arguments = ["--config", str(loaded.path)] if loaded.path else []
     children = [
-        Child("gateway", [*arguments, "--fd", str(gateway.fileno())], (gateway.fileno(),)),
-        Child("control", [*arguments, "--fd", str(control.fileno())], (control.fileno(),)),
+        Child(
+            "control" if name == "console" else name,
+            [*arguments, "--fd", str(sock.fileno())],
+            (sock.fileno(),),
+        )
+        for name, sock in listeners.items()
     ]
-    announcement = _Announcement(address(gateway), address(control))
-    return Supervisor(children, loaded.config.server.drain_s).run(announcement.tick)
+    supervisor = Supervisor(children, config.server.drain_s)
+    return supervisor.run(_Beside(loaded, {n: address(s) for n, s in listeners.items()}))
 
 
-class _Announcement:
-    """Says once that both processes answer, and where."""
+def _make_data_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run").mkdir(exist_ok=True)
+        # A file of an earlier run may name keys that were revoked since: children wait for ours.
+        (folder / "run" / ACCESS_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The data folder {folder} cannot be made: {error.strerror or error}. Make it writable, "
+            "or set data.folder to another place."
+        ) from None
 
-    def __init__(self, gateway: str, control: str) -> None:
-        self._gateway = gateway
-        self._control = control
+
+class _Beside:
+    """What the parent does beside its children: migrate, publish access, say that all is ready."""
+
+    def __init__(self, loaded: LoadedConfig, addresses: dict[str, str]) -> None:
+        self._loaded = loaded
+        self._addresses = addresses
         self._start = time.monotonic()
-        self._is_done = False
+        self._is_announced = False
+        self._publisher: Publisher | None = None
+
+    def begin(self) -> None:
+        """Prepare the database while the children import; raises what makes a start impossible."""
+        from santral.app.prepare import prepare  # noqa: PLC0415 - heavy, and the children begin first
+
+        self._publisher, first = prepare(self._loaded.config, os.environ)
+        if first is not None:
+            sys.stdout.write(
+                "First start. These keys are shown once and stored only as hashes:\n"
+                f"  application key  {first.application.plaintext}\n"
+                f"  admin key        {first.admin.plaintext}\n"
+            )
+            sys.stdout.flush()
 
     def tick(self) -> None:
-        if self._is_done or not (_is_ready(self._gateway) and _is_ready(self._control)):
+        if self._is_announced or not all(map(_is_ready, self._addresses.values())):
             return
-        self._is_done = True
+        self._is_announced = True
         sys.stdout.write(
             f"Santral is ready after {time.monotonic() - self._start:.1f} s. Ctrl-C stops it.\n"
-            f"  gateway  {self._gateway}/v1\n"
-            f"  console  {self._control}/\n"
         )
+        for name, url in self._addresses.items():
+            sys.stdout.write(f"  {name}  {url}{'/v1' if name == 'gateway' else '/'}\n")
         sys.stdout.flush()
+
+    def end(self) -> None:
+        if self._publisher is not None:
+            self._publisher.stop()
 
 
 def _is_ready(url: str) -> bool:

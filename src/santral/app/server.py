@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,8 @@ import uvicorn
 #: Seconds a kept-alive connection may be idle. Chosen: longer than the 60 s of common proxies, so
 #: that they, not we, close first.
 KEEP_ALIVE_S = 75
+#: How often a child looks whether its parent lives, in seconds. Chosen.
+PARENT_EVERY_S = 1.0
 
 
 class Server(uvicorn.Server):
@@ -51,11 +54,20 @@ async def serve(
         signal.signal(number, signal.SIG_IGN)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_run(loop)) for loop in background]
+        tasks.append(group.create_task(end_with_parent(server)))
         try:
             await server.serve(sockets=[sock])
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def end_with_parent(server: Server) -> None:
+    """Drain and end when the parent process is gone: nobody would restart or stop us any more."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel has no event for it
+        await asyncio.sleep(PARENT_EVERY_S)
+    server.handle_exit(signal.SIGTERM, None)
 
 
 async def _run(loop: Callable[[], Awaitable[None]]) -> None:

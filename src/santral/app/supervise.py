@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
 #: A child that dies waits this long before it is started again: doubled each time, in seconds.
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.25, 10.0
-#: A child that dies this often within the window does not come up: everything stops. Chosen.
-MOST_DEATHS, WINDOW_S = 5, 30.0
+#: A child that lived this long has come up, in seconds; one that never did stops everything when it
+#: says that it cannot (``CANNOT_START``) or has died this often. Chosen.
+UP_AFTER_S, MOST_DEATHS = 5.0, 5
+#: The exit status of a child that a restart would not help.
+CANNOT_START = 2
 #: What a child may take longer than its drain before it is killed, in seconds. Chosen.
 KILL_AFTER_S = 5.0
 _TICK_S = 0.1
@@ -30,7 +33,9 @@ class Child:
     arguments: list[str]
     pass_fds: tuple[int, ...]
     process: subprocess.Popen[bytes] | None = None
-    deaths: list[float] = field(default_factory=list[float])
+    deaths: int = 0  # since it was last up
+    has_been_up: bool = False
+    started_at: float = 0.0
     start_at: float = 0.0
 
     def start(self) -> None:
@@ -39,10 +44,27 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own command line
             command, pass_fds=self.pass_fds, start_new_session=True
         )
+        self.started_at = time.monotonic()
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
+
+
+class Beside(Protocol):
+    """What the parent does beside keeping its children."""
+
+    def begin(self) -> None:
+        """Called once, after the children were started."""
+        ...
+
+    def tick(self) -> None:
+        """Called some ten times a second."""
+        ...
+
+    def end(self) -> None:
+        """Called once, after the children have ended."""
+        ...
 
 
 class Supervisor:
@@ -53,7 +75,7 @@ class Supervisor:
         self._drain_s = drain_s
         self._is_stopping = False
 
-    def run(self, on_tick: Callable[[], None]) -> int:
+    def run(self, beside: Beside) -> int:
         """Run until a signal; return the exit status: 0 for an orderly end."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -61,14 +83,16 @@ class Supervisor:
         try:
             for child in self._children:
                 child.start()
+            beside.begin()
             while not self._is_stopping:
-                on_tick()
+                beside.tick()
                 if not all(self._keep(child) for child in self._children):
                     return 1
                 time.sleep(_TICK_S)
             return 0
         finally:
             self._end()
+            beside.end()
 
     def _keep(self, child: Child) -> bool:
         """Start a child again that died; False when it dies over and over."""
@@ -78,14 +102,16 @@ class Supervisor:
                 child.start()
             return True
         status = child.process.poll()
+        if now - child.started_at > UP_AFTER_S:
+            child.has_been_up, child.deaths = True, 0
         if status is None:
             return True
-        child.deaths = [at for at in child.deaths if at > now - WINDOW_S] + [now]
+        child.deaths += 1
         child.process = None
-        if len(child.deaths) >= MOST_DEATHS or status == 2:
+        if not child.has_been_up and (status == CANNOT_START or child.deaths >= MOST_DEATHS):
             log.error("process_gave_up", extra={"role": child.role, "status": status})
             return False
-        backoff = min(FIRST_BACKOFF_S * 2 ** len(child.deaths), MOST_BACKOFF_S)
+        backoff = min(FIRST_BACKOFF_S * 2**child.deaths, MOST_BACKOFF_S)
         child.start_at = now + backoff
         log.warning(
             "process_died", extra={"role": child.role, "status": status, "restart_in_s": backoff}

@@ -102,8 +102,13 @@ async def revoke_key(conn: Connection, tenant_id: TenantId, key_id: KeyId, now: 
 
 async def load_keyring(conn: Connection) -> KeyRing:
     """Return every key and tenant: what a gateway holds in memory."""
+    return KeyRing(await load_keys(conn), await list_tenants(conn))
+
+
+async def load_keys(conn: Connection) -> list[VirtualKey]:
+    """Return every key of every tenant: what a gateway's parent hands to its workers."""
     rows: Sequence[Row[Any]] = (await conn.execute(select(virtual_keys))).all()
-    return KeyRing([_key(row) for row in rows], await list_tenants(conn))
+    return [_key(row) for row in rows]
 
 
 def _tenant(row: Row[Any]) -> Tenant:

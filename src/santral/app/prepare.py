@@ -1,0 +1,40 @@
+"""Makes the control database ready and publishes the first access file, before anyone is served."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+
+from santral.app.access import access_file, write_access
+from santral.app.publish import Publisher, read_access
+from santral.config.schema import Config
+from santral.db.engine import connect, database_url
+from santral.db.migrate import migrate
+from santral.tenants.issue import FirstKeys, ensure_first_keys
+
+
+def prepare(config: Config, env: Mapping[str, str]) -> tuple[Publisher, FirstKeys | None]:
+    """Migrate, make the first keys, write the access file; return the started publisher.
+
+    Raises:
+        StoreError: the database or the data folder cannot be used.
+    """
+    first = asyncio.run(_prepare(config, env))
+    publisher = Publisher(database_url(config), access_file(config), time.monotonic)
+    publisher.start()
+    return publisher, first
+
+
+async def _prepare(config: Config, env: Mapping[str, str]) -> FirstKeys | None:
+    engine = connect(database_url(config))
+    try:
+        await migrate(engine)
+        first = await ensure_first_keys(
+            engine, secrets.token_bytes, application=env.get("SANTRAL_BOOTSTRAP_KEY")
+        )
+        write_access(access_file(config), await read_access(engine))
+    finally:
+        await engine.dispose()
+    return first
