@@ -43,7 +43,7 @@ _QUICK_MINUTES = 3.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark; 0 when every answer was right, 1 when some were not, 2 when it could not run."""
+    """Run the benchmark; 0 when every answer was right, 1 when not, 2 when it could not run."""
     options = _options(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -101,6 +101,8 @@ class Session:
 
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     not_run: dict[str, str] = field(default_factory=dict[str, str])
+    #: Whether one that is installed did not start.
+    is_broken: bool = False
 
     @property
     def targets(self) -> list[Target]:
@@ -127,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
         conditions = _conditions(options, cores, session, results)
     print_rows(console, scenarios, rows_of(results))
     _write(options, conditions, scenarios, results)
-    return 1 if any(m.faults for m in results) else 0
+    return 1 if session.is_broken or any(m.faults for m in results) else 0
 
 
 def _chosen(options: argparse.Namespace) -> list[Peer]:
@@ -148,6 +150,7 @@ def _bring_up(peer: Peer, place: Place, session: Session, *, may_install: bool) 
             running = peer.start(place)
             _wait_for_answers(running)
         except NotStartedError as error:
+            session.is_broken = True
             reason = f"did not start: {error}\n{place.children.end_of_log(peer.name)}"
         else:
             session.running[peer.name] = running
