@@ -22,6 +22,11 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Show what was spent.")
 _NANO = 10**9
 
 
+@ledger_app.callback()
+def ledger() -> None:
+    """Show what was spent."""  # a callback, so that its only command keeps its name
+
+
 @limits_app.command("set")
 def set_(
     tenant: Annotated[str, typer.Argument(help="The tenant, by its id.")],
