@@ -227,17 +227,18 @@ def _masked(
     verdicts: Sequence[Verdict],
     placeholders: Placeholders | None,
 ) -> tuple[str, ...] | None:
-    kinds = masked_kinds(checks, verdicts)
+    found_by = frozenset(verdict.check for verdict in verdicts if verdict.action == "mask")
+    kinds = masked_kinds(checks, found_by)
     if not kinds:
         return None
     return looked.masked(kinds, placeholders or Placeholders())
 
 
-def masked_kinds(checks: CheckList, verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Return the kinds of entities that a check found and masks."""
+def masked_kinds(checks: CheckList, names: frozenset[str] | None = None) -> frozenset[str]:
+    """Return the kinds of entities that the checks (only those of ``names``) mask."""
     masking = [
         kinds
-        for check, kinds, verdict in zip(checks, checks.eye.kinds_of, verdicts, strict=True)
-        if verdict.action == "mask" and isinstance(check.call, EntityCheck)
+        for check, kinds in zip(checks, checks.eye.kinds_of, strict=True)
+        if check.action == "mask" and (names is None or check.name in names)
     ]
     return frozenset[str]().union(*masking)

@@ -23,7 +23,7 @@ from santral.guardrails.entities.keys import end_of_tail
 from santral.guardrails.entities.mask import Placeholders, mask
 from santral.guardrails.normalise import View, plain
 from santral.guardrails.patterns import compiled
-from santral.guardrails.policy import CheckList, PolicyCheck, failed, found
+from santral.guardrails.policy import CheckList, PolicyCheck, failed, found, masked_kinds
 from santral.guardrails.verdict import Verdict
 from santral.wire.usage import BYTES_PER_TOKEN
 
@@ -58,6 +58,12 @@ class StreamMask:
         self._broken: list[Verdict] = []
         self._busy_ns = 0
         self._is_raw = not self._eye.detectors
+        self._kinds = masked_kinds(self._checks)
+        self._limits = [
+            (check, check.call)
+            for check in self._checks
+            if isinstance(check.call, Length) and check.action == "refuse"
+        ]
 
     @property
     def held_characters(self) -> int:
@@ -90,7 +96,9 @@ class StreamMask:
 
     def _timed(self, text: str, *, is_last: bool) -> str:
         started = time.perf_counter_ns()
-        self._count_length(text)
+        self._size_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
+        if self._limits:
+            self._refuse_length()
         try:
             return text if self._is_raw else self._advance(text, is_last=is_last)
         except OutputRefused:
@@ -117,19 +125,28 @@ class StreamMask:
         if not self._text:
             return ""
         view = plain(self._text)
-        context = self._context_bytes(view)
         hits = self._eye.hits(view.data)
+        if not hits and not self._context and not is_last:
+            cut = live_suffix(self._eye, view.data)
+            if len(view.data) - cut <= MAX_HELD:  # nearly always
+                return self._let_go(view.index(cut))
+        return self._look(view, hits, is_last=is_last)
+
+    def _let_go(self, at: int) -> str:
+        leaving, self._text = self._text[:at], self._text[at:]
+        return leaving
+
+    def _look(self, view: View, hits: frozenset[str], *, is_last: bool) -> str:
+        context = self._context_bytes()
         entities = self._eye.entities(view.data, hits, context, 0) if hits else []
         if is_last:
             return self._release(view, entities, len(view.data))
         cut = self._cut(view.data, context, entities)
         if len(view.data) - cut > MAX_HELD:
             return self._release_early(view, entities, max(cut, len(view.data) - MAX_ENTITY))
-        return self._release(view, entities, cut)
+        return "" if cut == context else self._release(view, entities, cut)
 
-    def _context_bytes(self, view: View) -> int:
-        if not self._context:
-            return 0
+    def _context_bytes(self) -> int:
         return len(plain(self._text[: self._context]).data)
 
     def _cut(self, data: bytes, context: int, entities: Sequence[Entity]) -> int:
@@ -151,9 +168,7 @@ class StreamMask:
             self._before = self._text[-_ENDING:] if last.tail == "pem" else ""
         return self._release(view, decided, last.end)
 
-    def _release(
-        self, view: View, entities: Sequence[Entity], cut: int, *, keep: int = 0
-    ) -> str:
+    def _release(self, view: View, entities: Sequence[Entity], cut: int, *, keep: int = 0) -> str:
         """Return the text before byte ``cut``, masked; keep the rest and ``keep`` bytes before."""
         leaving = [entity for entity in entities if entity.end <= cut]
         self._judge(leaving)
@@ -166,17 +181,8 @@ class StreamMask:
         return masked
 
     def _mask(self, view: View, entities: Sequence[Entity], at: int) -> str:
-        kinds = self._masked_kinds()
-        shown = [entity for entity in entities if entity.kind in kinds]
+        shown = [entity for entity in entities if entity.kind in self._kinds]
         return mask(self._text[:at], view, shown, self._placeholders)[self._context :]
-
-    def _masked_kinds(self) -> frozenset[str]:
-        masking = [
-            kinds
-            for check, kinds in zip(self._checks, self._eye.kinds_of, strict=True)
-            if check.action == "mask"
-        ]
-        return frozenset[str]().union(*masking)
 
     def _judge(self, entities: Sequence[Entity]) -> None:
         for entity in entities:
@@ -200,13 +206,11 @@ class StreamMask:
         self._before = ""
         return rest
 
-    def _count_length(self, text: str) -> None:
-        self._size_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
-        for check in self._checks:
-            if isinstance(check.call, Length) and check.action == "refuse":
-                verdict = self._length_verdict(check, check.call)
-                if verdict.count:
-                    raise _refused(verdict)
+    def _refuse_length(self) -> None:
+        for check, length in self._limits:
+            verdict = self._length_verdict(check, length)
+            if verdict.count:
+                raise _refused(verdict)
 
     def _length_verdict(self, check: PolicyCheck, length: Length) -> Verdict:
         finding = length.judge(int(self._size_bytes / BYTES_PER_TOKEN), is_whole=False)

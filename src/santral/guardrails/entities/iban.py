@@ -18,8 +18,8 @@ SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30
 """
 LENGTHS: Final = {pair[:2]: int(pair[3:]) for pair in _REGISTRY.split()}
 
-_START: Final = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}[ \-]?[A-Za-z0-9]")
-_START_HERE: Final = re.compile(rb"[A-Za-z]{2}[0-9]{2}[ \-]?[A-Za-z0-9]")
+_START: Final = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ \-]?[A-Za-z0-9])")
+_START_HERE: Final = re.compile(rb"[A-Za-z]{2}[0-9]{2}(?=[ \-]?[A-Za-z0-9])")
 
 
 class Ibans:
