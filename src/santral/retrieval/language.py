@@ -354,11 +354,11 @@ _ENGLISH_ENDING = re.compile(
     r".{2}(?:tion|tions|ing|ed|ly|ment|ness|ers|ght|th|sh|ck|ous|ful|ies)$"
 )
 
-#: Letters whose lower case or base letter Unicode gives otherwise than search needs: after folding,
-#: dotted and dotless i are one letter, so that IĞDIR, iğdır and igdir meet.
+# Letters that Unicode does not take apart. Dotted and dotless i become one letter, so that IĞDIR,
+# Iğdır and igdir meet; what cannot be seen is dropped.
 _SPECIAL = str.maketrans(
-    {"İ": "i", "I": "i", "ı": "i", "ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe",
-     "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "þ": "th",
+    {"ı": "i", "ß": "ss", "ẞ": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ø": "o",
+     "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th",
      "’": "'", "‘": "'", "ʼ": "'", "´": "'", "\u00ad": None, "\u200b": None, "\u200c": None,
      "\u200d": None, "\ufeff": None}
 )  # fmt: skip
@@ -369,8 +369,8 @@ def fold(text: str) -> str:
     """Return the text in lower case without accents: one spelling for all ways to type a word."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKD", text.translate(_SPECIAL))
-    return _MARKS.sub("", folded).lower()
+    apart = unicodedata.normalize("NFKD", text).translate(_SPECIAL)
+    return _MARKS.sub("", apart).lower()
 
 
 def detect_language(text: str) -> Language:

@@ -11,7 +11,8 @@ from santral.retrieval.extra import needed
 #: Pages read at most. Chosen: ten long books; beyond it the file is a mistake.
 MAX_PAGES = 5_000
 
-_HYPHEN = re.compile(r"(\w)[-\u00ad\ufffe]\n(?=[a-zçğıöşü])")
+# pdfium gives a hyphen at the end of a line as U+0002 or U+FFFE; others write it out.
+_HYPHEN = re.compile("[\x02\ufffe]\n?|(?<=\\w)[-\u00ad]\n(?=[a-zçğıöşü])")
 _SENTENCE_END = (".", "!", "?", ":", ";", "…")
 
 
@@ -58,7 +59,7 @@ def _page(document: Any, number: int) -> list[Block]:
 
 def _paragraphs(text: str) -> list[str]:
     """Join the lines of a page; a paragraph ends with a sentence on a line shorter than most."""
-    lines = [line.strip() for line in _HYPHEN.sub(r"\1", text).split("\n")]
+    lines = [line.strip() for line in _HYPHEN.sub("", text).split("\n")]
     longest = max((len(line) for line in lines), default=0)
     found: list[str] = []
     held: list[str] = []

@@ -103,10 +103,7 @@ def decode(content: bytes) -> str:
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return content.decode(encoding, errors="replace").replace("\0", "")
-    candidates = ["utf-8"]
-    if content[:400].count(0) > len(content[:400]) // 4:
-        candidates = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
-    for encoding in [*candidates, "cp1254"]:
+    for encoding in (_wide_encoding(content[:4096]) or "utf-8", "cp1254"):
         try:
             return content.decode(encoding).replace("\0", "")
         except UnicodeDecodeError:
@@ -130,6 +127,18 @@ def _sniffed(head: bytes) -> Kind | None:
         return "html"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text"
-    controls = len(_CONTROL.findall(head))
-    is_wide = head.count(0) > len(head) // 4 and controls == head.count(0)
-    return "text" if is_wide or controls * 200 <= len(head) else None
+    if _wide_encoding(head):
+        return "text"
+    return "text" if len(_CONTROL.findall(head)) * 200 <= len(head) else None
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """Return the UTF-16 that bytes without a mark are in: every other byte of Latin text is 0."""
+    half = len(head) // 2
+    for encoding, zeros, letters in (
+        ("utf-16-le", head[1::2], head[::2]),
+        ("utf-16-be", head[::2], head[1::2]),
+    ):
+        if half and zeros.count(0) > 0.4 * half and letters.count(0) < 0.05 * half:
+            return encoding
+    return None

@@ -114,6 +114,8 @@ def _is_end(text: str, match: re.Match[str], start: int) -> bool:
         return not following.islower()
     if following.islower():
         return False
+    if text.endswith("et al", start, match.start()):
+        return False
     last = _LAST_WORD.search(text, start, match.start())
     return last is None or not _is_abbreviation(last[1], following)
 

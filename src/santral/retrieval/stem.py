@@ -15,6 +15,7 @@ from functools import lru_cache
 TURKISH_PREFIX = 5
 
 _R1 = re.compile(r"[aeiouy][^aeiouy]")
+_LONG_ROOT = re.compile("gener|commun|arsen")
 _VOWEL = re.compile(r"[aeiouy]")
 _SHORT = re.compile(r"(?:^[aeiouy][^aeiouy]|[^aeiouy][aeiouy][^aeiouywx])$")
 _DOUBLE = ("bb", "dd", "ff", "gg", "mm", "nn", "pp", "rr", "tt")
@@ -47,7 +48,7 @@ def english_stem(word: str) -> str:
     """Return the stem of a folded English word; words of three letters or fewer stay as they are."""
     if len(word) <= 3 or not word.isascii() or not word.isalpha():
         return word
-    match = _R1.search(word)
+    match = _LONG_ROOT.match(word) or _R1.search(word)
     r1 = match.end() if match else len(word)
     match = _R1.search(word, r1)
     r2 = match.end() if match else len(word)
