@@ -81,6 +81,6 @@ def _default(param: Any) -> str:
     value = param.default
     if isinstance(param.show_default, str):
         return code(param.show_default)
-    if value is None or value is False or value == []:
+    if value is None or value is False or value in ("", []):
         return "off" if getattr(param, "is_flag", False) else "none"
     return code(str(value.value if isinstance(value, Enum) else value))

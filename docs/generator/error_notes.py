@@ -94,6 +94,14 @@ PASSED = {
         "A published index cannot be read.",
         "Run `santral ingest` on the collection again; it is rebuilt from the database.",
     ),
+    "invalid_json_schema": (
+        "The JSON Schema of the request cannot be used.",
+        "Mend what the message names; references to other documents are not followed.",
+    ),
+    "bad_filter": (
+        "`santral search --filter` got something else than `FIELD=VALUE`.",
+        "Write it as `source=handbook/`.",
+    ),
     "unknown_filter": (
         "A filter names something that passages do not carry.",
         "Use a filter that the message names.",

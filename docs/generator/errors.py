@@ -11,7 +11,6 @@ from generator.markdown import code, page, prose, table
 from generator.source import modules, strings
 from santral import errors
 from santral.errors import (
-    ConfigError,
     OutputRefused,
     ProviderError,
     QuotaExceeded,
@@ -32,8 +31,18 @@ and what to do. `param` names the field at fault, where there is one. Codes that
 Santral itself refused. An error that happens after a stream has begun is sent as the last event of
 the stream, in the same shape, because the status 200 is already on its way.
 
-*Another attempt may help* is what the fallback looks at: a route goes on to its next deployment
-only after an error with "yes"."""
+A *retryable* error is one where another attempt or deployment may succeed: a route goes on to its
+next deployment only after such an error."""
+
+#: Whose fault an error is, in the order of the page.
+FAULTS = {
+    "caller": "The caller has to change the request",
+    "limit": "The caller is over a limit",
+    "model": "The model's answer may not leave",
+    "provider": "The provider failed",
+    "operator": "The operator has to act",
+    "santral": "Santral is at fault",
+}
 
 _CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
 
@@ -52,27 +61,24 @@ class Code(NamedTuple):
 
 def errors_page() -> str:
     """Return the page."""
-    rows = [
-        (code(c.name), str(c.status), code(c.kind), c.fault, _yes(c), c.meaning, c.remedy)
-        for c in codes()
+    found = codes()
+    parts = [
+        part
+        for fault, title in FAULTS.items()
+        for part in (f"## {title}", _table([c for c in found if c.fault == fault]))
     ]
-    head = (
-        "Code",
-        "Status",
-        "Type",
-        "Whose fault",
-        "Another attempt may help",
-        "Meaning",
-        "What to do",
-    )
     only = [(code(name), text) for name, text in TRACE_ONLY.items()]
-    return page(
-        "Errors",
-        INTRO,
-        table(head, rows),
-        "## Codes that only traces carry",
-        table(("Code", "Meaning"), only),
-    )
+    title = "## Codes that only traces carry"
+    return page("Errors", INTRO, *parts, title, table(("Code", "Meaning"), only))
+
+
+def _table(found: list[Code]) -> str:
+    rows = [(code(c.name), _status(c), c.meaning, c.remedy) for c in found]
+    return table(("Code", "Status and type", "Meaning", "What to do"), rows)
+
+
+def _status(entry: Code) -> str:
+    return f"{entry.status} {code(entry.kind)}" + (", retryable" if entry.retryable else "")
 
 
 def codes() -> list[Code]:
@@ -137,15 +143,11 @@ def _code(name: str, cls: type[SantralError], meaning: str, remedy: str) -> Code
 
 def _fault(cls: type[SantralError]) -> str:
     if issubclass(cls, QuotaExceeded):
-        return "caller, over a limit"
+        return "limit"
     if issubclass(cls, RequestError):
         return "caller"
     if issubclass(cls, ProviderError):
         return "provider"
     if issubclass(cls, OutputRefused):
         return "model"
-    return "operator" if cls is not SantralError or issubclass(cls, ConfigError) else "Santral"
-
-
-def _yes(entry: Code) -> str:
-    return "yes" if entry.retryable else "no"
+    return "santral" if cls is SantralError else "operator"
