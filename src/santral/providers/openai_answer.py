@@ -118,16 +118,15 @@ def decode_answer(data: bytes) -> WireAnswer:
 
 def _whole_choice(choice: WireChoice) -> ChoiceDelta:
     message = choice.message or choice.delta or NO_CONTENT
-    reasoning = message.reasoning_content or message.reasoning
     return ChoiceDelta(
         index=choice.index or 0,
-        text=message.content if isinstance(message.content, str) else text_of(message.content),
+        text=text_of(message),
         refusal=message.refusal or "",
-        reasoning=reasoning if isinstance(reasoning, str) else "",
+        reasoning=reasoning_of(message),
         tool_calls=tuple(
             _whole_call(position, call) for position, call in enumerate(message.tool_calls or ())
         ),
-        finish_reason=choice.finish_reason or "stop",
+        finish_reason=finish_reason_of(choice) or "stop",
     )
 
 
@@ -141,9 +140,36 @@ def _whole_call(position: int, call: WireToolCall) -> ToolCallDelta:
     )
 
 
-def text_of(parts: list[dict[str, Any]] | None) -> str:
-    """Return the text of content given in parts (Mistral's thinking models)."""
-    return "".join(part["text"] for part in parts or () if isinstance(part.get("text"), str))
+def text_of(content: WireContent) -> str:
+    """Return the text; Mistral's thinking models give it in parts."""
+    text = content.content
+    if isinstance(text, str):
+        return text
+    return "".join(part["text"] for part in text or () if isinstance(part.get("text"), str))
+
+
+def reasoning_of(content: WireContent) -> str:
+    """Return the reasoning, under whichever of its two names; objects are left to ``raw``."""
+    reasoning = content.reasoning_content or content.reasoning
+    return reasoning if isinstance(reasoning, str) else ""
+
+
+def finish_reason_of(choice: WireChoice) -> str | None:
+    """Return why the choice ended in OpenAI's words; some send an empty text for "not yet"."""
+    reason = choice.finish_reason
+    return _ENDS.get(reason, reason) if reason else None
+
+
+#: What others call it. Sources: Mistral, TGI, Anthropic-like servers behind this dialect.
+_ENDS = {
+    "model_length": "length",
+    "max_tokens": "length",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+}
 
 
 def usage_of(usage: _Usage | None) -> Usage | None:

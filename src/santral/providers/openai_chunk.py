@@ -24,6 +24,8 @@ from santral.providers.openai_answer import (
     WireFunction,
     WireToolCall,
     decode_answer,
+    finish_reason_of,
+    reasoning_of,
     text_of,
     usage_of,
 )
@@ -204,33 +206,37 @@ class ChunkReader:
         )
 
     def _choice(self, choice: WireChoice, mend: _Mend) -> ChoiceDelta | None:
-        content = choice.delta or choice.message or NO_CONTENT
-        index = choice.index
-        if index is None:
-            index = 0
+        content = choice.delta
+        if content is None or choice.index is None or isinstance(content.content, list):
             mend.is_composed = True
+            content = content or choice.message or NO_CONTENT
+        index = choice.index or 0
         if index in self._finished:
             mend.is_composed = True
             return None
-        if index not in self._seen:
-            self._seen.add(index)
-            if content.role is None:
-                mend.roles[index] = True
-        elif content.role is not None:  # Ollama and Together repeat it; SDKs join the repetitions
-            mend.roles[index] = False
-        reasoning = content.reasoning_content or content.reasoning
+        self._check_role(index, content.role, mend)
         made = ChoiceDelta(
             index=index,
-            text=content.content if isinstance(content.content, str) else text_of(content.content),
+            text=text_of(content),
             refusal=content.refusal or "",
-            reasoning=reasoning if isinstance(reasoning, str) else "",
+            reasoning=reasoning_of(content),
             tool_calls=self._tool_calls(index, content.tool_calls, mend)
             if content.tool_calls
             else (),
-            finish_reason=choice.finish_reason or None,
+            finish_reason=finish_reason_of(choice),
         )
+        if made.finish_reason != choice.finish_reason:
+            mend.is_composed = True
         self._count(made)
         return made
+
+    def _check_role(self, index: int, role: str | None, mend: _Mend) -> None:
+        if index not in self._seen:
+            self._seen.add(index)
+            if role is None:
+                mend.roles[index] = True
+        elif role is not None:  # Ollama and Together repeat it; SDKs join the repetitions
+            mend.roles[index] = False
 
     def _count(self, made: ChoiceDelta) -> None:
         if made.finish_reason is not None:
