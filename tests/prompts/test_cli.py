@@ -50,3 +50,12 @@ def test_list_and_show_name_versions_and_variables(write: Write) -> None:
     assert "name: string, required" in shown
     assert "count: integer, default 3" in shown
     assert "Greet {{ name }}" in shown
+
+
+def test_the_folder_is_the_configured_one(write: Write, tmp_path: Path) -> None:
+    write()
+    config = tmp_path / "santral.toml"
+    config.write_text('[prompts]\nfolder = "prompts"\n')
+    result = runner.invoke(prompts_app, ["list", "--config", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "greet" in result.output

@@ -176,6 +176,12 @@ def test_a_label_must_point_to_a_version_that_is_there(
     assert says in message
 
 
+def test_a_label_to_a_version_with_a_fault_is_not_a_second_fault(write: Write) -> None:
+    folder = write("no front matter")
+    (folder / "greet" / "labels.toml").write_text('production = "1.0.0"\n')
+    assert len(fault_of(folder).split("\n")) == 1
+
+
 def test_every_fault_is_told_at_once_and_the_rest_still_loads(write: Write) -> None:
     write(BODY)
     write("no front matter", name="one")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from santral.config.cli import ConfigPath
 from santral.config.load import load
 from santral.errors import BadRequest
 from santral.prompts.compose import compose
@@ -29,10 +30,10 @@ Reference = Annotated[
 
 
 @prompts_app.command("list")
-def list_prompts(folder: Folder = None) -> None:
+def list_prompts(folder: Folder = None, config: ConfigPath = None) -> None:
     """Print every prompt version, its labels and its variables."""
     table = Table("prompt", "version", "labels", "variables", "hash", "description")
-    for prompt in load_prompts(_folder(folder)):
+    for prompt in load_prompts(_folder(folder, config)):
         for version in prompt.versions:
             labels = [label for label, at in prompt.labels.items() if at == version.version]
             table.add_row(
@@ -47,9 +48,9 @@ def list_prompts(folder: Folder = None) -> None:
 
 
 @prompts_app.command("show")
-def show(reference: Reference, folder: Folder = None) -> None:
+def show(reference: Reference, folder: Folder = None, config: ConfigPath = None) -> None:
     """Print one version: settings, variables, schema and messages as they are written."""
-    version = load_prompts(_folder(folder)).find(reference)
+    version = load_prompts(_folder(folder, config)).find(reference)
     typer.echo(f"{version.reference}  sha256:{version.content_hash}\n{version.description}")
     for key, value in version.settings.items():
         typer.echo(f"setting   {key} = {json.dumps(value, ensure_ascii=False)}")
@@ -63,9 +64,10 @@ def show(reference: Reference, folder: Folder = None) -> None:
 @prompts_app.command("lint")
 def lint(
     folder: Annotated[Path | None, typer.Argument(help="Folder of prompts.")] = None,
+    config: ConfigPath = None,
 ) -> None:
     """Check every prompt: exit status 1 when one cannot be used; each fault with file and line."""
-    place = _folder(folder)
+    place = _folder(folder, config)
     if not place.is_dir():
         typer.echo(f"{place}: there is no such folder.", err=True)
         raise typer.Exit(1)
@@ -86,10 +88,11 @@ def render(
         typer.Option("--var", metavar="NAME=VALUE", help="A variable; numbers and lists as JSON."),
     ] = None,
     folder: Folder = None,
+    config: ConfigPath = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON.")] = False,
 ) -> None:
     """Fill a prompt in and print its messages."""
-    version = load_prompts(_folder(folder)).find(reference)
+    version = load_prompts(_folder(folder, config)).find(reference)
     messages = compose(version, _values(version, var or []))
     if as_json:
         typer.echo(json.dumps(messages, indent=2, ensure_ascii=False))
@@ -97,8 +100,8 @@ def render(
         _print_messages(messages)
 
 
-def _folder(given: Path | None) -> Path:
-    return given if given is not None else load(None, os.environ).config.prompts.folder
+def _folder(given: Path | None, config: Path | None) -> Path:
+    return given if given is not None else load(config, os.environ).config.prompts.folder
 
 
 def _declaration(variable: Variable) -> str:

@@ -40,21 +40,19 @@ class Prompt(Struct, frozen=True):
     def default(self) -> PromptVersion:
         """The version labelled ``production``, else the newest release, else the newest."""
         if DEFAULT_LABEL in self.labels:
-            return self.versions[self._index(self.labels[DEFAULT_LABEL])]
+            return next(v for v in self.versions if v.version == self.labels[DEFAULT_LABEL])
         releases = [v for v in self.versions if not v.order.is_prerelease]
         return (releases or self.versions)[-1]
-
-    def _index(self, version: str) -> int:
-        return next(n for n, v in enumerate(self.versions) if v.order == SemVer(version))
 
 
 class PromptLibrary:
     """An immutable snapshot of all prompts."""
 
-    __slots__ = ("_by_label", "_by_version", "_prompts")
+    __slots__ = ("_by_label", "_by_version", "_defaults", "_prompts")
 
     def __init__(self, prompts: Mapping[str, Prompt]) -> None:
         self._prompts = dict(sorted(prompts.items()))
+        self._defaults = {name: prompt.default for name, prompt in self._prompts.items()}
         self._by_version = {
             (p.name, v.version): v for p in self._prompts.values() for v in p.versions
         }
@@ -93,7 +91,7 @@ class PromptLibrary:
             return self._version(prompt, version)
         if label is not None:
             return self._label(prompt, label)
-        return prompt.default
+        return self._defaults[name]
 
     def find(self, reference: str) -> PromptVersion:
         """Return the version a setting names: ``NAME``, ``NAME@LABEL`` or ``NAME@1.2.0``.
@@ -159,6 +157,7 @@ def _prompt(folder: Path, faults: list[str]) -> Prompt | None:
     if not _NAME.fullmatch(folder.name):
         faults.append(f"{folder}:1: a prompt is named in lower case letters, digits, '-' and '_'.")
         return None
+    before = len(faults)
     versions: dict[SemVer, PromptVersion] = {}
     for path in sorted(folder.glob("*.md")):
         if path.name == "README.md" or path.name.startswith("."):
@@ -173,7 +172,8 @@ def _prompt(folder: Path, faults: list[str]) -> Prompt | None:
         except ConfigError as error:
             faults.append(error.message)
     ordered = tuple(versions[order] for order in sorted(versions))
-    labels = _labels(folder / "labels.toml", ordered, faults)
+    # A label that points to a version with a fault has no fault of its own.
+    labels = {} if len(faults) > before else _labels(folder / "labels.toml", ordered, faults)
     return Prompt(folder.name, ordered, labels) if ordered else None
 
 

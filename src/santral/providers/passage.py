@@ -108,9 +108,10 @@ def _blocks(text: str) -> list[tuple[str, bool]]:
 
 
 def _clean(text: str) -> str:
+    if text.lstrip().startswith("|"):
+        text = _CELL.sub(" – ", text.strip().strip("|"))
     text = _BLOCK.sub("", text, count=1)
     text = _MARKUP.sub(lambda m: m[1] or m[2] or m[3], text)
-    text = _CELL.sub(" – ", text.strip().rstrip("|"))
     return _SPACE.sub(" ", text).strip()
 
 
