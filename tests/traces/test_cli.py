@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from santral.errors import BadRequest, NotFound, SantralError, StoreError, Unauthenticated
 from santral.traces import ask
 from santral.traces.cli import Tail, traces_app
-from santral.traces.draw import dollars, draw_trace, duration, visible
+from santral.traces.draw import draw_trace
 from santral.traces.question import FoundTrace, Progress
+from santral.traces.readable import dollars, duration, visible
 from santral.traces.record import SourceRecord, SpanRecord
 from santral.traces.store import TraceStore
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from santral.tenants.keyring import Caller
-from santral.traces.question import MAX_LIMIT, Cursor, Filters, parse_since
+from santral.traces.question import MAX_LIMIT, Cursor, Filters, parse_since, visible_to
 from santral.traces.store import TraceStore
 
 
@@ -55,7 +55,7 @@ def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter
         """List traces, newest first; ``next`` goes into ``before`` for the page after."""
         filters = query.filters(store.clock(), status=query.status, error=query.error)
         before = Cursor.parse(query.before) if query.before else None
-        tenant_id = _scope(caller, query.tenant)
+        tenant_id = visible_to(caller, query.tenant)
         return _json(await store.list_traces(tenant_id, filters, before, query.limit))
 
     @router.get("/traces/{trace_id}")
@@ -66,7 +66,7 @@ def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter
 
         Fields that hold their default are left out.
         """
-        return _json(await store.get_trace(_scope(caller, ""), trace_id))
+        return _json(await store.get_trace(visible_to(caller, ""), trace_id))
 
     @router.get("/signals")
     async def get_signals(
@@ -74,16 +74,11 @@ def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter
     ) -> Response:
         """Return latency, cost, quality and safety of a window: in all, by route and by tenant."""
         window = query.filters(store.clock())
-        tenant_id = _scope(caller, query.tenant)
+        tenant_id = visible_to(caller, query.tenant)
         return _json(await store.signals(tenant_id, window.since_us, window.until_us, window.route))
 
     del list_traces, get_trace, get_signals  # the router holds them
     return router
-
-
-def _scope(caller: Caller, tenant: str) -> str | None:
-    """Return whose traces are shown: an administrator chooses, anybody else sees their own."""
-    return (tenant or None) if caller.key.is_admin else caller.tenant.id
 
 
 def _json(answer: object) -> Response:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -15,6 +11,15 @@ from rich.tree import Tree
 
 from santral.traces.observe import TOKEN_CLASSES
 from santral.traces.question import FoundTrace, TraceSummary
+from santral.traces.readable import (
+    clock_time,
+    depths,
+    dollars,
+    duration,
+    messages,
+    tokens,
+    visible,
+)
 from santral.traces.record import SpanRecord, TraceRecord
 
 #: Columns of a span's bar. Chosen: the whole line fits 80.
@@ -82,73 +87,6 @@ def draw_trace(found: FoundTrace) -> Tree:
     return tree
 
 
-def visible(text: str) -> str:
-    """Return ``text`` with characters that steer a terminal or turn its direction made visible."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_visible_character(c) for c in text)
-
-
-def messages(request: str) -> Iterable[tuple[str, str]]:
-    """Yield who said what in a stored request; the whole text where it is no list of messages."""
-    try:
-        said = json.loads(request)
-    except ValueError:
-        said = None
-    if not isinstance(said, list):
-        yield "request", request
-        return
-    for message in cast(list[Any], said):
-        fields = (
-            cast(dict[str, Any], message) if isinstance(message, dict) else {"content": message}
-        )
-        content = fields.get("content")
-        yield str(fields.get("role", "?")), content if isinstance(content, str) else _dump(fields)
-
-
-def duration(us: int | None) -> str:
-    """Return microseconds for a person: 840 us, 12.3 ms, 1.84 s."""
-    if us is None:
-        return "-"
-    if us < 1000:
-        return f"{us} us"
-    return (
-        f"{us / 1000:.3g} ms"
-        if us < 999_500
-        else f"{us / 1e6:.3g} s"
-        if us < 1e8
-        else f"{us / 1e6:.0f} s"
-    )
-
-
-def dollars(nanousd: int | None) -> str:
-    """Return a cost for a person, to the digits that matter; a dash where the price is unknown."""
-    if nanousd is None:
-        return "-"
-    if nanousd == 0:
-        return "$0"
-    usd = nanousd / 1e9
-    return (
-        f"${usd:.2f}" if usd >= 1 else f"${usd:.3g}" if usd >= 0.001 else f"${usd:.9f}".rstrip("0")
-    )
-
-
-def tokens(given: int | None, made: int | None) -> str:
-    """Return tokens in and out."""
-    return "-" if given is None else f"{given:,} > {made or 0:,}"
-
-
-def clock_time(us: int) -> str:
-    """Return the UTC date and time of a moment."""
-    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _visible_character(c: str) -> str:
-    if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp"):
-        return c
-    return " " if c == "\t" else f"<{ord(c):02x}>"
-
-
 def _headline(record: TraceRecord) -> Text:
     style = "red" if record.status >= 400 else "green"
     return Text.assemble(
@@ -198,10 +136,10 @@ def _timeline(record: TraceRecord) -> Table:
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_row(*[Text(t, style="dim") for t in ("step", "", "start", "takes")])
-    depths = _depths(record.spans)
+    depth_of = depths(record.spans)
     for span in sorted(record.spans, key=lambda s: (s.start_us, -s.duration_us)):
         style = "red" if span.error else "cyan"
-        label = "  " * min(depths.get(span.id, 0), 8) + visible(span.name)
+        label = "  " * min(depth_of.get(span.id, 0), 8) + visible(span.name)
         table.add_row(
             label + (f" ({visible(span.error)})" if span.error else ""),
             Text(_bar(span, record.duration_us), style=style),
@@ -216,18 +154,6 @@ def _bar(span: SpanRecord, total_us: int) -> str:
     start = min(_BAR - 1, max(0, int(span.start_us * scale)))
     width = min(_BAR - start, max(1, round(span.duration_us * scale)))
     return " " * start + "█" * width
-
-
-def _depths(spans: Sequence[SpanRecord]) -> dict[str, int]:
-    """Return how deep each span lies; parents that are missing or run in a circle count as none."""
-    parents = {span.id: span.parent_id for span in spans}
-    depths: dict[str, int] = {}
-    for span in spans:
-        at, depth = span.parent_id, 0
-        while at in parents and depth < len(spans):
-            at, depth = parents[at], depth + 1
-        depths[span.id] = depth if depth < len(spans) else 0
-    return depths
 
 
 def _bill(record: TraceRecord) -> list[tuple[str, str]]:
@@ -298,7 +224,3 @@ def _grid(rows: Sequence[tuple[str, str]]) -> RenderableType:
 def _shortened(text: str) -> str:
     cut = f"… ({len(text):,} characters)" if len(text) > _MOST_TEXT else ""
     return visible(text[:_MOST_TEXT]) + cut
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from santral.errors import BadRequest
+from santral.tenants.keyring import Caller
 from santral.traces.record import TraceRecord
 
 #: Where a list starts that names no start: every list has a window. Chosen.
@@ -134,6 +135,11 @@ class Progress(Struct, frozen=True, kw_only=True):
     stored: int = 0
     rejected: int = 0
     duplicate: int = 0
+
+
+def visible_to(caller: Caller, tenant: str) -> str | None:
+    """Return whose traces ``caller`` is shown: an administrator chooses, others see their own."""
+    return (tenant or None) if caller.key.is_admin else caller.tenant.id
 
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")

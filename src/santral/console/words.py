@@ -1,0 +1,257 @@
+"""What the console says, in English and Turkish: one catalogue, and the choice of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from santral.traces.readable import dollars, duration, tokens
+
+LANGUAGES = ("en", "tr")
+
+#: Key: English, Turkish.
+WORDS: Mapping[str, tuple[str, str]] = {
+    # frame
+    "skip": ("Skip to content", "İçeriğe geç"),
+    "overview": ("Overview", "Genel bakış"),
+    "traces": ("Traces", "İzler"),
+    "api": ("API", "API"),
+    "sign_out": ("Sign out", "Çıkış yap"),
+    "language": ("Language", "Dil"),
+    "main_menu": ("Main menu", "Ana menü"),
+    # sign-in
+    "sign_in": ("Sign in", "Giriş yap"),
+    "sign_in_lead": (
+        "Enter an admin key. The first start of santral serve showed one.",
+        "Bir yönetici anahtarı girin. santral serve ilk açılışta bir tane gösterdi.",
+    ),
+    "admin_key": ("Admin key", "Yönetici anahtarı"),
+    "sign_in_lost": ("Lost it? Make another:", "Kayıp mı? Yenisini oluşturun:"),
+    # windows
+    "window": ("Window", "Zaman aralığı"),
+    "w1h": ("Last hour", "Son saat"),
+    "w24h": ("Last 24 hours", "Son 24 saat"),
+    "w7d": ("Last 7 days", "Son 7 gün"),
+    "w30d": ("Last 30 days", "Son 30 gün"),
+    # signals
+    "latency": ("Latency", "Gecikme"),
+    "cost": ("Cost", "Maliyet"),
+    "quality": ("Quality", "Kalite"),
+    "safety": ("Safety", "Güvenlik"),
+    "requests": ("Requests", "İstekler"),
+    "request": ("request", "istek"),
+    "requests_n": ("requests", "istek"),
+    "errors": ("Errors", "Hatalar"),
+    "succeeded": ("Succeeded", "Başarılı"),
+    "ttft": ("First token", "İlk token"),
+    "end_to_end": ("End to end", "Uçtan uca"),
+    "overhead": ("Added by Santral", "Santral'ın eklediği"),
+    "from_cache": ("From the cache", "Önbellekten"),
+    "median": ("median", "ortanca"),
+    "few": (
+        "fewer than 30: too few for tail percentiles",
+        "30'dan az: uç yüzdelikler için yetersiz",
+    ),
+    "spent": ("Spent", "Harcanan"),
+    "tokens": ("Tokens", "Tokenlar"),
+    "unknown_price": ("Price unknown", "Fiyatı bilinmiyor"),
+    "estimated": ("Usage estimated", "Tahmini kullanım"),
+    "input_uncached": ("Input", "Girdi"),
+    "cache_read": ("Input, cached", "Girdi, önbellekli"),
+    "cache_write": ("Cache written", "Önbelleğe yazılan"),
+    "output_text": ("Output", "Çıktı"),
+    "reasoning": ("Reasoning", "Akıl yürütme"),
+    "error_rate": ("Failed", "Başarısız"),
+    "degraded": ("Answered by the last resort", "Son çareyle yanıtlanan"),
+    "cancelled": ("Caller left", "İstemci ayrıldı"),
+    "cache_hits": ("Cache hits", "Önbellek isabeti"),
+    "schema": ("Schema kept", "Şemaya uyan"),
+    "citations": ("Citations sound", "Atıfları sağlam"),
+    "finish": ("How answers ended", "Yanıtlar nasıl bitti"),
+    "refused_by_guardrail": ("Refused by a guardrail", "Koruma kuralının reddettiği"),
+    "refused_by_model": ("Refused by the model", "Modelin reddettiği"),
+    "refused_by_provider": ("Filtered by the provider", "Sağlayıcının süzdüğü"),
+    "pii_masked": ("Personal data masked", "Maskelenen kişisel veri"),
+    "injections": ("Injections blocked", "Engellenen enjeksiyon"),
+    "check_failures": ("Checks that broke", "Bozulan denetim"),
+    "failed_open": ("of these let through", "bunlardan geçirilen"),
+    "in_requests": ("in {n} requests", "{n} istekte"),
+    "of_n": ("of {n}", "{n} içinde"),
+    "over_time": ("Requests over time", "Zamana göre istekler"),
+    "latency_over_time": ("Latency over time", "Zamana göre gecikme"),
+    "p50_p95": ("median to 95th percentile", "ortancadan 95. yüzdeliğe"),
+    "by_route": ("By route", "Rotaya göre"),
+    "by_tenant": ("By tenant", "Kiracıya göre"),
+    "latest": ("Latest traces", "Son izler"),
+    "all_traces": ("All traces", "Tüm izler"),
+    "counted_how": ("How this is counted", "Nasıl sayılıyor"),
+    "exclusion_latency": (
+        "Latency leaves out failed and cancelled requests and cache hits; cache hits have a line of "
+        "their own. Percentiles are taken over the requests themselves (nearest rank).",
+        "Gecikme, başarısız ve yarıda bırakılan istekleri ve önbellek isabetlerini saymaz; "
+        "isabetlerin ayrı satırı vardır. Yüzdelikler isteklerin kendisinden alınır (en yakın sıra).",
+    ),
+    "exclusion_cost": (
+        "Requests whose price is unknown add no money to the sum; their share is shown.",
+        "Fiyatı bilinmeyen istekler toplama para eklemez; payları gösterilir.",
+    ),
+    "exclusion_window": (
+        "A request belongs to the window in which it began, for all four signals alike.",
+        "Bir istek, başladığı zaman aralığına aittir; dört gösterge için de böyledir.",
+    ),
+    # empty states
+    "empty_title": ("No requests yet", "Henüz istek yok"),
+    "empty_window_title": ("Nothing in this window", "Bu aralıkta bir şey yok"),
+    "empty_lead": (
+        "Send the first one through the gateway; it appears here within two seconds.",
+        "İlkini ağ geçidinden gönderin; iki saniye içinde burada görünür.",
+    ),
+    "empty_key": ("Make a key for an application", "Bir uygulama için anahtar oluşturun"),
+    "empty_ask": ("Ask something", "Bir şey sorun"),
+    "empty_ingest": (
+        "Give it documents to answer from (optional)",
+        "Yanıtların dayanacağı belgeleri verin (isteğe bağlı)",
+    ),
+    "empty_filter": (
+        "No trace matches. Take a filter away, or look further back.",
+        "Eşleşen iz yok. Bir süzgeci kaldırın ya da daha geriye bakın.",
+    ),
+    # list
+    "filter": ("Filter", "Süz"),
+    "clear": ("Clear", "Temizle"),
+    "any": ("any", "hepsi"),
+    "route": ("Route", "Rota"),
+    "tenant": ("Tenant", "Kiracı"),
+    "status": ("Status", "Durum"),
+    "error_code": ("Error code", "Hata kodu"),
+    "find": ("Open a trace by its id", "Kimliğiyle bir iz açın"),
+    "open": ("Open", "Aç"),
+    "time": ("Time", "Zaman"),
+    "trace": ("Trace", "İz"),
+    "duration": ("Duration", "Süre"),
+    "model": ("Deployment", "Dağıtım"),
+    "cache": ("Cache", "Önbellek"),
+    "older": ("Older", "Daha eski"),
+    "newest": ("Newest", "En yeni"),
+    "keys_hint": (
+        "Keys: j and k move, Enter opens, / goes to the filter",
+        "Tuşlar: j ve k gezer, Enter açar, / süzgece gider",
+    ),
+    # one trace
+    "facts": ("Facts", "Künye"),
+    "key": ("Key", "Anahtar"),
+    "call": ("Call", "Çağrı"),
+    "stream": ("stream", "akış"),
+    "whole": ("whole", "bütün"),
+    "finished": ("Finished", "Bitiş"),
+    "prompt": ("Prompt", "İstem"),
+    "experiment": ("Experiment", "Deney"),
+    "session": ("Session", "Oturum"),
+    "user": ("User", "Kullanıcı"),
+    "tags": ("Tags", "Etiketler"),
+    "config": ("Configuration", "Yapılandırma"),
+    "callers_trace": ("Caller's trace", "Çağıranın izi"),
+    "price_version": ("Prices of", "Fiyat listesi"),
+    "timeline": ("Timeline", "Zaman çizelgesi"),
+    "step": ("Step", "Adım"),
+    "start": ("Start", "Başlangıç"),
+    "takes": ("Takes", "Sürer"),
+    "attempt": ("attempt", "deneme"),
+    "first_token_mark": ("dashed line: first token", "kesikli çizgi: ilk token"),
+    "showing_spans": ("Showing {a} of {b} steps", "{b} adımın {a} tanesi gösteriliyor"),
+    "conversation": ("Conversation", "Konuşma"),
+    "as_sent": (
+        "As it was sent to the model, after masking",
+        "Modele gönderildiği gibi, maskelendikten sonra",
+    ),
+    "answer": ("answer", "yanıt"),
+    "no_payload": (
+        "The texts were not kept: the policy keeps none, or the request was refused before it was "
+        "masked.",
+        "Metinler saklanmadı: ilke saklamıyor ya da istek maskelenmeden reddedildi.",
+    ),
+    "sources": ("Retrieved passages", "Getirilen parçalar"),
+    "cited": ("cited", "atıf yapıldı"),
+    "page": ("p.", "s."),
+    "score": ("score", "puan"),
+    "verdicts": ("Guardrail verdicts", "Koruma kararları"),
+    "place": ("Place", "Yer"),
+    "check": ("Check", "Denetim"),
+    "verdict": ("Verdict", "Karar"),
+    "action": ("Action", "Eylem"),
+    "reason": ("Reason", "Neden"),
+    "attempts": ("Attempts", "Denemeler"),
+    "result": ("Result", "Sonuç"),
+    "cost_breakdown": ("Tokens and cost", "Tokenlar ve maliyet"),
+    "total": ("Total", "Toplam"),
+    "raw": ("Raw record", "Ham kayıt"),
+    "same_caller": ("Same caller's trace", "Çağıranın aynı izi"),
+    "back": ("Back to the list", "Listeye dön"),
+    "copy": ("Copy id", "Kimliği kopyala"),
+    "copied": ("Copied", "Kopyalandı"),
+    "provider_time": ("Providers", "Sağlayıcılar"),
+    # errors
+    "not_found": ("Not found", "Bulunamadı"),
+    "went_wrong": ("That did not work", "Olmadı"),
+    "home": ("Go to the overview", "Genel bakışa git"),
+    "unavailable": (
+        "The telemetry store cannot be read now.",
+        "Telemetri deposu şu anda okunamıyor.",
+    ),
+}
+
+
+class Words:
+    """The catalogue in one language: ``words("traces")``."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._column = LANGUAGES.index(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = WORDS[key][self._column]
+        return text.format(**values) if values else text
+
+    def number(self, text: str) -> str:
+        """Return a number as this language writes it: Turkish changes point and comma."""
+        return text.translate(_TURKISH) if self.language == "tr" else text
+
+    def count(self, n: int) -> str:
+        return self.number(f"{n:,}")
+
+    def duration(self, us: int | None) -> str:
+        return self.number(duration(us))
+
+    def dollars(self, nanousd: int | None) -> str:
+        return self.number(dollars(nanousd))
+
+    def tokens(self, given: int | None, made: int | None) -> str:
+        return self.number(tokens(given, made))
+
+    def share(self, part: int, whole: int) -> str:
+        """Return a percentage; a dash where there is nothing to take it of."""
+        if not whole:
+            return "-"
+        percent = part * 100 / whole
+        is_plain = part in (0, whole) or 10 <= percent < 99
+        return self.number(f"{percent:.0f} %" if is_plain else f"{percent:.1f} %")
+
+
+_TURKISH = str.maketrans(".,", ",.")
+
+
+def choose_language(asked: str, kept: str, accepted: str) -> str:
+    """Return the language of a page: asked for in its address, kept in a cookie, or accepted."""
+    for choice in (asked, kept):
+        if choice in LANGUAGES:
+            return choice
+    ranked = sorted(map(_preference, accepted[:200].split(",")), reverse=True)
+    return next((name for weight, name in ranked if weight > 0 and name in LANGUAGES), LANGUAGES[0])
+
+
+def _preference(item: str) -> tuple[float, str]:
+    """Return weight and primary language of one item of Accept-Language."""
+    name, _, weight = item.strip().partition(";q=")
+    try:
+        return float(weight or 1), name.partition("-")[0].lower()
+    except ValueError:
+        return 0.0, ""
