@@ -466,6 +466,19 @@ async def say(call: Call) -> web.StreamResponse:
     return await call.say(call.argument)
 
 
+async def never_streams(call: Call) -> web.StreamResponse:
+    """Answers whole whatever was asked."""
+    text = answer_to(call.question)
+    return call.whole({"content": text}, text)
+
+
+async def always_streams(call: Call) -> web.StreamResponse:
+    """Streams whatever was asked."""
+    call.seen.body["stream"] = True
+    call.seen.body["stream_options"] = {"include_usage": True}
+    return await ok(call)
+
+
 async def redirect(call: Call) -> web.StreamResponse:
     """Sends the caller elsewhere: a client must not follow."""
     return web.Response(status=307, headers={"location": "http://127.0.0.1:1/v1/chat/completions"})
@@ -511,6 +524,8 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "refusal": refusal,
     "flaky": flaky,
     "say": say,
+    "never-streams": never_streams,
+    "always-streams": always_streams,
     "redirect": redirect,
 }
 

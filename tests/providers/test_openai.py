@@ -117,6 +117,8 @@ ANSWERS = {
     "pii": PII,
     "refusal": REFUSAL,
     "say:düz metin 🙂": "düz metin 🙂",
+    "never-streams": answer_to(QUESTION),
+    "always-streams": answer_to(QUESTION),
 }
 
 
@@ -135,7 +137,7 @@ def test_an_answer_comes_whole_and_with_what_it_was_billed(
     else:
         assert len(deltas) == 1
         assert deltas[0].is_whole
-        assert deltas[0].raw
+        assert bool(deltas[0].raw) == (model != "always-streams")
 
 
 @pytest.mark.parametrize("model", ["sloppy", "no-done", "paced:1", "tools", "refusal:field"])
