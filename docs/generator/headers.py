@@ -23,7 +23,8 @@ READ = {
 
 SENT = {
     "x-request-id": "Id of this request, on every answer of the gateway. Quote it to the operator.",
-    "x-santral-trace-id": "Id of the trace: `santral traces show ID`.",
+    "x-santral-trace-id": "Id of the trace: `santral traces show ID`. Absent where a request leaves "
+    "no trace: it had no valid key, or met a full gateway.",
     "x-santral-cost-usd": "What all attempts of this request cost together, in US dollars with nine "
     "decimals. Absent while unknown: on streams, whose headers leave before the end, and where a "
     "price is unknown.",
