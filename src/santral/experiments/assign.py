@@ -23,7 +23,7 @@ def assign(experiment: Experiment, unit: str) -> Assignment:
     Each arm draws an exponential time with its share as the rate, from a hash of salt, arm and
     unit; the earliest arm wins, which it does with exactly its share. Changing the weight of one
     arm moves units only into it or out of it, and the order of the arms does not matter: with
-    cumulative weights every arm behind it would move too. Costs one hash (0.6 us) an arm.
+    cumulative weights every arm behind it would move too. Costs one hash (about 1.5 us) an arm.
 
     Source: weighted rendezvous hashing, Thaler and Ravishankar 1998; Efraimidis and Spirakis 2006.
     """
