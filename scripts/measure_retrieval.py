@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--queries", type=int, default=1000, help="questions per collection")
     arguments = parser.parse_args()
-    print("| collection | chunks | BM25 | 4-grams | dense | fused | RRF | CAPS | ascii | ms | fit s |")
+    print(
+        "| collection | chunks | BM25 | 4-grams | dense | fused | RRF | CAPS | ascii | ms | fit s |"
+    )
     print("| --- " * 11 + "|")
     for name in COLLECTIONS:
         if (arguments.data / name).is_dir():

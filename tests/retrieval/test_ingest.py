@@ -37,7 +37,9 @@ async def test_files_are_read_once_and_changes_are_taken_over(library: Library) 
     (library.root / "travel.txt").unlink()
     changed = await library.ingest()
     assert (changed.read, changed.removed, changed.chunks, changed.documents) == (1, 1, 1, 1)
-    assert [source.text for source in library.search("annual leave")] == ["Annual leave is twenty days."]
+    assert [source.text for source in library.search("annual leave")] == [
+        "Annual leave is twenty days."
+    ]
 
 
 async def test_only_files_below_the_ingested_folder_are_removed(library: Library) -> None:
@@ -67,7 +69,9 @@ async def test_a_bad_file_is_quarantined_and_the_others_go_on(library: Library) 
     library.write("large.md", b"word " * 1000)
     report = await library.ingest(max_file_bytes=4000)
     assert [item.source for item in report.quarantined] == ["files/bad.pdf", "files/large.md"]
-    assert report.quarantined[0] == Quarantined("files/bad.pdf", "it is damaged and cannot be opened")
+    assert report.quarantined[0] == Quarantined(
+        "files/bad.pdf", "it is damaged and cannot be opened"
+    )
     assert (report.read, report.ignored) == (1, 1)
     async with reading(library.engine) as conn:
         documents = await store.list_documents(conn, "acme", "docs")
@@ -106,7 +110,9 @@ async def test_a_path_that_never_was_is_refused_and_one_that_was_is_removed(
 
 
 async def test_other_lengths_split_anew_and_other_dimensions_fit_anew(library: Library) -> None:
-    library.write("long.md", "# T\n\n" + "\n\n".join(f"Sentence number {n} is here." * 3 for n in range(20)))
+    library.write(
+        "long.md", "# T\n\n" + "\n\n".join(f"Sentence number {n} is here." * 3 for n in range(20))
+    )
     first = await library.ingest(config=settings(child_tokens=200))
     shorter = await library.ingest(config=settings(child_tokens=60))
     assert shorter.chunks > first.chunks
@@ -175,7 +181,11 @@ OPERATIONS = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(OPERATIONS, min_size=1, max_size=3))
 def test_any_order_of_changes_ends_in_the_index_of_a_rebuild(
     sqlite_template: Path, rounds: list[list[tuple[str, str]]]

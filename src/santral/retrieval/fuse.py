@@ -25,12 +25,14 @@ def fuse(signals: Mapping[Signal, Floats], weights: Mapping[Signal, float]) -> F
 
 
 def scaled(scores: Floats) -> Floats:
-    """Return the scores between 0 (the least) and 1 (the best); all 0 where none differs."""
-    if not len(scores):
-        return scores
-    least, best = scores.min(), scores.max()
-    if best <= least:
-        return np.full_like(scores, 1.0 if best > 0 else 0.0)
+    """Return the scores between 0 (no match, or the least) and 1 (the best); all 0 without a match.
+
+    0 always counts among the scores: where every chunk matches, the weakest is still a match.
+    """
+    best = scores.max(initial=0)
+    if best <= 0:
+        return np.zeros_like(scores)
+    least = scores.min(initial=0)
     return (scores - least) / (best - least)
 
 
