@@ -126,6 +126,7 @@ def _run(options: argparse.Namespace) -> int:
             _bring_up(peer, place, session, may_install=options.peers)
         bench = Bench(children, upstream, script, folder, cores, options.quick)
         results = _measure(bench, scenarios, session, options)
+        _tell_of_the_dead(children, session)
         conditions = _conditions(options, cores, session, results)
     print_rows(console, scenarios, rows_of(results))
     _write(options, conditions, scenarios, results)
@@ -190,6 +191,17 @@ def _measure(
         )
 
     return list(bench.rounds(scenarios, session.targets, options.rounds, until=until, tell=tell))
+
+
+def _tell_of_the_dead(children: Children, session: Session) -> None:
+    """A gateway that ended under load says why in its log, and the logs go with this process."""
+    for name, running in session.running.items():
+        if running.child and running.child.poll() is not None:
+            session.is_broken = True
+            status = running.child.returncode
+            console.print(
+                f"{name} ended with status {status}:\n{children.end_of_log(name)}", markup=False
+            )
 
 
 def _conditions(

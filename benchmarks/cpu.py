@@ -87,13 +87,25 @@ def memory(pids: Iterable[int]) -> Memory:
     return Memory(rss, pss)
 
 
-def pin(pids: Iterable[int], cores: set[int]) -> None:
-    """Let all threads of ``pids`` run on ``cores`` only."""
+def pin(pids: Iterable[int], core: int) -> None:
+    """Let all threads of ``pids`` run on ``core`` only."""
     for pid in pids:
         with contextlib.suppress(*_GONE):
             for task in (_PROC / str(pid) / "task").iterdir():
                 with contextlib.suppress(OSError):
-                    os.sched_setaffinity(int(task.name), cores)
+                    os.sched_setaffinity(int(task.name), {core})
+
+
+def prefer(pids: Iterable[int], niceness: int) -> None:
+    """Set the scheduling weight of processes, where we may.
+
+    To the scheduler a session is a group of its own (autogroup), and the niceness of a process
+    counts within its group only: so both are set.
+    """
+    for pid in pids:
+        with contextlib.suppress(*_GONE, OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, niceness)
+            (_PROC / str(pid) / "autogroup").write_text(str(niceness))
 
 
 def _parent(entry: Path) -> int:

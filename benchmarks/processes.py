@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from benchmarks.cpu import prefer
+
 _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 _STOP_S = 8.0  # chosen: a gateway that drains has nothing left to drain
 
@@ -88,9 +90,7 @@ def _prepare(core: int | None, niceness: int) -> None:
         if core is not None:
             os.sched_setaffinity(0, {core})
         if niceness:
-            os.setpriority(os.PRIO_PROCESS, 0, niceness)
-            # A session is a group of its own to the scheduler, and niceness counts within it only.
-            Path("/proc/self/autogroup").write_text(str(niceness))
+            prefer([os.getpid()], niceness)
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

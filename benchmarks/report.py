@@ -93,7 +93,7 @@ def _row(
         cpu_us_most=cpu[-1] if cpu else None,
         tree_us=_median(group, lambda m: m.tree_ns / 1000 / m.answers if m.answers else None),
         delta_us=_median(group, _delta_us),
-        rps=_median(group, lambda m: m.load.get("rps")),
+        rps=_median(group, lambda m: m.load["rps"] if m.answers else None),
         p50_us=_median(group, lambda m: _read(m, "latency_us", "p50")),
         p99_us=_median(group, lambda m: _read(m, "latency_us", "p99")),
         added_p50_us=added("latency_us", "p50"),

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.cpu import command_line, pin, process_tree
+from benchmarks.cpu import command_line, pin, prefer, process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
 from benchmarks.tools import HERE
 from santral.tenants.key import new_key
@@ -52,7 +52,9 @@ class Santral:
             return [pid for pid in tree() if "--role gateway" in command_line(pid)] or tree()
 
         if place.core is not None:
-            pin(workers(), {place.core})
+            pin(workers(), place.core)
+        if place.children.niceness:
+            prefer(tree(), place.children.niceness)
         targets = [
             Target(
                 f"santral {route}", port, route, workers, tree, version=_version(), features=features,
