@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from santral.guardrails.entities.entity import MAX_ENTITY, Entity, Detector
+from santral.guardrails.entities.entity import MAX_ENTITY, Detector, Entity
 
 #: Bytes after an entity within which its end can change what a detector accepts.
 _NEAR = 8
