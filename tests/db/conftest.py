@@ -7,7 +7,7 @@ from tests.db.databases import (
     database,
     empty_database,
     engine,
-    postgres_template,
+    migrated_postgres,
     sqlite_template,
 )
 from tests.db.postgres import postgres_server
@@ -17,7 +17,7 @@ __all__ = [
     "database",
     "empty_database",
     "engine",
+    "migrated_postgres",
     "postgres_server",
-    "postgres_template",
     "sqlite_template",
 ]

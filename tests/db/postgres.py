@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 INSTALL = "apt-get install -y postgresql"
@@ -44,7 +47,7 @@ def program(name: str) -> str | None:
 
 def require_postgres() -> None:
     """Skip the test where PostgreSQL is missing; with CI=true that is a failure."""
-    if program("initdb") and program("postgres") and program("psql"):
+    if program("initdb") and program("postgres"):
         return
     message = f"PostgreSQL is not installed: {INSTALL}"
     if os.environ.get("CI") == "true":
@@ -88,22 +91,40 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
         self._numbers = count(1)
+        # A loop of its own: fixtures are called while a test's loop exists, and psql starts slowly.
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
-    def create(self, template: str = "template1") -> str:
-        """Make a database, empty or a copy of ``template``, and return its URL."""
+    def create(self) -> str:
+        """Make an empty database and return its URL."""
         name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
         return self.url.rsplit("/", 1)[0] + f"/{name}"
 
     def drop(self, url: str) -> None:
         """Remove a database that ``create`` made, cutting who is still connected."""
         self.execute(f"DROP DATABASE {name_of(url)} WITH (FORCE)")
 
-    def execute(self, statement: str) -> None:
-        """Run one statement in the first database."""
-        url = self.url.replace("postgresql+asyncpg", "postgresql")
-        psql = [_need("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement]
-        subprocess.run(psql, check=True, stdout=subprocess.DEVNULL)
+    def execute(self, *statements: str, url: str | None = None) -> None:
+        """Run statements one by one, in the first database or the one at ``url``."""
+        target = (url or self.url).replace("postgresql+asyncpg", "postgresql")
+
+        async def run() -> None:
+            connection = await asyncpg.connect(target)
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
+
+    def close(self) -> None:
+        """Stop the loop."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
 
 
 def name_of(url: str) -> str:
@@ -123,7 +144,9 @@ def postgres_server(pytestconfig: pytest.Config) -> Server:
         pytestconfig.add_cleanup(stack.close)
         # Not pytest's own temporary folder: only its owner may enter that one.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="santral-pg-")))
-        pytestconfig.stash[_SERVER] = Server(stack.enter_context(running_postgres(folder)))
+        server = Server(stack.enter_context(running_postgres(folder)))
+        stack.callback(server.close)
+        pytestconfig.stash[_SERVER] = server
     return pytestconfig.stash[_SERVER]
 
 

@@ -46,11 +46,14 @@ async def test_the_migrated_schema_is_what_the_stores_expect(engine: Engine) -> 
         assert await conn.run_sync(differences) == []
 
 
-async def test_a_missing_column_would_be_noticed(engine: Engine) -> None:
+async def test_a_missing_column_would_be_noticed(empty_database: str) -> None:
+    engine = connect(empty_database)
+    await migrate(engine)
     async with writing(engine) as conn:
         await conn.execute(text("ALTER TABLE tenants RENAME COLUMN name TO called"))
     with pytest.raises(AssertionError):
         await test_the_migrated_schema_is_what_the_stores_expect(engine)
+    await engine.dispose()
 
 
 async def test_migrating_twice_changes_nothing(empty_database: str) -> None:
@@ -113,13 +116,16 @@ async def test_a_failing_step_leaves_nothing_behind(
     await engine.dispose()
 
 
-async def test_a_database_of_a_newer_version_is_refused(engine: Engine) -> None:
+async def test_a_database_of_a_newer_version_is_refused(empty_database: str) -> None:
+    engine = connect(empty_database)
+    await migrate(engine)
     async with writing(engine) as conn:
         await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="newer"):
         await migrate(engine)
     with pytest.raises(StoreError, match="9999"):
         await pending(engine)
+    await engine.dispose()
 
 
 async def test_a_database_with_data_is_migrated_by_its_operator_only(
