@@ -11,7 +11,7 @@ from tests.db.databases import (
     anyio_backend,
     database,
     engine,
-    postgres_template,
+    migrated_postgres,
     sqlite_template,
 )
 from tests.db.postgres import postgres_server
@@ -27,8 +27,8 @@ __all__ = [
     "anyio_backend",
     "database",
     "engine",
+    "migrated_postgres",
     "postgres_server",
-    "postgres_template",
     "sqlite_template",
 ]
 
