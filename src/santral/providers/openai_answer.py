@@ -77,6 +77,8 @@ class WireAnswer(Struct):
 
 
 NO_CONTENT = WireContent()
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_COMPLETION_DETAILS = _CompletionDetails()
 _decoder = msgspec.json.Decoder(WireAnswer)
 
 
@@ -176,8 +178,8 @@ def usage_of(usage: _Usage | None) -> Usage | None:
     """Return usage in disjoint classes: OpenAI's prompt includes cached, its completion reasoning."""
     if usage is None or usage.prompt_tokens is None:
         return None
-    prompt = usage.prompt_tokens_details or _PromptDetails()
-    completion = usage.completion_tokens_details or _CompletionDetails()
+    prompt = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
     read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or 0
     write = prompt.cache_write_tokens or 0
     output, reasoning = usage.completion_tokens or 0, completion.reasoning_tokens or 0

@@ -9,9 +9,8 @@ Source: https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +20,7 @@ from santral.providers.openai_answer import (
     NO_CONTENT,
     WireAnswer,
     WireChoice,
+    WireContent,
     WireFunction,
     WireToolCall,
     decode_answer,
@@ -30,6 +30,7 @@ from santral.providers.openai_answer import (
     usage_of,
 )
 from santral.providers.openai_error import error_inside
+from santral.providers.openai_mend import Head, Mend, head_of, on_one_line
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.render import without_usage
 from santral.wire.sse import Event, SseDecoder
@@ -73,10 +74,10 @@ class ChunkReader:
         self._finished: set[int] = set()
         self._calls: dict[tuple[int, int], ToolCallDelta] = {}
         self._held: dict[str, Raw] = {}
-        self._mend = _Mend()
+        self._mend = Mend()
         self._usage: Usage | None = None
         self._usage_raw = b""
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._error: ProviderError | None = None
         self._is_at_end = False
         self.has_started = False  # content or an end has come
@@ -140,7 +141,7 @@ class ChunkReader:
             output_text=int(self.output_bytes / BYTES_PER_TOKEN) + 1,
             is_estimated=True,
         )
-        head = self._head or _Head("", "", 0)
+        head = self._head or Head("", "", 0)
         return Delta(
             usage=usage, raw=self._usage_raw, id=head.id, model=head.model, created=head.created
         )
@@ -152,7 +153,7 @@ class ChunkReader:
             for index in sorted(self._seen - self._finished)
         )
         self._finished |= self._seen
-        head = self._head or _Head("", "", 0)
+        head = self._head or Head("", "", 0)
         return Delta(choices=choices, id=head.id, model=head.model, created=head.created)
 
     def _take(self, event: Event) -> Delta | None:
@@ -163,7 +164,7 @@ class ChunkReader:
         if not raw.strip():
             return None
         if b"\n" in raw:  # JSON over several data lines: on one line it can be sent on as it is
-            raw = _on_one_line(raw)
+            raw = on_one_line(raw)
         answer = decode_answer(raw)
         if answer.error or event.name == b"error":
             raise error_inside(answer.error or _generic.decode(raw), secret=self._secret)
@@ -172,7 +173,32 @@ class ChunkReader:
         if not answer.choices:
             self._hold(raw, answer)
             return None
-        return self._delta(raw, answer, answer.choices)
+        choices = answer.choices
+        plain = self._plain(raw, answer, choices[0]) if len(choices) == 1 else None
+        return plain or self._delta(raw, answer, choices)
+
+    def _plain(self, raw: bytes, answer: WireAnswer, choice: WireChoice) -> Delta | None:
+        """Return the delta of the common chunk, more text of an open choice, or None for another."""
+        content, index, head = choice.delta, choice.index, self._head
+        if content is None or index not in self._seen or index in self._finished or head is None:
+            return None
+        text = content.content
+        alike = (answer.id, answer.model, answer.created, answer.object)
+        if _rest_of(answer, choice, content) != _NOTHING or alike != (*head, _KIND):
+            return None
+        if not isinstance(text, str) or self._held:
+            return None
+        if text:
+            self.has_started = True
+            self.output_bytes += len(text) if text.isascii() else len(text.encode())
+        return Delta(
+            choices=(ChoiceDelta(index, text),),
+            usage=self._usage,
+            raw=raw,
+            id=head.id,
+            model=head.model,
+            created=head.created,
+        )
 
     def _delta(self, raw: bytes, answer: WireAnswer, choices: list[WireChoice]) -> Delta | None:
         mended: list[ChoiceDelta] = []
@@ -182,11 +208,11 @@ class ChunkReader:
             if made is not None:
                 mended.append(made)
         if not mended:
-            self._mend = _Mend()
+            self._mend = Mend()
             return None
         head = self._head
         if head is None:
-            head = self._head = _head_of(answer)
+            head = self._head = head_of(answer)
         if (answer.id, answer.model, answer.created) != head or answer.object != _KIND:
             mend.fields = {**head._asdict(), "object": _KIND}
         if answer.usage is not None:
@@ -195,7 +221,7 @@ class ChunkReader:
             mend.fields |= self._held
             self._held = {}
             raw = mend.apply(raw)
-            self._mend = _Mend()
+            self._mend = Mend()
         return Delta(
             choices=tuple(mended),
             usage=self._usage,
@@ -205,7 +231,7 @@ class ChunkReader:
             created=head.created,
         )
 
-    def _choice(self, choice: WireChoice, mend: _Mend) -> ChoiceDelta | None:
+    def _choice(self, choice: WireChoice, mend: Mend) -> ChoiceDelta | None:
         content = choice.delta
         if content is None or choice.index is None or isinstance(content.content, list):
             mend.is_composed = True
@@ -230,7 +256,7 @@ class ChunkReader:
         self._count(made)
         return made
 
-    def _check_role(self, index: int, role: str | None, mend: _Mend) -> None:
+    def _check_role(self, index: int, role: str | None, mend: Mend) -> None:
         if index not in self._seen:
             self._seen.add(index)
             if role is None:
@@ -250,11 +276,11 @@ class ChunkReader:
             self.output_bytes += len(call.name) + len(call.arguments)
 
     def _tool_calls(
-        self, choice: int, calls: list[WireToolCall], mend: _Mend
+        self, choice: int, calls: list[WireToolCall], mend: Mend
     ) -> tuple[ToolCallDelta, ...]:
         return tuple(self._tool_call(choice, call, mend) for call in calls)
 
-    def _tool_call(self, choice: int, call: WireToolCall, mend: _Mend) -> ToolCallDelta:
+    def _tool_call(self, choice: int, call: WireToolCall, mend: Mend) -> ToolCallDelta:
         index = call.index
         if index is None:  # Gemini's imitation: a new id is a new call
             mend.is_composed = True
@@ -293,55 +319,17 @@ class ChunkReader:
             self._held = {k: v for k, v in _fields.decode(raw).items() if k not in known}
 
 
-def _on_one_line(raw: bytes) -> bytes:
-    try:
-        return msgspec.json.format(raw, indent=-1)
-    except msgspec.DecodeError:
-        return raw  # decoding says what is wrong with it
+_NOTHING = (None,) * 7
 
 
-class _Head(NamedTuple):
-    """What every chunk of a stream says alike: that of the first chunk with choices."""
-
-    id: str
-    model: str
-    created: int
-
-
-def _head_of(answer: WireAnswer) -> _Head:
-    name = str(answer.id) if answer.id else f"chatcmpl-{secrets.token_hex(12)}"
-    return _Head(name, answer.model or "", int(answer.created or 0))
-
-
-class _Mend:
-    """What has to change in a chunk's JSON."""
-
-    __slots__ = ("fields", "is_composed", "roles")
-
-    def __init__(self) -> None:
-        self.fields: dict[str, Any] = {}
-        self.roles: dict[int, bool] = {}  # choice index -> whether its role is missing or too much
-        self.is_composed = False
-
-    @property
-    def is_needed(self) -> bool:
-        return self.is_composed or bool(self.fields or self.roles)
-
-    def apply(self, raw: bytes) -> bytes:
-        """Return the mended JSON, or nothing where the delta has to be composed anew."""
-        if self.is_composed:
-            return b""
-        body: dict[str, Any] = {**_fields.decode(raw), **self.fields}
-        if self.roles:
-            body["choices"] = [
-                self._with_role(choice) for choice in _generic.decode(raw)["choices"]
-            ]
-        return _encode(body)
-
-    def _with_role(self, choice: dict[str, Any]) -> dict[str, Any]:
-        is_missing = self.roles.get(choice.get("index") or 0)
-        if is_missing is None:
-            return choice
-        delta: dict[str, Any] = {**(choice.get("delta") or {})}
-        delta.pop("role", None)
-        return {**choice, "delta": {"role": "assistant", **delta} if is_missing else delta}
+def _rest_of(answer: WireAnswer, choice: WireChoice, content: WireContent) -> tuple[object, ...]:
+    """Return everything of a chunk but its text: compared in one step with nothing at all."""
+    return (
+        answer.usage,
+        choice.finish_reason,
+        content.role,
+        content.refusal,
+        content.reasoning_content,
+        content.reasoning,
+        content.tool_calls,
+    )
