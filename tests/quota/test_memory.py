@@ -241,6 +241,18 @@ def test_no_window_of_time_admits_more_than_burst_and_rate(
             assert j - i + 1 <= allowed + 2e-3
 
 
+@given(st.floats(0.5, 50), st.integers(1, 20), st.floats(0, 100))
+def test_a_quiet_time_earns_no_more_than_the_burst(rate: float, burst: int, quiet_s: float) -> None:
+    clock = Clock()
+    limiter, limits = MemoryLimiter(clock), Limits(rate, burst)
+    reserve(limiter, limits)
+    clock.now += quiet_s
+    for _ in range(min(burst, int(burst - 1 + quiet_s * rate))):
+        reserve(limiter, limits)
+    if quiet_s * rate >= 1:
+        refused(limiter, limits)
+
+
 @given(st.floats(0.01, 1000), st.integers(1, 5))
 def test_who_waits_as_long_as_told_is_admitted(rate: float, burst: int) -> None:
     clock = Clock()
