@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.peers.bare import Bare
 from benchmarks.peers.direct import Direct
 from benchmarks.peers.litellm import LiteLLM
 from benchmarks.peers.nginx import Nginx
@@ -13,6 +14,7 @@ from benchmarks.peers.santral import Santral
 PEERS: dict[str, type[Peer]] = {
     "direct": Direct,
     "nginx": Nginx,
+    "bare": Bare,
     "santral": Santral,
     "portkey": Portkey,
     "litellm": LiteLLM,
