@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from generator.markdown import code, first_line, page, table, words
+from generator.markdown import code, first_line, page, prose, table, words
 from santral.guardrails.check import Check
 from santral.guardrails.registry import CHECKS
 
@@ -45,16 +46,22 @@ def _part(name: str, check: type[Check]) -> str:
         if others
         else f"Action: {default}."
     )
-    whole = (
-        " It reads the whole answer: a stream whose policy acts on it is held back until its end."
-        if check.reads_whole
-        else ""
-    )
-    parts = [f"## {code(name)}", f"{first_line(check.__doc__)} Looks at {places}. {actions}{whole}"]
+    text = f"{first_line(check.__doc__)} Looks at {places}. {actions} {_whole(check)}".rstrip()
+    parts = [f"## {code(name)}", text, prose(check.Params.__doc__)]
     rows = [_row(field) for field in msgspec.structs.fields(check.Params)]
     if rows:
         parts.append(table(("Setting", "Type", "Default"), rows))
     return "\n\n".join(parts)
+
+
+def _whole(check: type[Check]) -> str:
+    """Return what the check does to a stream."""
+    told = inspect.getattr_static(check, "reads_whole", None)
+    if isinstance(told, property):
+        return first_line(told.__doc__)
+    if told:
+        return "It reads the whole answer: a stream whose policy acts on it is held back until its end."
+    return ""
 
 
 def _row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
