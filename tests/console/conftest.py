@@ -103,7 +103,7 @@ def empty_console() -> Iterator[RunningConsole]:
     running.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sample() -> Any:
     return sample_record
 
@@ -118,14 +118,16 @@ def sample_records(
     ]
 
 
-def sample_record(number: int, started_at_us: int, **changes: Any) -> TraceRecord:
-    """Return a request as a gateway with everything on records it."""
+def sample_record(
+    number: int, started_at_us: int, outcome: str = "", **changes: Any
+) -> TraceRecord:
+    """Return a request as a gateway with everything on records it; ``outcome`` is by chance."""
     rng = Random(number)
-    outcome = rng.choices(
+    [drawn] = rng.choices(
         ["ok", "cache", "refused", "quota", "fallback", "down"], [70, 12, 6, 4, 6, 2]
     )
     fields = _ok(number, rng)
-    fields.update({"started_at_us": started_at_us}, **_OUTCOMES[outcome[0]](fields, rng))
+    fields.update({"started_at_us": started_at_us}, **_OUTCOMES[outcome or drawn](fields, rng))
     return TraceRecord(**{**fields, **changes})
 
 

@@ -70,7 +70,7 @@ class Renderer:
         self._environment.globals.update(  # pyright: ignore[reportUnknownMemberType]
             static=static.url, when=clock_time, languages=LANGUAGES
         )
-        self._environment.filters["visible"] = visible
+        self._environment.filters["visible"] = visible  # pyright: ignore[reportUnknownMemberType]
 
     def page(
         self, request: Request, template: str, status: int = 200, **values: object

@@ -55,9 +55,7 @@ class Column(Struct, frozen=True, kw_only=True):
 def waterfall(record: TraceRecord) -> list[Bar]:
     """Return spans and attempts in the order they began, attempts below what was running then."""
     depth_of = depths(record.spans)
-    total = max(
-        [1, record.duration_us, *(s.start_us + s.duration_us for s in record.spans[:MOST_ROWS])]
-    )
+    total = total_us(record)
     bars = [
         Bar(
             name=span.name,
@@ -85,9 +83,15 @@ def waterfall(record: TraceRecord) -> list[Bar]:
 
 def mark_at(moment_us: int | None, record: TraceRecord) -> float | None:
     """Return where a moment lies on the waterfall."""
-    if moment_us is None or record.duration_us <= 0:
+    if moment_us is None:
         return None
-    return round(min(WIDTH, max(0, moment_us * WIDTH / record.duration_us)), 1)
+    return round(min(WIDTH, max(0, moment_us * WIDTH / total_us(record))), 1)
+
+
+def total_us(record: TraceRecord) -> int:
+    """Return how long the waterfall is: the request, or a step that outlasted it."""
+    ends = (step.start_us + step.duration_us for step in (*record.spans, *record.attempts))
+    return max(1, record.duration_us, *ends)
 
 
 def pieces(answer: str, known: frozenset[int]) -> list[Piece]:

@@ -38,7 +38,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "quality": ("Quality", "Kalite"),
     "safety": ("Safety", "Güvenlik"),
     "requests": ("Requests", "İstekler"),
-    "request": ("request", "istek"),
     "requests_n": ("requests", "istek"),
     "errors": ("Errors", "Hatalar"),
     "succeeded": ("Succeeded", "Başarılı"),
@@ -138,6 +137,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     # one trace
     "facts": ("Facts", "Künye"),
+    "request_id": ("Request", "İstek"),
     "key": ("Key", "Anahtar"),
     "call": ("Call", "Çağrı"),
     "stream": ("stream", "akış"),
@@ -147,7 +147,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "experiment": ("Experiment", "Deney"),
     "session": ("Session", "Oturum"),
     "user": ("User", "Kullanıcı"),
-    "tags": ("Tags", "Etiketler"),
     "config": ("Configuration", "Yapılandırma"),
     "callers_trace": ("Caller's trace", "Çağıranın izi"),
     "price_version": ("Prices of", "Fiyat listesi"),
@@ -180,7 +179,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "action": ("Action", "Eylem"),
     "reason": ("Reason", "Neden"),
     "attempts": ("Attempts", "Denemeler"),
-    "result": ("Result", "Sonuç"),
     "cost_breakdown": ("Tokens and cost", "Tokenlar ve maliyet"),
     "total": ("Total", "Toplam"),
     "raw": ("Raw record", "Ham kayıt"),
@@ -188,7 +186,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "back": ("Back to the list", "Listeye dön"),
     "copy": ("Copy id", "Kimliği kopyala"),
     "copied": ("Copied", "Kopyalandı"),
-    "provider_time": ("Providers", "Sağlayıcılar"),
     # errors
     "not_found": ("Not found", "Bulunamadı"),
     "went_wrong": ("That did not work", "Olmadı"),
@@ -211,6 +208,13 @@ class Words:
         text = WORDS[key][self._column]
         return text.format(**values) if values else text
 
+    def small(self, key: str) -> str:
+        """Return a text to stand inside a sentence: Turkish has two letters i."""
+        text = self(key)
+        if self.language == "tr":
+            text = text.replace("İ", "i").replace("I", "ı")
+        return text.lower()
+
     def number(self, text: str) -> str:
         """Return a number as this language writes it: Turkish changes point and comma."""
         return text.translate(_TURKISH) if self.language == "tr" else text
@@ -219,23 +223,26 @@ class Words:
         return self.number(f"{n:,}")
 
     def duration(self, us: int | None) -> str:
-        return self.number(duration(us))
+        return self.number(duration(us)) if us is not None else NOTHING
 
     def dollars(self, nanousd: int | None) -> str:
-        return self.number(dollars(nanousd))
+        return self.number(dollars(nanousd)) if nanousd is not None else NOTHING
 
     def tokens(self, given: int | None, made: int | None) -> str:
-        return self.number(tokens(given, made))
+        return self.number(tokens(given, made)) if given is not None else NOTHING
 
     def share(self, part: int, whole: int) -> str:
         """Return a percentage; a dash where there is nothing to take it of."""
         if not whole:
-            return "-"
+            return NOTHING
         percent = part * 100 / whole
         is_plain = part in (0, whole) or 10 <= percent < 99
-        return self.number(f"{percent:.0f} %" if is_plain else f"{percent:.1f} %")
+        text = f"{percent:.0f}" if is_plain else f"{percent:.1f}"
+        return f"%{self.number(text)}" if self.language == "tr" else f"{text} %"
 
 
+#: What stands where there is nothing to show.
+NOTHING = "–"
 _TURKISH = str.maketrans(".,", ",.")
 
 

@@ -6,6 +6,7 @@ const page = document.getElementById("main");
 function localise(root) {
   const format = new Intl.DateTimeFormat(document.documentElement.lang, {
     month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+    hourCycle: "h23",
   });
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
