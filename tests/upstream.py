@@ -598,7 +598,10 @@ class Upstream:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        seen = Seen(headers, json.loads(raw), raw)
+        try:
+            seen = Seen(headers, json.loads(raw), raw)
+        except ValueError:
+            return refuse(400, "The body is not JSON.")
         self.seen.append(seen)
         name, _, argument = seen.model.partition(":")
         behaviour = (None if seen.is_streaming else WHOLE.get(name)) or BEHAVIOURS.get(name)

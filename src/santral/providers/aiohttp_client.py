@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
+from io import BytesIO
 from types import TracebackType
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 #: Idle connections are dropped before most servers drop them: uvicorn and Node close after 5 s,
 #: vendors after 60 s or more. A connection closed under us is retried once anyway.
 KEEP_ALIVE_S = 30.0
+
+#: From here on aiohttp wants a file, which it sends in pieces so that other calls get their turn.
+LARGE_BODY_BYTES = 1024 * 1024
 
 #: How long a finished stream may take to end its body, so that the connection can be kept. Chosen.
 FINISH_S = 0.1
@@ -92,7 +96,11 @@ class AiohttpClient:
             try:
                 with clock:
                     return await session.post(
-                        target, headers=headers, data=body, timeout=limit, allow_redirects=False
+                        target,
+                        headers=headers,
+                        data=body if len(body) < LARGE_BODY_BYTES else BytesIO(body),
+                        timeout=limit,
+                        allow_redirects=False,
                     )
             except (
                 aiohttp.ServerDisconnectedError,
