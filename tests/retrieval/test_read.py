@@ -152,9 +152,11 @@ def test_each_file_is_found_once_and_loops_end(tmp_path: Path) -> None:
     (root / "alias.md").symlink_to(root / "a" / "one.md")
     (tmp_path / "outside.md").write_text("secret")
     (root / "out.md").symlink_to(tmp_path / "outside.md")
+    (root / os.fsdecode(b"caf\xe9.md")).write_text("x")
     found = find_files([root, root / "a" / "one.md", tmp_path / "gone"])
     assert [file.source for file in found.files] == ["docs/a/one.md"]
     assert sorted(found.problems) == [
+        ("docs/caf\\xe9.md", "its name is not UTF-8"),
         ("docs/out.md", "it is a link that leads out of the folder"),
         ("docs/self", "it is a link that leads nowhere"),
     ]

@@ -147,6 +147,13 @@ def test_a_question_without_a_match_finds_nothing_and_never_fails(
     texts_of(searcher(tmp_path), "acme", query)
 
 
+def test_a_long_question_is_searched_by_its_beginning_and_its_end(tmp_path: Path) -> None:
+    put_index(tmp_path, "acme", "docs", ["annual leave", "travel costs", "middle kingdom"])
+    filler = "zzz " * 5_000
+    query = f"travel {filler} kingdom {filler} annual"
+    assert texts_of(searcher(tmp_path), "acme", query)[:2] == ["annual leave", "travel costs"]
+
+
 def test_a_collection_whose_documents_are_gone_is_empty_not_unknown(tmp_path: Path) -> None:
     put_index(tmp_path, "acme", "docs", [])
     assert texts_of(searcher(tmp_path), "acme", "anything") == []

@@ -103,7 +103,10 @@ def _visit(
     root: str,
 ) -> None:
     location = os.path.realpath(entry.path)
-    if entry.is_symlink() and not is_below(location, root):
+    if not _is_text(entry.name):
+        readable = os.fsencode(entry.path).decode(errors="backslashreplace")
+        found.problems.append((_source(name, readable, root), "its name is not UTF-8"))
+    elif entry.is_symlink() and not is_below(location, root):
         reason = "it is a link that leads out of the folder"
         found.problems.append((_source(name, entry.path, root), reason))
     elif not os.path.exists(location):
@@ -119,6 +122,14 @@ def _visit(
 def _source(name: str, location: str, root: str) -> str:
     """Return the name that people see: from the folder that was named down to the file."""
     return f"{name}/{os.path.relpath(location, root)}" if location != root else name
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _add(found: Found, seen: set[str], file: FoundFile) -> None:

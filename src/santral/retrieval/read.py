@@ -88,7 +88,7 @@ def read_document(path: Path, content: bytes, kind: Kind) -> Document:
     heading = next((block.text for block in blocks if block.kind == "heading"), "")
     text = " ".join(block.text for block in blocks[:60])
     return Document(
-        title=" ".join((title or heading or path.stem).split())[:300],
+        title=" ".join((title or heading or path.stem).replace("\0", "").split())[:300],
         kind=kind,
         language=detect_language(text),
         blocks=tuple(blocks),
