@@ -48,6 +48,11 @@ class Check(Protocol):
         ...
 
     @property
+    def only_patterns(self) -> bool:
+        """Whether it has nothing to say where no pattern hit, so that it need not be called."""
+        ...
+
+    @property
     def patterns(self) -> Mapping[str, str]:
         """Patterns to match together with those of all other checks, by name."""
         ...
@@ -59,6 +64,7 @@ class EntityCheck:
     """A check that finds values which can be masked: ``pii`` and ``secrets``."""
 
     reads_whole = False
+    only_patterns = True
     actions: ClassVar[tuple[Action, ...]] = ("mask", "refuse", "report")
     places: ClassVar[frozenset[str]] = frozenset({"input", "retrieved", "output"})
     patterns: Mapping[str, str] = {}  # the detectors of all entity checks are gated together
@@ -153,19 +159,15 @@ class Inspection:
         self._eye = eye
         self.views = [plain(text) for text in texts]
         self.hits = self._look()
+        self.is_clean = not any(self.hits)  # no pattern of any check hit
         self._entities: list[list[Entity]] | None = None
 
     def _look(self) -> list[frozenset[str]]:
         look = self._eye.hits
-        if len(self.views) > 1:  # mostly nothing hits: ask once for all texts
-            if not look(b"\n".join([view.data for view in self.views])):
-                return [NOTHING] * len(self.views)
-        return [look(view.data) for view in self.views]
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether no pattern of any check hit."""
-        return not any(self.hits)
+        # Mostly nothing hits: ask once for all texts.
+        if len(self.views) > 1 and not look(b"\n".join([_searched(view) for view in self.views])):
+            return [NOTHING] * len(self.views)
+        return [look(_searched(view)) for view in self.views]
 
     @property
     def has_entities(self) -> bool:
@@ -189,3 +191,8 @@ class Inspection:
             else text
             for text, view, found in zip(self.texts, self.views, self.entities, strict=True)
         )
+
+
+def _searched(view: View) -> bytes:
+    """Return what patterns look at: the view, and apart from it what tag characters spell."""
+    return view.data + b"\n" + view.smuggled if view.smuggled else view.data

@@ -110,7 +110,7 @@ _FILL = (
 _PERSONA = (
     r"(?i)\b(?:pretend|act(?:ing)? (?:as|like)|role-?play|you(?:'re| are) (?:now|going to)|you will (?:act|be|play"
     r"|pretend|respond|now|answer|take)|from now on|imagine (?:you|that you)|simulate|simulation|in character"
-    r"|hypothetical|respond as|answer as|immerse|you are an? (?:ai|unfiltered|uncensored|evil)|persona|alter ego"
+    r"|hypothetical|respond as|answer as|immerse|you are an? (?:ai|unfiltered|uncensored|evil)|persona\b|alter ego"
     r"|play the (?:role|part)|take on the role|your new (?:name|role|identity)|character named|jailbr(?:eak|oken))"
 )
 _UNBOUND = (
@@ -128,12 +128,12 @@ _ENGLISH: Final = {
     "drop_orders": rf"(?i)\b{_DROP}\W{{1,4}}{_FILL}{{0,6}}{_BEFORE}\W{{1,4}}{_FILL}?(?:\w{{2,14}}\W{{1,3}})?{_ORDERS}\b",
     "drop_orders_given": rf"(?i)\b{_DROP}\W{{1,4}}{_FILL}{{0,5}}{_ORDERS}\W{{1,3}}{_FILL}{{0,6}}"
     r"(?:above|before|earlier|previous(?:ly)?|prior|so far|until now|up to now|provided|given|received|gave|told)\b",
-    "drop_everything": r"(?i)\b(?:forget|ignore|disregard|delete|erase)\W{1,4}(?:(?:about|absolutely|literally)\W{1,3})?"
+    "drop_everything": r"(?i)\b(?:forget|disregard|delete|erase|ignore)\W{1,4}(?:(?:about|absolutely|literally)\W{1,3})?"
     r"(?:everything|all(?: that)?|anything|what(?:ever)?)\W{1,4}(?:(?:that|which|you|i|we|was|were|is|have|has|had|been"
     r"|the|of|up|to|from|it|just|ever|came|comes|and|in|this|stuff|assignments?)\W{1,3}){0,6}"
     r"(?:above|before|previous(?:ly)?|prior|earlier|so far|until now|till now|instruct\w*|learn\w*|told|said|wrote|written"
     r"|know|knew|taught|mentioned|discussed|talked|point|conversation|happened)\b",
-    "drop_and_go": r"(?i)\b(?:forget|ignore|disregard)\W{1,3}(?:everything|all|it all|(?:the )?above)\b\W{0,4}(?:and\b|now\b|write|say|tell|print|answer|output\b|start|you are|let'?s|instead|then\b|from now)",
+    "drop_and_go": r"(?i)\b(?:forget|ignore|disregard)\W{1,3}(?:about )?(?:everything|all|it all|(?:the )?above)\b\W{0,4}(?:and\b|now\b|write|say|tell|print|answer|output\b|start|you are|let'?s|instead|then\b|from now)",
     "new_orders": r"(?i)\b(?:focus on|concentrate on|here (?:is|are|comes?)|follow|execute|obey|switch to|start|begin with|move on to|these are)"
     r"\W{1,3}(?:(?:only|now|just|the|my|your|our|a|an|these|following|instead|with)\W{1,3}){0,4}(?:new|next|real|actual|true|updated|main|different)\W{1,3}"
     r"(?:system\W)?(?:instructions?|tasks?|rules?|prompts?|assignments?|orders?|objectives?|job|challenge)\b",
@@ -141,16 +141,17 @@ _ENGLISH: Final = {
     "not_an_assistant": r"(?i)\byou are (?:no longer|not) (?:an? )?(?:ai|assistant|chatgpt|chat ?bot|bot|bound|language model|gpt|claude)\b",
     "ask_for_prompt": r"(?i)\b(?:show|reveal|print|display|repeat|output|tell|give|write|share|expose|leak|list|return|recite|provide|say|see"
     r"|summari[sz]e|translate|copy|paste|dump|disclose|type|spell|send|complete|what(?:'s| is| are| was| were))\W{1,3}(?:(?:me|us|out|back"
-    r"|down|all|the|of|your|you|exact|full|entire|complete|whole|text|contents?|verbatim|to|again|know|about|in|own|actual|with|a|copy|"
+    r"|down|all|the|of|your|you|exact|full|entire|complete|whole|text|contents?|verbatim|to|again|know|about|in|own|actual|copy|"
     r"everything|were|was|that|given)\W{1,3}){0,7}"
     r"(?:(?:system|initial|original|hidden|secret|developer|base|internal|underlying|pre-?|confidential|starting|previous|first|earlier)\W{0,3}"
-    r"(?:prompts?|instructions?|directives?|system messages?|messages? (?:from|of) the (?:system|developer)|guidelines)|(?:your|prompt|all) prompts?(?: texts?)?"
-    r"|your (?:\w{3,12} )?(?:instructions?|prompt|prompt texts?|guidelines and|directives|system prompt)|prompt texts?|instructions (?:you (?:were|got|have|received)|above|verbatim))\b",
+    r"(?:prompts?|instructions?|directives?|system messages?|messages? (?:from|of) the (?:system|developer)|guidelines)|all (?:your )?prompts?(?: texts?)?"
+    r"|your (?:\w{3,12} )?(?:instructions|(?:exact |full |entire |own |whole )prompt|prompt texts?|guidelines and|directives|system prompt)|prompt texts?|instructions (?:you (?:were|got|have|received)|above|verbatim))\b",
+    "ask_for_your_prompt": r"(?i)\b(?:show|reveal|print|display|repeat|output|leak|expose|what(?:'s| is| was))\W{1,3}(?:(?:me|us|out|back|all|of)\W{1,3}){0,3}your (?:initial |first |own )?prompt\b",
     "repeat_above": r"(?i)\b(?:repeat|print|output|echo|copy|recite|spell|write|say|return)\W{1,3}(?:(?:back|all|the|of|everything|every|each|exact|"
     r"word|words|text|sentences?|phrase|lines?|that|is|are|was|came|me|out|verbatim|for|previous|content|instructions?|written|it|stands?)\W{1,3}){1,8}"
     r"(?:above|before this|preceding|verbatim|previously given)\b",
     "do_anything_now": r"(?i)do anything now|\b(?:chatgpt|gpt|you).{0,3} (?:in )?(?:dan|jailbreak) mode|\bact as (?:a )?dan\b|(?-i:\bDAN(?: mode|'s|,| is| will| has| can|:|\)))|\bstay a dan\b",
-    "developer_mode": r"(?i)developer mode (?:enabled|output|policy|on\b|v\d)|(?:chatgpt|gpt(?:-?[345])?|ai|assistant|llm|claude)\b.{0,12} (?:in|with|into|enter|enable) \W?developer mode",
+    "developer_mode": r"(?i)developer mode (?:enabled|output|policy|v\d)|(?:chatgpt|gpt(?:-?[345])?|ai|assistant|llm|claude)\b.{0,12} (?:in|with|into|enter|enable) \W?developer mode",
     "jailbroken": r"(?i)\bjailbr(?:eak(?:ed|ing)?|oken)\W{1,3}(?:chat|gpt|ai|mode|prompt|version|bot|llm|model|response|response:|output)|\[jailbreak\]",
     "unfiltered": r"(?i)\b(?:unfiltered|uncensored|unrestricted|amoral|immoral|unethical|unhinged)\b(?:,? (?:and )?\w{2,14}){0,3} (?:ai|chat ?bot|gpt|model|assistant|version|responses?|answers?|language model|bot|character|mode|advice)\b",
     "never_refuse": r"(?i)\b(?:never|not allowed to|do not|don'?t|cannot|can'?t|must not|won'?t|always)\W{1,3}(?:ever\W)?(?:refuses?|say (?:no|that you can|you can'?t)|declines?|deny|denies|"
@@ -164,7 +165,7 @@ _ENGLISH: Final = {
     r"(?:\w{1,16}\W{1,3}){0,5}(?:to|at|via|into|in)\W{1,3}(?:\w{1,12}\W{1,3}){0,4}(?:https?://|[\w.+\-]+@[\w\-]+\.|url\b|webhook|server|endpoint|address|link|image)",
     "image_with_data": r"(?i)!\[[^\]\n]{0,80}\]\(\s?https?://[^)\s]{1,200}[?&/=](?:[^)\s]{0,40})(?:\{|<|\$|%7b|\[|\.\.\.|your_|data|secret|password|conversation|history|summary|prompt)",
     "chat_template": r"(?i)<\|(?:im_(?:start|end|sep)|system|user|assistant|end ?of ?text|begin_of_text|start_header_id|end_header_id|eot_id|eom_id|end|endofprompt|fim_\w+)\|>"
-    r"|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<\|?/?system(?:_prompt|_message)?\|?>|\[/?system(?: (?:message|prompt))?\]|\(#(?:assistant|system)\)",
+    r"|(?-i:\[/?INST\])|<</?SYS>>|<(?:start|end)_of_turn>|<\|?/?system(?:_prompt|_message)?\|?>|\[/?system(?: (?:message|prompt))?\]|\(#(?:assistant|system)\)",
     "template_heading": r"(?i)(?:^|\n)[ \t]{0,4}#{2,4}[ \t]{0,2}(?:system|instructions?|new instructions?|end of (?:prompt|instructions?|context))[ \t]{0,2}:"
     r"|-{3,}\s?(?:end|begin) (?:of )?(?:system|prompt|context|instructions?|input)|(?:^|\n)[ \t]{0,4}system(?: (?:message|prompt|note|override|alert))?:[ \t]{0,3}(?:you|ignore|new|from|the (?:user|assistant)|override)",
 }
@@ -258,6 +259,7 @@ RULES: Final = (
     Rule("override", "tells the model to drop its instructions", ("squashed_drop",)),
     Rule("override", "tells the model to drop its instructions", ("squashed_tr",)),
     Rule("prompt_leak", "asks for the system prompt", ("ask_for_prompt",)),
+    Rule("prompt_leak", "asks for the system prompt", ("ask_for_your_prompt",)),
     Rule("prompt_leak", "asks to repeat the text above", ("repeat_above",)),
     Rule("prompt_leak", "asks for the system prompt", ("tr_ask_for_prompt",)),
     Rule("prompt_leak", "asks for the system prompt", ("tr_ask_what_told",)),

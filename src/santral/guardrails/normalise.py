@@ -102,10 +102,17 @@ _UNEVEN_1254: Final = re.compile(
 class View:
     """A plain ASCII reading of a text, and where each byte of it stands in that text."""
 
-    __slots__ = ("_at", "_marks", "_size", "data")
+    __slots__ = ("_at", "_marks", "_size", "data", "smuggled")
 
-    def __init__(self, data: bytes, size: int, marks: list[tuple[int, int, int]] | None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        size: int,
+        marks: list[tuple[int, int, int]] | None,
+        smuggled: bytes = b"",
+    ) -> None:
         self.data = data
+        self.smuggled = smuggled  # what invisible tag characters spell, apart from the rest
         self._size = size  # characters of the text
         self._marks = marks  # (index in data, index in text, length in data) of uneven characters
         self._at = [mark[0] for mark in marks] if marks else []
@@ -143,18 +150,20 @@ def plain(text: str) -> View:
 
 
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_TAGS: Final = re.compile("[\U000e0020-\U000e007e]+")
 
 
 def _exact(text: str) -> View:
     """Fold any text, and remember where one character was not read as one letter."""
     data = text.translate(_folds).encode("ascii", "replace")
+    smuggled = "".join(_TAGS.findall(text)).translate(_folds).encode("ascii")
     uneven = {c for c in set(_NOT_ASCII.findall(text)) if len(_folds[ord(c)]) != 1}
     if not uneven:
-        return View(data, len(text), None)
+        return View(data, len(text), None, smuggled)
     marks: list[tuple[int, int, int]] = []
     shift = 0
     for found in re.finditer(f"[{re.escape(''.join(sorted(uneven)))}]", text):
         length = len(_folds[ord(found.group())])
         marks.append((found.start() + shift, found.start(), length))
         shift += length - 1
-    return View(data, len(text), marks)
+    return View(data, len(text), marks, smuggled)

@@ -26,6 +26,7 @@ class PolicyCheck(Struct, frozen=True):
     call: Check
     action: Action
     is_closed: bool  # whether a failure of the check itself refuses
+    passed: Verdict  # what it says when no pattern hit
 
 
 class CheckList(tuple[PolicyCheck, ...]):
@@ -123,7 +124,11 @@ def _compile_check(
             f"{where}: check '{config.check}' cannot {action}; it can {', '.join(kind.actions)}."
         )
     return PolicyCheck(
-        config.check, _build(where, kind, config), action, config.on_failure == "closed"
+        config.check,
+        _build(where, kind, config),
+        action,
+        config.on_failure == "closed",
+        Verdict(config.check, "passed", "allow"),
     )
 
 
@@ -156,7 +161,16 @@ async def inspect(
         return Outcome(tuple(texts))
     listed = checks if isinstance(checks, CheckList) else CheckList.of(checks)
     looked = Inspection(listed.eye, texts, place, context)
-    verdicts = tuple([await _judge(check, looked) for check in listed])
+    verdicts = tuple(
+        [
+            check.passed
+            if looked.is_clean and check.call.only_patterns
+            else await _judge(check, looked)
+            for check in listed
+        ]
+    )
+    if looked.is_clean and all(verdict.verdict == "passed" for verdict in verdicts):
+        return Outcome(tuple(texts), False, verdicts)
     masked = _masked(listed, looked, verdicts, placeholders)
     return Outcome(
         masked or tuple(texts),

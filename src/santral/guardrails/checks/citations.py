@@ -29,7 +29,76 @@ _STEM: Final = 5  # letters; Turkish suffixes fall away, English ones mostly
 _FEWEST_WORDS: Final = 3  # of a sentence worth judging
 #: Words that say nothing about a passage, folded and cut. Chosen.
 _EMPTY: Final = frozenset(
-    ["the", "and", "for", "are", "was", "were", "that", "this", "with", "from", "have", "has", "had", "not", "but", "you", "your", "can", "will", "its", "also", "than", "then", "which", "when", "what", "there", "their", "they", "them", "been", "being", "into", "more", "most", "such", "only", "other", "acco", "based", "sourc", "docum", "passa", "state", "menti", "provi", "bir", "ile", "icin", "olan", "olara", "gibi", "daha", "cok", "her", "ama", "veya", "ancak", "ise", "kadar", "sonra", "once", "gore", "uzere", "hem", "bunu", "bunun", "buna"]
+    [
+        "the",
+        "and",
+        "for",
+        "are",
+        "was",
+        "were",
+        "that",
+        "this",
+        "with",
+        "from",
+        "have",
+        "has",
+        "had",
+        "not",
+        "but",
+        "you",
+        "your",
+        "can",
+        "will",
+        "its",
+        "also",
+        "than",
+        "then",
+        "which",
+        "when",
+        "what",
+        "there",
+        "their",
+        "they",
+        "them",
+        "been",
+        "being",
+        "into",
+        "more",
+        "most",
+        "such",
+        "only",
+        "other",
+        "acco",
+        "based",
+        "sourc",
+        "docum",
+        "passa",
+        "state",
+        "menti",
+        "provi",
+        "bir",
+        "ile",
+        "icin",
+        "olan",
+        "olara",
+        "gibi",
+        "daha",
+        "cok",
+        "her",
+        "ama",
+        "veya",
+        "ancak",
+        "ise",
+        "kadar",
+        "sonra",
+        "once",
+        "gore",
+        "uzere",
+        "hem",
+        "bunu",
+        "bunun",
+        "buna",
+    ]
 )
 _DOES_NOT_KNOW: Final = re.compile(
     rb"(?i)do(?:es)? not know|don'?t know|could not find|couldn'?t find|cannot find|no (?:reliable |relevant )?"
@@ -51,6 +120,7 @@ class Citations:
     Params: ClassVar[type[Struct]] = Params
     places: ClassVar[frozenset[str]] = frozenset({"output"})
     actions: ClassVar[tuple[Action, ...]] = ("report", "retry", "refuse")
+    only_patterns = False
     patterns: Mapping[str, str] = {}
     reads_whole = True
 

@@ -48,6 +48,7 @@ class Injection:
     places: ClassVar[frozenset[str]] = frozenset({"input", "retrieved"})
     actions: ClassVar[tuple[Action, ...]] = ("refuse", "report")
     reads_whole = False
+    only_patterns = True
 
     def __init__(self, params: Params) -> None:
         self._params = params

@@ -24,6 +24,7 @@ class JsonSchema:
     Params: ClassVar[type[Struct]] = Params
     places: ClassVar[frozenset[str]] = frozenset({"output"})
     actions: ClassVar[tuple[Action, ...]] = ("retry", "refuse", "report")
+    only_patterns = False
     patterns: Mapping[str, str] = {}
     reads_whole = True
 

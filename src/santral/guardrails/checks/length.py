@@ -25,6 +25,7 @@ class Length:
     Params: ClassVar[type[Struct]] = Params
     places: ClassVar[frozenset[str]] = frozenset({"input", "retrieved", "output"})
     actions: ClassVar[tuple[Action, ...]] = ("refuse", "report", "retry")
+    only_patterns = False
     patterns: Mapping[str, str] = {}
 
     def __init__(self, params: Params) -> None:

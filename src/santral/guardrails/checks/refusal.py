@@ -46,6 +46,7 @@ class Refusal:
     Params: ClassVar[type[Struct]] = Params
     places: ClassVar[frozenset[str]] = frozenset({"output"})
     actions: ClassVar[tuple[Action, ...]] = ("report", "refuse", "retry")
+    only_patterns = False
     patterns: Mapping[str, str] = {}  # one look at 220 characters: not worth a place in the Set
     reads_whole = True
 

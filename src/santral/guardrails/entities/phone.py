@@ -58,9 +58,9 @@ def _international(data: bytes, start: int, first: int, limit: int) -> tuple[int
         number = ("+" + digits if sign else "+" + digits[2:]) if len(digits) <= _MOST + 2 else ""
         if len(number) <= _LEAST:
             continue
-        if is_number(number, "", strictly=True):
+        if _e164(number, "", strictly=True):
             return start, end, number
-        if possible is None and sign and is_number(number, "", strictly=False):
+        if possible is None and sign and _e164(number, "", strictly=False):
             possible = start, end, number
     return possible
 
@@ -72,9 +72,8 @@ def _national(data: bytes, start: int, limit: int, region: str) -> tuple[int, in
         return None
     digits = _digits(match.group())
     strictly = shape is None or digits == match.group().decode()
-    if not is_number(digits, region, strictly=strictly):
-        return None
-    return start, match.end(), _e164(digits, region)
+    number = _e164(digits, region, strictly=strictly)
+    return (start, match.end(), number) if number else None
 
 
 def _ends(data: bytes, start: int, end: int) -> list[int]:
@@ -87,16 +86,14 @@ def _digits(data: bytes) -> str:
 
 
 @lru_cache(maxsize=512)  # a stream looks at its last number again with every delta
-def is_number(number: str, region: str, *, strictly: bool) -> bool:
-    """Whether the country's numbering plan has ``number``, or at least numbers of its length."""
+def _e164(digits: str, region: str, *, strictly: bool) -> str:
+    """Return the number as +905321234567; empty when its country's plan does not have it.
+
+    Not ``strictly`` asks for a possible length only.
+    """
     try:
-        parsed = phonenumbers.parse(number, region or None)
+        parsed = phonenumbers.parse(digits, region or None)
     except phonenumbers.NumberParseException:
-        return False
+        return ""
     check = phonenumbers.is_valid_number if strictly else phonenumbers.is_possible_number
-    return check(parsed)
-
-
-def _e164(digits: str, region: str) -> str:
-    parsed = phonenumbers.parse(digits, region)
-    return f"+{parsed.country_code}{parsed.national_number}"
+    return f"+{parsed.country_code}{parsed.national_number}" if check(parsed) else ""

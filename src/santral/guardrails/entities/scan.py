@@ -8,6 +8,7 @@ from santral.guardrails.entities.entity import MAX_ENTITY, Detector, Entity
 
 #: Bytes after an entity within which its end can change what a detector accepts.
 _NEAR = 8
+_SEPARATORS = frozenset(bytes([byte]) for byte in b" \t\n,;:'\"")
 
 
 def scan(data: bytes, detectors: Sequence[Detector], pos: int = 0, floor: int = 0) -> list[Entity]:
@@ -42,6 +43,8 @@ def _is_stale(candidate: Entity | None, detector: Detector, data: bytes, pos: in
     """Whether the detector may now find another one first; looks at a bounded piece only."""
     if candidate is not None and candidate.anchor < pos:
         return True
+    if data[pos : pos + 1] in _SEPARATORS and not data[pos + 1 : pos + 2].isdigit():
+        return False  # what follows is separated already, with the entity or without it
     near = detector.find(data[pos : pos + MAX_ENTITY], 0, 0)
     if near is None or near.anchor >= _NEAR:
         return False
