@@ -73,7 +73,7 @@ class Running:
         """Fetch a trace; it is visible within two seconds of the answer."""
         for _ in range(40):
             try:
-                return self.admin(f"/api/traces/{trace_id}")
+                return self.admin(f"/api/traces/{trace_id}")["trace"]
             except urllib.error.HTTPError as error:
                 if error.code != 404:
                     raise

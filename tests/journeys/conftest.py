@@ -132,6 +132,8 @@ class Santral:
             self.process.send_signal(number)
         status = self.process.wait(20)
         self.log.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return status
 
     def logs(self) -> str:
@@ -176,7 +178,7 @@ class Santral:
         """Return a trace once the collector has stored it."""
         url = f"{self.control}/api/traces/{trace_id}"
         found = wait_until(lambda: self._found(url), within_s)
-        return json.loads(found)
+        return json.loads(found)["trace"]
 
     def _found(self, url: str) -> bytes | None:
         status, _, body = self.get(url, self.admin_key)

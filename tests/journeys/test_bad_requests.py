@@ -20,7 +20,13 @@ CASES: list[tuple[str, Any, int, str, str | None]] = [
     ("no JSON", b"{", 400, "invalid_json", None),
     ("invalid UTF-8", b'{"model":"\xff","messages":[]}', 400, "invalid_json", None),
     ("a list", b"[]", 400, "invalid_request", None),
-    ("nested without end", b"[" * 100_000, 400, "invalid_json", None),
+    (
+        "nested without end",
+        b'{"model":"ok","messages":[],"x":' + b"[" * 100_000,
+        400,
+        "invalid_json",
+        None,
+    ),
     ("no model", {"messages": [USER]}, 400, "invalid_request", None),
     ("model of a wrong type", {"model": 1, "messages": [USER]}, 400, "invalid_request", "model"),
     ("no messages", {"model": "ok"}, 400, "invalid_request", None),
@@ -51,8 +57,8 @@ CASES: list[tuple[str, Any, int, str, str | None]] = [
         "unknown prompt",
         {"model": "ok", "messages": [USER], "santral": {"prompt": {"name": "nope"}}},
         404,
-        "not_found",
-        None,
+        "prompt_not_found",
+        "santral.prompt.name",
     ),
     (
         "a schema that is none",
@@ -65,8 +71,8 @@ CASES: list[tuple[str, Any, int, str, str | None]] = [
         "unknown collection",
         {"model": "ok", "messages": [USER], "santral": {"retrieval": {"collection": "nope"}}},
         404,
-        "not_found",
-        None,
+        "collection_not_found",
+        "santral.retrieval.collection",
     ),
 ]
 

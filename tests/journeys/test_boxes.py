@@ -77,8 +77,8 @@ Greeting %s for {{ name }}.
 
 SCHEMA = {
     "type": "object",
-    "properties": {"answer": {"type": "string"}},
-    "required": ["answer"],
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
 }
 
 
@@ -172,7 +172,7 @@ def test_a_day_of_tokens_is_never_passed(boxes: Santral, upstream: Upstream) -> 
     statuses = [boxes.post(boxes.chat("ok", max_tokens=100), key=key)[0] for _ in range(80)]
     assert statuses[-1] == 429
     used = sum(
-        (r["usage"]["input_uncached"] if r.get("usage") else 0)
+        (r["usage"].get("input_uncached", 0) if r.get("usage") else 0)
         + (r["usage"].get("output_text", 0) if r.get("usage") else 0)
         for r in _all_traces(boxes, "daily")
     )
@@ -245,10 +245,10 @@ def test_an_answer_that_breaks_its_schema_is_asked_again_once(
 ) -> None:
     status, headers, body = boxes.post(boxes.chat("schema"))
     assert status == 200, body
-    assert "answer" in json.loads(json.loads(body)["choices"][0]["message"]["content"])
+    assert "city" in json.loads(json.loads(body)["choices"][0]["message"]["content"])
     trace = boxes.trace(headers["x-santral-trace-id"])
     assert len(trace["attempts"]) == 2
-    assert trace["cost_nanousd"] is None, "the scripted model has no price: unknown, never zero"
+    assert "cost_nanousd" not in trace, "the scripted model has no price: unknown, never zero"
     asked = len(upstream.asked("json-never"))
     status, _, body = boxes.post(boxes.chat("schema-never"))
     assert status == 502

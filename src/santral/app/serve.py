@@ -129,9 +129,9 @@ class _Beside:
             )
             sys.stdout.flush()
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         if self._is_announced or not all(map(_is_ready, self._addresses.values())):
-            return
+            return self._is_announced
         self._is_announced = True
         sys.stdout.write(
             f"Santral is ready after {time.monotonic() - self._start:.1f} s. Ctrl-C stops it.\n"
@@ -139,6 +139,7 @@ class _Beside:
         for name, url in self._addresses.items():
             sys.stdout.write(f"  {name}  {url}{'/v1' if name == 'gateway' else '/'}\n")
         sys.stdout.flush()
+        return True
 
     def end(self) -> None:
         if self._publisher is not None:

@@ -15,9 +15,10 @@ log = logging.getLogger(__name__)
 
 #: A child that dies waits this long before it is started again: doubled each time, in seconds.
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.25, 10.0
-#: A child that lived this long has come up, in seconds; one that never did stops everything when it
-#: says that it cannot (``CANNOT_START``) or has died this often. Chosen.
-UP_AFTER_S, MOST_DEATHS = 5.0, 5
+#: Before everything has been up once, a child that dies this often stops the start. Chosen.
+MOST_DEATHS = 5
+#: A child that lived this long was steady: its next death is a first one again, in seconds. Chosen.
+STEADY_AFTER_S = 60.0
 #: The exit status of a child that a restart would not help.
 CANNOT_START = 2
 #: What a child may take longer than its drain before it is killed, in seconds. Chosen.
@@ -33,8 +34,7 @@ class Child:
     arguments: list[str]
     pass_fds: tuple[int, ...]
     process: subprocess.Popen[bytes] | None = None
-    deaths: int = 0  # since it was last up
-    has_been_up: bool = False
+    deaths: int = 0  # in a row; one that lived long begins to count anew
     started_at: float = 0.0
     start_at: float = 0.0
 
@@ -58,8 +58,8 @@ class Beside(Protocol):
         """Called once, after the children were started."""
         ...
 
-    def tick(self) -> None:
-        """Called some ten times a second."""
+    def tick(self) -> bool:
+        """Called some ten times a second; says whether all children have been up once."""
         ...
 
     def end(self) -> None:
@@ -74,6 +74,7 @@ class Supervisor:
         self._children = children
         self._drain_s = drain_s
         self._is_stopping = False
+        self._is_up = False
 
     def run(self, beside: Beside) -> int:
         """Run until a signal; return the exit status: 0 for an orderly end."""
@@ -85,7 +86,7 @@ class Supervisor:
                 child.start()
             beside.begin()
             while not self._is_stopping:
-                beside.tick()
+                self._is_up = beside.tick()
                 if not all(self._keep(child) for child in self._children):
                     return 1
                 time.sleep(_TICK_S)
@@ -102,13 +103,11 @@ class Supervisor:
                 child.start()
             return True
         status = child.process.poll()
-        if now - child.started_at > UP_AFTER_S:
-            child.has_been_up, child.deaths = True, 0
         if status is None:
             return True
-        child.deaths += 1
+        child.deaths = 1 if now - child.started_at > STEADY_AFTER_S else child.deaths + 1
         child.process = None
-        if not child.has_been_up and (status == CANNOT_START or child.deaths >= MOST_DEATHS):
+        if not self._is_up and (status == CANNOT_START or child.deaths >= MOST_DEATHS):
             log.error("process_gave_up", extra={"role": child.role, "status": status})
             return False
         backoff = min(FIRST_BACKOFF_S * 2**child.deaths, MOST_BACKOFF_S)

@@ -92,7 +92,7 @@ class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     user: str | None = None
     tags: dict[str, str] = {}
     cache: bool | None = None
-    output_schema: Raw | None = None
+    output_schema: Raw = Raw(b"")  # empty: none given
 
 
 class ChatRequest(Struct, frozen=True):

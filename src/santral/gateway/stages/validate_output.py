@@ -28,10 +28,10 @@ class ValidateOutput:
 
 def _schema(ctx: RequestContext) -> CompiledSchema | None:
     """The request's own schema wins over the prompt's, and that over the route's."""
-    own = ctx.call.extras.output_schema
+    own = bytes(ctx.call.extras.output_schema)
     asked = ctx.call.view.response_format
-    if own is not None:
-        return compile_schema(bytes(own))
+    if own and own != b"null":
+        return compile_schema(own)
     if asked is not None and asked.json_schema is not None:
         return compile_schema(bytes(asked.json_schema.schema))
     if ctx.prompt_schema is not None:
