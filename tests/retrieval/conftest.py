@@ -18,7 +18,8 @@ from tests.db.postgres import postgres_server
 
 from santral.config.schema import CollectionConfig
 from santral.db.engine import Engine
-from santral.retrieval.ingest import IngestReport, ingest
+from santral.retrieval.ingest import ingest
+from santral.retrieval.report import IngestReport
 from santral.retrieval.search import Searcher
 from santral.tenants.issue import create_tenant
 from santral.wire.delta import Source

@@ -17,7 +17,8 @@ from tests.retrieval.conftest import NOW, Library, settings
 from santral.db.engine import connect, reading, sqlite_url
 from santral.errors import BadRequest, NotFound, StoreError
 from santral.retrieval import generation, store
-from santral.retrieval.ingest import IngestReport, Quarantined, ingest
+from santral.retrieval.ingest import ingest
+from santral.retrieval.report import IngestReport, Quarantined
 
 pytestmark = pytest.mark.anyio
 

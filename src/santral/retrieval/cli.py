@@ -20,8 +20,8 @@ from santral.config.load import load
 from santral.config.schema import CollectionConfig, Config
 from santral.db.session import control_database
 from santral.errors import BadRequest
-from santral.retrieval.ingest import IngestReport, Progress
 from santral.retrieval.ingest import ingest as take_in
+from santral.retrieval.report import IngestReport, Progress
 from santral.retrieval.search import Explained, Searcher
 
 #: Quarantined files listed one by one. Chosen: a screen of them; all are in the documents table.

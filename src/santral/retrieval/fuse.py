@@ -17,7 +17,7 @@ def fuse(signals: Mapping[Signal, Floats], weights: Mapping[Signal, float]) -> F
     """Return the weighted sum of the signals, each scaled to 0..1 over the chunks of this search.
 
     Weights need not sum to 1. Scores keep how clearly a signal prefers a chunk, which ranks do not:
-    measured 2 to 40 points better than reciprocal rank fusion (docs/decisions/0007-retrieval.md).
+    measured 4 to 5 points better than reciprocal rank fusion (docs/decisions/0007-retrieval.md).
     """
     total = sum(weights.get(name, 0.0) for name in signals) or 1.0
     parts = [scaled(scores) * (weights.get(name, 0.0) / total) for name, scores in signals.items()]

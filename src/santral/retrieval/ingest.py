@@ -11,22 +11,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b, sha256
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from santral.config.schema import CollectionConfig
 from santral.db.engine import Engine, reading, writing
 from santral.errors import NotFound, StoreError
 from santral.retrieval import generation, store
-from santral.retrieval.document import StoredChunk, StoredDocument, UnreadableError
-from santral.retrieval.files import Found, FoundFile, find_files, is_below, require_known
+from santral.retrieval.document import StoredChunk, StoredDocument
+from santral.retrieval.files import Found, find_files, is_below, require_known
 from santral.retrieval.index import IndexMeta, build_signals, index_text
+from santral.retrieval.intake import Ignored, Intake, Prepared, Unchanged
 from santral.retrieval.passage import IndexedDocument, pack_passages
-from santral.retrieval.read import MAX_FILE_BYTES, kind_of, read_bytes, read_document
-from santral.retrieval.split import recipe, split
+from santral.retrieval.read import MAX_FILE_BYTES
+from santral.retrieval.report import IngestReport, Progress, Quarantined
 
 #: Documents written in one transaction. Chosen: a commit costs as much as some twenty documents.
 BATCH = 64
@@ -34,50 +35,6 @@ BATCH = 64
 READ_BATCH = 500
 
 Answer = TypeVar("Answer")
-
-
-class Progress(Struct, frozen=True):
-    """How far an ingest is; ``total`` counts files while reading and chunks while indexing."""
-
-    stage: Literal["read", "index", "fit", "publish"]
-    done: int
-    total: int
-    name: str = ""
-
-
-class Quarantined(Struct, frozen=True):
-    """A file that could not be read, and why."""
-
-    source: str
-    reason: str
-
-
-class IngestReport(Struct, kw_only=True):
-    """What an ingest did. ``chunks`` and ``documents`` count the whole collection after it."""
-
-    read: int = 0
-    unchanged: int = 0
-    ignored: int = 0
-    removed: int = 0
-    quarantined: list[Quarantined] = field(default_factory=list[Quarantined])
-    documents: int = 0
-    chunks: int = 0
-    new_chunks: int = 0
-    generation: str = ""
-    is_published: bool = False
-    elapsed_s: float = 0.0
-
-    @property
-    def chunks_per_s(self) -> float:
-        """Chunks brought into the published index per second; 0 when nothing had to be done."""
-        return self.chunks / self.elapsed_s if self.is_published and self.elapsed_s else 0.0
-
-
-class _Prepared(Struct, frozen=True):
-    """A file as it will be stored: with chunks, or quarantined without."""
-
-    document: StoredDocument
-    chunks: list[StoredChunk]
 
 
 class _CancelledError(Exception):
@@ -94,13 +51,8 @@ class _Job(Struct, frozen=True):
     config: CollectionConfig
     progress: Callable[[Progress], None]
     now: Callable[[], datetime]
-    max_file_bytes: int
     is_cancelled: threading.Event
     report: IngestReport
-
-    @property
-    def recipe(self) -> str:
-        return recipe(self.config.child_tokens, self.config.parent_tokens)
 
 
 def _silent(progress: Progress) -> None:
@@ -139,12 +91,11 @@ async def ingest(
     report = IngestReport()
     folder = generation.partition(data_folder, tenant_id, collection)
     job = _Job(
-        engine, folder, tenant_id, collection, config, progress, now, max_file_bytes,
-        threading.Event(), report,
-    )  # fmt: skip
+        engine, folder, tenant_id, collection, config, progress, now, threading.Event(), report
+    )
     await _prepare(job)
     with generation.writing(folder):
-        await _take_in(job, paths)
+        await _take_in(job, Intake(tenant_id, collection, config, max_file_bytes), paths)
         await _bring_index_up_to_date(job)
     report.elapsed_s = clock() - begun
     return report
@@ -160,7 +111,7 @@ async def _prepare(job: _Job) -> None:
         await store.add_collection(conn, job.tenant_id, job.collection, job.now())
 
 
-async def _take_in(job: _Job, paths: Sequence[Path]) -> None:
+async def _take_in(job: _Job, intake: Intake, paths: Sequence[Path]) -> None:
     """Read what is new or changed, and remove what is gone."""
     async with reading(job.engine) as conn:
         documents = await store.list_documents(conn, job.tenant_id, job.collection)
@@ -168,12 +119,14 @@ async def _take_in(job: _Job, paths: Sequence[Path]) -> None:
     found = await _in_thread(job, lambda: find_files(paths))
     require_known(found, list(known))
     job.report.quarantined += [Quarantined(*problem) for problem in found.problems]
-    batch: list[_Prepared] = []
+    batch: list[Prepared] = []
     for number, file in enumerate(found.files):
         job.progress(Progress("read", number, len(found.files), file.source))
-        prepared = await _in_thread(job, _reader(job, file, known.get(file.location)))
-        if prepared is not None:
-            batch.append(prepared)
+        before = known.get(file.location)
+        taken = await _in_thread(job, partial(intake.take, file, before))
+        _count(job.report, taken)
+        if isinstance(taken, Prepared) and taken.document != before:
+            batch.append(taken)
         if len(batch) == BATCH:
             await _store(job, batch, known)
             batch = []
@@ -182,81 +135,19 @@ async def _take_in(job: _Job, paths: Sequence[Path]) -> None:
     await _remove(job, _gone(found, known.values()))
 
 
-def _reader(
-    job: _Job, file: FoundFile, known: StoredDocument | None
-) -> Callable[[], _Prepared | None]:
-    return lambda: _read(job, file, known)
+def _count(report: IngestReport, taken: Prepared | Unchanged | Ignored) -> None:
+    if isinstance(taken, Unchanged):
+        report.unchanged += 1
+    elif isinstance(taken, Ignored):
+        report.ignored += 1
+    elif taken.document.status == "quarantined":
+        report.quarantined.append(Quarantined(taken.document.source, taken.document.reason))
+    else:
+        report.read += 1
+        report.new_chunks += len(taken.chunks)
 
 
-def _read(job: _Job, file: FoundFile, known: StoredDocument | None) -> _Prepared | None:
-    """Return the file as it will be stored, or nothing when it is unchanged or none of ours."""
-    path = Path(file.location)
-    content = b""
-    try:
-        content = read_bytes(path, job.max_file_bytes)
-        digest = sha256(content).hexdigest()
-        if known is not None and _is_same(known, file, digest, job.recipe):
-            job.report.unchanged += 1
-            return None
-        kind = kind_of(path, content[:4096])
-        if kind is None and known is None and not file.is_named:
-            job.report.ignored += 1
-            return None
-        if kind is None:
-            raise UnreadableError("it is neither text nor HTML nor PDF")
-        document = read_document(path, content, kind)
-    except UnreadableError as error:
-        return _quarantine(job, file, content, known, str(error))
-    stored = StoredDocument(
-        id=_document_id(job, file), location=file.location, root=file.root, source=file.source,
-        title=document.title, kind=kind, language=document.language, content_hash=digest,
-        recipe=job.recipe, size_bytes=len(content), status="indexed",
-    )  # fmt: skip
-    chunks = split(
-        document.blocks,
-        child_tokens=job.config.child_tokens,
-        parent_tokens=job.config.parent_tokens,
-    )
-    job.report.read += 1
-    job.report.new_chunks += len(chunks)
-    rows = [
-        StoredChunk(
-            id=f"{stored.id}-{chunk.position}", document_id=stored.id,
-            parent_id=f"{stored.id}-p{chunk.parent}", position=chunk.position,
-            section=chunk.section, page=chunk.page, separator=chunk.separator, text=chunk.text,
-            tokens=chunk.tokens,
-        )
-        for chunk in chunks
-    ]  # fmt: skip
-    return _Prepared(stored, rows)
-
-
-def _is_same(known: StoredDocument, file: FoundFile, digest: str, recipe: str) -> bool:
-    return (known.status, known.content_hash, known.recipe, known.source, known.root) == (
-        "indexed", digest, recipe, file.source, file.root
-    )  # fmt: skip
-
-
-def _quarantine(
-    job: _Job, file: FoundFile, content: bytes, known: StoredDocument | None, reason: str
-) -> _Prepared | None:
-    """Note the reason; nothing is stored anew when it is the one that is known."""
-    job.report.quarantined.append(Quarantined(file.source, reason))
-    document = StoredDocument(
-        id=_document_id(job, file), location=file.location, root=file.root, source=file.source,
-        title=Path(file.source).name, kind="", language="other",
-        content_hash=sha256(content).hexdigest(), recipe=job.recipe, size_bytes=len(content),
-        status="quarantined", reason=reason,
-    )  # fmt: skip
-    return None if document == known else _Prepared(document, [])
-
-
-def _document_id(job: _Job, file: FoundFile) -> str:
-    place = "\0".join((job.tenant_id, job.collection, file.location))
-    return blake2b(place.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-
-
-async def _store(job: _Job, batch: Sequence[_Prepared], known: dict[str, StoredDocument]) -> None:
+async def _store(job: _Job, batch: Sequence[Prepared], known: dict[str, StoredDocument]) -> None:
     """Replace documents and their chunks in one transaction that also notes the index is behind."""
     if not batch:
         return

@@ -4,81 +4,19 @@ from __future__ import annotations
 
 import re
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: Folded abbreviations after which a full stop ends no sentence.
-_ABBREVIATIONS = frozenset(
-    [
-        "dr",
-        "prof",
-        "doc",
-        "yrd",
-        "ord",
-        "av",
-        "muh",
-        "uzm",
-        "sn",
-        "bkz",
-        "vb",
-        "vs",
-        "vd",
-        "orn",
-        "tel",
-        "cad",
-        "mah",
-        "apt",
-        "bl",
-        "blv",
-        "sf",
-        "cilt",
-        "yy",
-        "ltd",
-        "sti",
-        "mr",
-        "mrs",
-        "ms",
-        "jr",
-        "sr",
-        "vol",
-        "eg",
-        "ie",
-        "cf",
-        "etc",
-        "inc",
-        "corp",
-        "co",
-        "approx",
-        "dept",
-        "gov",
-        "hon",
-        "rev",
-        "ch",
-        "nr",
-        "jan",
-        "feb",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "u.s",
-        "u.k",
-        "e.g",
-        "i.e",
-        "a.s",
-        "t.c",
-        "m.o",
-        "m.s",
-        "v.b",
-        "a.g.e",
-    ]
-)
+_ABBREVIATIONS = _words("""
+    a.g.e a.s approx apr apt aug av bkz bl blv cad cf ch cilt co corp dec dept doc dr e.g eg etc
+    feb gov hon i.e ie inc jan jr jul jun ltd m.o m.s mah mr mrs ms muh nov nr oct ord orn prof
+    rev sep sept sf sn sr sti t.c tel u.k u.s uzm v.b vb vd vol vs yrd yy
+""")
 #: Words that are abbreviations only before a number: "No. 5", but "The answer is no."
-_BEFORE_NUMBER = frozenset(
-    ["no", "nu", "art", "fig", "sec", "par", "pp", "kat", "sk", "sok", "ed", "md", "s", "ss", "p"]
-)
+_BEFORE_NUMBER = _words("art ed fig kat md no nu p par pp s sec sk sok ss")
 
 # A candidate end: punctuation, closing quotes or brackets, then white space.
 _END = re.compile(r"([.!?…]+)([\"'”’»)\]]*)(\s+)")
