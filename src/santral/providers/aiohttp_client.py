@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from io import BytesIO
-from types import TracebackType
 from typing import NamedTuple
 
 import aiohttp
@@ -162,13 +161,7 @@ class AiohttpResponse:
 
     async def read(self) -> bytes:
         """Return the whole body, at most the client's bound."""
-        data = await self._next()
-        if self._content.at_eof():
-            return data
-        parts = [data]
-        while data := await self._next():
-            parts.append(data)
-        return b"".join(parts)
+        return b"".join([data async for data in self])
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
@@ -178,9 +171,16 @@ class AiohttpResponse:
         return self
 
     async def __anext__(self) -> bytes:
-        data = await self._next()
+        try:
+            with self._clock:
+                data = await self._content.readany()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _translated(error, self._clock) from None
         if not data:
             raise StopAsyncIteration
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise ProviderGarbled(f"The provider's answer is larger than {self._max_bytes} bytes.")
         return data
 
     def delta_came(self) -> None:
@@ -189,9 +189,9 @@ class AiohttpResponse:
 
     async def finish(self) -> None:
         """Read the end of the body, for a moment at most, so that the connection can be kept."""
-        self._clock.allow(FINISH_S)
+        self._clock.allowance = FINISH_S
         try:
-            while not self._content.at_eof() and await self._next():
+            async for _ in self:
                 pass
         except ProviderError:
             self._answer.close()
@@ -201,64 +201,33 @@ class AiohttpResponse:
         self._clock.stop()
         self._answer.close()
 
-    async def _next(self) -> bytes:
-        try:
-            with self._clock:
-                data = await self._content.readany()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _translated(error, self._clock) from None
-        self._size += len(data)
-        if self._size > self._max_bytes:
-            raise ProviderGarbled(f"The provider's answer is larger than {self._max_bytes} bytes.")
-        return data
-
 
 class _Clock(Watch):
-    """The clocks of one call, used as ``with clock:`` around each wait for the provider.
+    """The clocks of one call. A slow client does not make a provider slow: only waits count."""
 
-    Only time spent waiting counts for the deltas: a slow client does not make a provider slow.
-    """
-
-    __slots__ = ("_allowance", "_from", "_now", "_phase", "_sweep", "_total_at", "timeouts")
+    __slots__ = ("_phase", "_sweep", "timeouts")
 
     def __init__(self, pool: _Pool, timeouts: TimeoutsConfig, *, is_streaming: bool) -> None:
-        super().__init__()
+        super().__init__(
+            pool.now,
+            allowance=timeouts.first_delta_s if is_streaming else math.inf,
+            ends_at=pool.now() + timeouts.total_s,
+        )
         self.timeouts = timeouts
-        self._sweep = pool.sweep
-        self._now = pool.now
-        self._from = pool.now()
-        self._total_at = self._from + timeouts.total_s
-        self._allowance = timeouts.first_delta_s if is_streaming else math.inf
         self._phase = "first_delta"
+        self._sweep = pool.sweep
         pool.sweep.open(self)
-
-    def __enter__(self) -> None:
-        self._from = now = self._now()
-        self.due = min(now + self._allowance, self._total_at)
-        super().__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._allowance -= self._now() - self._from
-        super().__exit__(kind, error, at)
 
     def delta_came(self) -> None:
         self._phase = "between_deltas"
-        self._allowance = self.timeouts.between_deltas_s
-
-    def allow(self, seconds: float) -> None:
-        self._allowance = seconds
+        self.allowance = self.timeouts.between_deltas_s
 
     def stop(self) -> None:
         self._sweep.close(self)
 
     @property
     def expired_phase(self) -> str:
-        return "total" if self._now() >= self._total_at else self._phase
+        return "total" if self.now() >= self.ends_at else self._phase
 
 
 #: Whether the connection that the running call got had served another call before.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from types import TracebackType
 
 #: Chosen: no user sees 50 ms more on a timeout, and 1,000 open streams cost the sweep 2 ms/s.
@@ -16,41 +17,64 @@ PERIOD_S = 0.05
 
 
 class Watch:
-    """The deadline of one waiting task: set ``due``, in the loop's time, then ``with watch:``.
+    """How long one call may still wait: ``with watch:`` around each wait.
 
-    When the deadline passes inside the block, the wait is cancelled and the block raises
-    ``TimeoutError``. A cancellation from elsewhere stays a cancellation.
+    ``allowance`` shrinks by the time spent inside the blocks only, ``ends_at`` is a moment. When
+    either is used up inside a block, the wait is cancelled and the block raises ``TimeoutError``.
+    A cancellation from elsewhere stays a cancellation.
     """
 
-    __slots__ = ("_cancelling", "_is_expired", "due", "task")
+    __slots__ = (
+        "_cancelling",
+        "_from",
+        "_is_expired",
+        "_task",
+        "allowance",
+        "due",
+        "ends_at",
+        "now",
+    )
 
-    def __init__(self) -> None:
-        self.due = math.inf
-        self.task: asyncio.Task[object] | None = None
+    def __init__(
+        self, now: Callable[[], float], *, allowance: float = math.inf, ends_at: float = math.inf
+    ) -> None:
+        """``now`` is the loop's clock; ``allowance`` in seconds, ``ends_at`` in the clock's time."""
+        self.now = now
+        self.allowance = allowance
+        self.ends_at = ends_at
+        self.due = math.inf  # of the wait that is on
+        self._from = 0.0
+        self._task: asyncio.Task[object] | None = None
         self._is_expired = False
         self._cancelling = 0
 
     def __enter__(self) -> None:
-        self._is_expired = False
-        self.task = task = asyncio.current_task()
-        self._cancelling = task.cancelling() if task is not None else 0
+        self._from = start = self.now()
+        due = start + self.allowance
+        self.due = due if due < self.ends_at else self.ends_at
+        self._task = task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.due = math.inf
-        if not self._is_expired or self.task is None:
+        self.allowance -= self.now() - self._from
+        task, self._task = self._task, None
+        if not self._is_expired or task is None:
             return
+        self._is_expired = False
         # As in asyncio.timeout: only a cancellation that is ours alone becomes a timeout.
-        if self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def expire(self) -> None:
         """Cancel the wait; called by the sweep."""
         self.due = math.inf
-        if self.task is not None:
+        if self._task is not None:
             self._is_expired = True
-            self.task.cancel()
+            self._task.cancel()
 
 
 class Sweep:

@@ -152,13 +152,13 @@ async def _pull(
 ) -> list[Delta]:
     """Return the deltas of the next bytes; none once the stream is over."""
     try:
-        data = await anext(chunks, b"")
+        data = await chunks.__anext__()
+    except StopAsyncIteration:
+        return reader.end_bytes()
     except ProviderError:
         if not reader.is_finished:
             raise
-        data = b""  # cut or silent after its end: the answer is whole all the same
-    if not data:
-        return reader.end_bytes()
+        return reader.end_bytes()  # cut or silent after its end: the answer is whole all the same
     deltas = reader.feed(data)
     if deltas and reader.has_started:
         response.delta_came()
