@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -90,7 +90,7 @@ class _Breaks:
     Params: ClassVar[type[Struct]] = Struct
     places: ClassVar[frozenset[str]] = frozenset({"input"})
     actions: ClassVar[tuple[Action, ...]] = ("report",)
-    patterns: ClassVar[dict[str, str]] = {}
+    patterns: Mapping[str, str] = {}
     only_patterns = False
     reads_whole = False
 

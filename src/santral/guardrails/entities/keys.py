@@ -83,11 +83,11 @@ class Prefixed:
     def _read(self, match: Any) -> Entity | None:
         data: bytes = match.string
         start: int = match.start(match.re.groups)
-        end = TAILS[self._tail].match(data, start).end()  # pyright: ignore[reportOptionalMemberAccess]
-        end = max(end, match.end())
-        judged = data[start : min(end, start + JUDGED_BYTES)]
-        if _STRONG.search(judged, 3) is None:  # sk-learn-tutorial-for-beginners is not a key
-            return None
+        tail = TAILS[self._tail]
+        judged = max(tail.match(data, start, start + JUDGED_BYTES).end(), match.end())  # pyright: ignore[reportOptionalMemberAccess]
+        if _STRONG.search(data, start + 3, min(judged, start + JUDGED_BYTES)) is None:
+            return None  # sk-learn-tutorial-for-beginners is not a key
+        end = max(tail.match(data, start).end(), match.end())  # pyright: ignore[reportOptionalMemberAccess]
         key = data[start : min(end, start + KEY_BYTES)].decode()
         return Entity(self.kinds[0], start, end, key, match.start(), self._tail)
 
