@@ -161,7 +161,7 @@ def test_leaving_and_revoking_close_the_door(console: Any, client: httpx.Client)
 
 def test_the_overview_shows_the_four_signals_each_with_its_number(client: httpx.Client) -> None:
     text = client.get("/").text
-    for word in ("Latency", "Cost", "Quality", "Safety", "Refused by a guardrail", "p95"):
+    for word in ("Latency", "Cost", "Quality", "Safety", "refused by a guardrail", "p95"):
         assert word in text
     assert re.search(r"succeeded, of 2\d\d", text)
     assert "By route" in text

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from santral.traces.metrics import METRICS, OTHER, Label, Metric, Metrics
@@ -69,6 +69,7 @@ def test_metrics_without_labels_show_zero_from_the_start() -> None:
     assert parse(Metrics().render())["santral_spool_dropped_total", ()] == 0
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1e4, allow_nan=False), max_size=40))
 def test_a_histogram_counts_every_value_in_its_bucket(values: list[float]) -> None:
     metrics = Metrics()
@@ -85,6 +86,7 @@ def test_a_histogram_counts_every_value_in_its_bucket(values: list[float]) -> No
     assert samples["santral_ttft_seconds_sum", (route,)] == pytest.approx(sum(values))
 
 
+@settings(max_examples=50)
 @given(st.text())
 def test_any_text_is_a_label_value_that_can_be_read_back(value: str) -> None:
     metrics = Metrics()

@@ -159,14 +159,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "showing_spans": ("Showing {a} of {b} steps", "{b} adımın {a} tanesi gösteriliyor"),
     "conversation": ("Conversation", "Konuşma"),
     "as_sent": (
-        "As it was sent to the model, after masking",
-        "Modele gönderildiği gibi, maskelendikten sonra",
+        "As the model got it, after the input checks",
+        "Girdi denetimlerinden sonra, modele gittiği gibi",
     ),
     "answer": ("answer", "yanıt"),
     "no_payload": (
-        "The texts were not kept: the policy keeps none, or the request was refused before it was "
-        "masked.",
-        "Metinler saklanmadı: ilke saklamıyor ya da istek maskelenmeden reddedildi.",
+        "The texts were not kept: the settings keep none, or the request was refused before its "
+        "checks were done.",
+        "Metinler saklanmadı: ayarlar saklamıyor ya da istek denetimleri bitmeden reddedildi.",
     ),
     "sources": ("Retrieved passages", "Getirilen parçalar"),
     "cited": ("cited", "atıf yapıldı"),

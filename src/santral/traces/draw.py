@@ -76,7 +76,7 @@ def draw_trace(found: FoundTrace) -> Tree:
         if rows:
             tree.add(Text(title, style="bold")).add(_table(rows))
     if record.payload is not None:
-        said = tree.add(Text("Payload, as it was sent (masked)", style="bold"))
+        said = tree.add(Text("Payload, as the provider got it", style="bold"))
         for speaker, text in messages(record.payload.request):
             said.add(_grid([(speaker, _shortened(text))]))
         said.add(_grid([("answer", _shortened(record.payload.response))]))
