@@ -64,7 +64,7 @@ def test_text_is_read_in_the_encoding_it_was_written_in(encoding: str, tmp_path:
 
 
 def test_bytes_of_no_encoding_are_read_as_latin() -> None:
-    assert decode(b"caf\xe9 \x81") == "café \x81"
+    assert decode(b"x\xe9 \x81") == "xé \x81"
 
 
 def test_the_main_text_of_a_page_is_read_without_its_furniture() -> None:
@@ -152,13 +152,13 @@ def test_each_file_is_found_once_and_loops_end(tmp_path: Path) -> None:
     (root / "alias.md").symlink_to(root / "a" / "one.md")
     (tmp_path / "outside.md").write_text("secret")
     (root / "out.md").symlink_to(tmp_path / "outside.md")
-    (root / os.fsdecode(b"caf\xe9.md")).write_text("x")
+    (root / os.fsdecode(b"x\xe9.md")).write_text("x")
     found = find_files([root, root / "a" / "one.md", tmp_path / "gone"])
     assert [file.source for file in found.files] == ["docs/a/one.md"]
     assert sorted(found.problems) == [
-        ("docs/caf\\xe9.md", "its name is not UTF-8"),
         ("docs/out.md", "it is a link that leads out of the folder"),
         ("docs/self", "it is a link that leads nowhere"),
+        ("docs/x\\xe9.md", "its name is not UTF-8"),
     ]
     assert found.missing == [str(tmp_path / "gone")]
 

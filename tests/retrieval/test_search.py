@@ -133,8 +133,8 @@ def test_filters_are_applied_inside_the_search(tmp_path: Path) -> None:
     ]
     assert texts_of(found, "acme", "leave days", title="T60", language="en") == []
     assert texts_of(found, "acme", "leave days", kind="pdf") == []
-    with pytest.raises(BadRequest, match=r"Unknown filter 'langage'.*Did you mean 'language'\?"):
-        texts_of(found, "acme", "leave", langage="tr")
+    with pytest.raises(BadRequest, match=r"Unknown filter 'languages'.*Did you mean 'language'\?"):
+        texts_of(found, "acme", "leave", languages="tr")
 
 
 @pytest.mark.parametrize(

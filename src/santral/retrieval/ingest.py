@@ -105,7 +105,8 @@ async def _prepare(job: _Job) -> None:
     async with writing(job.engine) as conn:
         if not await store.tenant_exists(conn, job.tenant_id):
             raise NotFound(
-                f"There is no tenant '{job.tenant_id}'. Make it first: santral tenants create.",
+                f"There is no tenant '{job.tenant_id}'. Make it first: "
+                f"santral tenants create {job.tenant_id}",
                 code="tenant_not_found",
             )
         await store.add_collection(conn, job.tenant_id, job.collection, job.now())

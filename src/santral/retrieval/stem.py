@@ -1,9 +1,9 @@
 """Stems: the part of a word that its inflected forms share.
 
-English follows Porter2 without its list of exceptions: on folded text and for search the exceptions
-do not pay. Source: https://snowballstem.org/algorithms/english/stemmer.html. Turkish keeps the first
-five letters: suffixes pile up behind the root, and the prefix beats the Snowball stemmer on questions
-as people type them (docs/decisions/0007-retrieval.md).
+English follows Porter2 with few of its exceptions: on folded text and for search most do not pay.
+Source: https://snowballstem.org/algorithms/english/stemmer.html. Turkish keeps the first five
+letters: suffixes pile up behind the root, and the prefix beats the Snowball stemmer on questions as
+people type them (docs/decisions/0007-retrieval.md).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import lru_cache
 TURKISH_PREFIX = 5
 
 _R1 = re.compile(r"[aeiouy][^aeiouy]")
+# Of the algorithm's exceptions, those that common words need.
+_INVARIANT = frozenset(("exceed", "proceed", "succeed", "herring", "inning", "outing"))
 _LONG_ROOT = re.compile("gener|commun|arsen")
 _VOWEL = re.compile(r"[aeiouy]")
 _SHORT = re.compile(r"(?:^[aeiouy][^aeiouy]|[^aeiouy][aeiouy][^aeiouywx])$")
@@ -52,7 +54,10 @@ def english_stem(word: str) -> str:
     r1 = match.end() if match else len(word)
     match = _R1.search(word, r1)
     r2 = match.end() if match else len(word)
-    word = _inflection(_plural(word), r1)
+    word = _plural(word)
+    if word in _INVARIANT:
+        return word
+    word = _inflection(word, r1)
     if word.endswith("y") and len(word) > 2 and word[-2] not in "aeiouy":
         word = word[:-1] + "i"
     word = _replace_suffix(word, _STEP_2, r1)
