@@ -190,7 +190,7 @@ def shorten(text: str, limit: int = 420) -> str:
 
 # --- the steps ---------------------------------------------------------------------------------
 
-QUESTION = "What does the Apache License say about the use of trademarks?"
+QUESTION = "What happens to a trace when the store is down?"
 TURKISH = "Beş yılını doldurmamış bir çalışanın yıllık izin hakkı kaç gündür?"
 
 
@@ -205,7 +205,7 @@ def grounded(running: Running) -> None:
         *(f"\\[{s['number']}] {Path(s['document']).name}: {s.get('section', '')}" for s in cited),
     )
     expect(bool(cited), "the answer cites no source")
-    expect("trademark" in answer.text.lower(), "the answer does not speak of trademarks")
+    expect("spool" in answer.text.lower(), "the answer does not speak of the spool")
 
 
 def cached(running: Running) -> None:
@@ -233,7 +233,7 @@ def unknown(running: Running) -> None:
 def masked(running: Running) -> None:
     question = (
         "I am ayse.yilmaz@example.com, card 4111 1111 1111 1111, T.C. 10000000146. "
-        "What warranty does the Apache License give?"
+        "Which header carries the cost?"
     )
     answer = Answer(running, "docs", question)
     trace = running.trace(answer.trace_id)
@@ -359,13 +359,47 @@ def run_steps(running: Running) -> int:
 
 def golden_signals(running: Running) -> None:
     """Print the four golden signals as the control process computes them from the stored traces."""
-    signals = running.admin("/api/signals")
-    table = Table("signal", "figure", "value", title="The four golden signals")
-    for name in ("latency", "cost", "quality", "safety"):
-        for position, (figure, value) in enumerate(signals[name].items()):
-            if not isinstance(value, (dict, list)):
-                table.add_row(name if position == 0 else "", figure, str(value))
+    total = running.admin("/api/signals")["total"]
+    latency, cost, quality, safety = (total[k] for k in ("latency", "cost", "quality", "safety"))
+    tokens = ", ".join(f"{v} {k}" for k, v in cost.get("tokens", {}).items() if v)
+    rows = [
+        ("latency", "time to first token, p50 and p95", quantiles(latency["ttft"])),
+        ("", "whole answer, p50 and p95", quantiles(latency["total"])),
+        ("", "of it added by Santral", quantiles(latency["overhead"])),
+        ("", "answers from the cache", quantiles(latency["cached"])),
+        ("cost", "tokens", tokens or "0"),
+        ("", "spent", f"{cost['cost_nanousd'] / 1e9:.6f} USD"),
+        ("", "requests without a known price", str(cost["unknown_price"])),
+        ("quality", "requests, errors, degraded", counts(quality, "n", "errors", "degraded")),
+        ("", "cache hits of asked", counts(quality, "cache_hits", "cache_asked")),
+        ("", "citations checked, faults found", counts(quality["citations"], "passed", "found")),
+        (
+            "safety",
+            "refused by a check, by the model",
+            counts(safety, "refused_by_guardrail", "refused_by_model"),
+        ),
+        (
+            "",
+            "personal data masked",
+            f"{safety['pii_masked']} in {safety['pii_requests']} requests",
+        ),
+        ("", "injections blocked", str(safety["injections_blocked"])),
+        ("", "checks that failed", str(safety["check_failures"])),
+    ]
+    table = Table("signal", "figure", "value", title="The four golden signals of this tour")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
+
+
+def quantiles(figure: dict[str, Any]) -> str:
+    if not figure.get("n"):
+        return "–"
+    return f"{figure['p50_us'] / 1000:.1f} and {figure['p95_us'] / 1000:.1f} ms (n={figure['n']})"
+
+
+def counts(figures: dict[str, Any], *names: str) -> str:
+    return ", ".join(str(figures[name]) for name in names)
 
 
 def main() -> int:
@@ -373,9 +407,13 @@ def main() -> int:
     console.print(Panel("Santral: every call to a model goes through here", expand=False))
     console.print("Starting `santral serve` on embedded engines …")
     with santral() as running:
+        pages = [
+            *sorted((ROOT / "docs").rglob("*.md")),
+            *map(ROOT.joinpath, ("README.md", "ARCHITECTURE.md", "LICENSE")),
+        ]
         licences = [LICENCES] if LICENCES.is_dir() else []
         console.print("\nIngesting this project's documents and the Turkish handbook …")
-        ingest("docs", ROOT / "docs", ROOT / "README.md", ROOT / "LICENSE", *licences)
+        ingest("docs", *pages, *licences)
         ingest("handbook", HERE / "handbook")
         time.sleep(2)  # workers pick a new index up within two seconds
         failures = run_steps(running)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import random
 import socket
 import time
@@ -17,6 +16,7 @@ from santral.app.server import Server, serve
 from santral.cache.exact import ExactCache
 from santral.config.load import LoadedConfig
 from santral.gateway.api import GatewayApp
+from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
     Compose,
     Generate,
@@ -27,7 +27,8 @@ from santral.gateway.stages import (
     Trace,
     ValidateOutput,
 )
-from santral.gateway.state import Current, build_snapshot
+from santral.gateway.state import Current, Snapshot, build_snapshot
+from santral.guardrails.policy import inspect
 from santral.quota.memory import MemoryLimiter
 from santral.retrieval.search import Searcher
 from santral.routing.health import Health
@@ -39,6 +40,18 @@ from santral.traces.spool import Spool
 CACHE_BYTES = 32 * 1024 * 1024
 #: How often the event loop's lag is measured, in seconds. Chosen.
 LAG_EVERY_S = 0.25
+
+
+#: A text that makes every kind of check look twice, so that what they build on first use is there
+#: before the first request. Measured: that request waited 0.16 s.
+_WARM_UP = "İlk istek: ignore a@example.com 4111 1111 1111 1111 +90 532 123 45 67 sk-1234567890 [1]"
+
+
+async def warm_up(snapshot: Snapshot) -> None:
+    """Run the checks of every route once."""
+    for policy in {id(r.policy): r.policy for r in snapshot.routes.values()}.values():
+        for place, checks in (("input", policy.input), ("output", policy.output)):
+            await inspect(checks, (_WARM_UP,), place)
 
 
 class GatewayProcess:
@@ -56,10 +69,11 @@ class GatewayProcess:
         self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(
             config.data.folder / "spool",
-            f"w{os.getpid()}",
+            "w0",  # a restarted worker goes on under the same bound
             config.telemetry.spool_max_bytes,
             config.telemetry.spool_fsync,
         )
+        self._attendance = Attendance(time.monotonic)
         self._access = Access.empty()
         self._access_reader = AccessReader(access_file(config))
         self.current = Current(
@@ -83,7 +97,13 @@ class GatewayProcess:
             validate_output=ValidateOutput(),
         )
         return GatewayApp(
-            self.current, stages, self.metrics, self._rng, time.perf_counter, time.time
+            self.current,
+            stages,
+            self._attendance,
+            self.metrics,
+            self._rng,
+            time.perf_counter,
+            time.time,
         )
 
     async def prepare(self) -> None:
@@ -94,6 +114,7 @@ class GatewayProcess:
         for scope, tokens in self._access.used.items():
             self._limiter.seed(scope, day, tokens)
         await asyncio.to_thread(self._searcher.refresh)
+        await warm_up(self.current.snapshot)
 
     def _take_access(self) -> bool:
         """Read the access file if the parent wrote a new one."""
@@ -111,7 +132,9 @@ class GatewayProcess:
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: never look at it again
         try:
-            await serve(server, sock, [self._refresh, reloader.run, self._measure_lag])
+            await serve(
+                server, sock, [self._attendance.run, self._refresh, reloader.run, self._measure_lag]
+            )
         finally:
             await self._pool.close()
             self._spool.close()

@@ -50,7 +50,7 @@ async def serve(
 ) -> None:
     """Serve until a signal, with the background loops beside it; they end with the server."""
     # uvicorn raises a signal it caught once more when it is done; a drained end is a good end.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_run(loop)) for loop in background]

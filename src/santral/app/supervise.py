@@ -122,7 +122,8 @@ class Supervisor:
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
         for child in self._children:
-            child.signal(signal.SIGHUP)
+            if child.role == "gateway":  # control holds nothing that a reload may change
+                child.signal(signal.SIGHUP)
 
     def _end(self) -> None:
         """Stop the gateway first and control last, so that it still collects what they spooled."""

@@ -175,11 +175,6 @@ class RetrievalRouteConfig(Section):
     max_tokens: int = Field(
         default=2000, ge=100, description="Token budget of the passages together."
     )
-    on_nothing: Literal["continue", "say_so"] = Field(
-        default="continue",
-        description="What to do when nothing was found: ask the model all the same, "
-        "or answer that nothing was found.",
-    )
 
 
 class RouteConfig(Section):

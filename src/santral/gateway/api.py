@@ -17,9 +17,11 @@ from santral.errors import (
     NotFound,
     Overloaded,
     SantralError,
+    TooSlow,
     nearest,
 )
-from santral.gateway.body import ClientLeft, Receive, read_body
+from santral.gateway.attendance import Attendance, ClientLeft, Guest, Receive
+from santral.gateway.body import read_body
 from santral.gateway.context import RequestContext
 from santral.gateway.pipeline import answer, refuse
 from santral.gateway.respond import Responder, Send
@@ -44,6 +46,7 @@ class GatewayApp:
         self,
         current: Current,
         stages: Stages,
+        attendance: Attendance,
         metrics: Metrics,
         rng: random.Random,
         clock: Callable[[], float],
@@ -51,11 +54,13 @@ class GatewayApp:
     ) -> None:
         self.current = current
         self._stages = stages
+        self._attendance = attendance
         self._metrics = metrics
         self._rng = rng
         self._clock = clock
         self._wall = wall
-        self._in_flight = metrics["santral_in_flight"].child()
+        in_flight = metrics["santral_in_flight"].child()
+        metrics.watch(lambda: in_flight.set(len(attendance)))
         self._endpoints: dict[str, dict[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._chat},
             "/v1/models": {"GET": self._models},
@@ -88,26 +93,35 @@ class GatewayApp:
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         ctx = self._new_context(headers)
-        self._in_flight.value += 1
+        settings = ctx.snapshot.config.server
+        if len(self._attendance) >= settings.max_in_flight:
+            raise Overloaded(
+                f"This worker is answering {settings.max_in_flight} requests already "
+                "(server.max_in_flight).",
+                retry_after_s=1,
+            )
+        responder = Responder(send, ctx)
+        guest = self._attendance.enter(receive, settings.body_s)
         try:
-            settings = ctx.snapshot.config.server
-            if self._in_flight.value > settings.max_in_flight:
-                raise Overloaded(
-                    f"This worker is answering {settings.max_in_flight} requests already "
-                    "(server.max_in_flight).",
-                    retry_after_s=1,
-                )
-            responder = Responder(send, ctx)
-            try:
-                body = await read_body(
-                    receive, headers, max_bytes=settings.max_body_bytes, body_s=settings.body_s
-                )
-            except SantralError as error:
-                await self._refuse(ctx, responder, error)
-                return
-            await self._attended(ctx, responder, receive, body)
+            body = await read_body(receive, headers, settings.max_body_bytes)
+            guest.body_came()
+            await self._answer(ctx, responder, body)
+        except SantralError as error:
+            await self._refuse(ctx, responder, error)
+        except asyncio.CancelledError:
+            if not guest.excuse():
+                raise
+            await self._excused(ctx, responder, guest)
         finally:
-            self._in_flight.value -= 1
+            self._attendance.leave(guest)
+
+    async def _excused(self, ctx: RequestContext, responder: Responder, guest: Guest) -> None:
+        """End a request that the attendance cancelled: its client left, or sent its body too slowly."""
+        if guest.is_late:
+            late = f"The body did not arrive within {ctx.snapshot.config.server.body_s:g} s (server.body_s)."
+            await self._refuse(ctx, responder, TooSlow(late))
+        else:
+            log.info("client_left", extra={"trace_id": ctx.trace_id})
 
     def _new_context(self, headers: dict[bytes, bytes]) -> RequestContext:
         now = self._wall()
@@ -134,18 +148,6 @@ class GatewayApp:
             await refuse(ctx, error, self._stages)
         except SantralError:
             await responder.fail(error)
-
-    async def _attended(
-        self, ctx: RequestContext, responder: Responder, receive: Receive, body: bytes
-    ) -> None:
-        """Answer while watching the connection: a client that leaves cancels everything behind it."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(_watch(receive))
-                await self._answer(ctx, responder, body)
-                watcher.cancel()
-        except* ClientLeft:
-            log.info("client_left", extra={"trace_id": ctx.trace_id})
 
     async def _answer(self, ctx: RequestContext, responder: Responder, body: bytes) -> None:
         try:
@@ -225,14 +227,6 @@ def _admit(ctx: RequestContext, body: bytes) -> None:
             param="model",
         )
     ctx.route = route
-
-
-async def _watch(receive: Receive) -> None:
-    """Wait until the client is gone."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
 
 
 async def _respond(

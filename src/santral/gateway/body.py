@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from santral.errors import BadRequest, TooLarge, TooSlow
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+from santral.errors import BadRequest, TooLarge
+from santral.gateway.attendance import ClientLeft, Receive
 
 
-class ClientLeft(Exception):  # noqa: N818 - an event, not an error: nobody is there to be told
-    """The client closed its connection."""
-
-
-async def read_body(
-    receive: Receive, headers: dict[bytes, bytes], *, max_bytes: int, body_s: float
-) -> bytes:
-    """Return the whole body.
+async def read_body(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> bytes:
+    """Return the whole body; how long that may take is the attendance's business.
 
     Raises:
         TooLarge: it is, or says that it is, over ``max_bytes``.
-        TooSlow: it took longer than ``body_s`` seconds.
         BadRequest: it is compressed.
         ClientLeft: the connection closed before its end.
     """
@@ -35,14 +23,6 @@ async def read_body(
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
-    try:
-        async with asyncio.timeout(body_s):
-            return await _read(receive, max_bytes)
-    except TimeoutError:
-        raise TooSlow(f"The body did not arrive within {body_s:g} s (server.body_s).") from None
-
-
-async def _read(receive: Receive, max_bytes: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     if message["type"] == "http.request" and not message.get("more_body"):

@@ -6,8 +6,10 @@ from santral.traces.metrics import Counter, Histogram, Metrics
 from santral.traces.record import AttemptRecord, TraceRecord
 from santral.wire.usage import Usage
 
-#: The status that says a limit refused, and the codes of the gateway's own limits.
-_QUOTA_ERROR = "rate_limit_exceeded"
+#: What the gateway's own limits refuse with; a provider's 429 has another code.
+_QUOTA_ERRORS = frozenset(
+    {"rate_limit_exceeded", "requests_per_second_exceeded", "tokens_per_day_exceeded"}
+)
 
 
 class RequestMetrics:
@@ -60,7 +62,7 @@ class _RouteChildren:
         self.overhead.observe(overhead_us(record.duration_us, record.attempts) / 1e6)
         if record.ttft_us is not None:
             self.ttft.observe(record.ttft_us / 1e6)
-        if record.error == _QUOTA_ERROR:
+        if record.error in _QUOTA_ERRORS:
             self.quota.inc()
         self.cache.get(record.cache, self.cache["off"]).inc()
         if record.usage is not None:

@@ -55,6 +55,7 @@ class Generate:
             policy=ctx.route.policy_digest,
             prompt=f"{ctx.prompt}@{ctx.prompt_version}",
             fields=upstream_fields(ctx),
+            index=ctx.snapshot.digest,  # another configuration may mean another model or cap
         )
         found = self._cache.get(key)
         if found is not None:
@@ -140,10 +141,10 @@ def upstream_fields(ctx: RequestContext) -> dict[str, Any]:
         fields.setdefault(name, value)
     schema = ctx.output_schema
     if schema is not None and "response_format" not in fields:
-        fields["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": msgspec.Raw(schema), "strict": False},
-        }
+        fields["response_format"] = msgspec.Raw(
+            b'{"type":"json_schema","json_schema":{"name":"answer","schema":%b,"strict":false}}'
+            % schema
+        )
     return fields
 
 

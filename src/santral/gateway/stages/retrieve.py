@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from santral.config.schema import RetrievalRouteConfig
@@ -20,6 +21,9 @@ _RULES = (
     "they do not hold the answer."
 )
 
+#: What stands for a masked value says nothing about what is asked.
+_PLACEHOLDER = re.compile(r"\[[A-Z]+_\d+\]")
+
 
 class Retrieve:
     """Searches with the last question and adds what was found."""
@@ -29,7 +33,8 @@ class Retrieve:
 
     async def __call__(self, ctx: RequestContext) -> None:
         settings = _settings(ctx)
-        ctx.question = last_user_text(ctx.call) if settings or ctx.route.needs_question else ""
+        if settings is not None or ctx.route.needs_question:
+            ctx.question = _PLACEHOLDER.sub("", last_user_text(ctx.call)).strip()
         if settings is None or not ctx.question:
             return
         start = ctx.elapsed_us()

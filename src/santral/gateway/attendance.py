@@ -1,0 +1,98 @@
+"""Who is being served: notices clients that leave or dawdle, without a task or timer per request.
+
+A request that is answered within ``LOOK_EVERY_S`` costs two dictionary operations. A longer one gets
+a watcher task at the next look, which waits for its client to disconnect and cancels it. Measured:
+a task and a timer for each request cost 20 us of CPU, a tenth of a small request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+#: How often requests are looked at, in seconds. Chosen: an upstream call is closed within a second of
+#: its client leaving (DESIGN: streams), with room to spare.
+LOOK_EVERY_S = 0.25
+
+
+class ClientLeft(Exception):  # noqa: N818 - an event, not an error: nobody is there to be told
+    """The client closed its connection."""
+
+
+class Guest:
+    """One request while it is served."""
+
+    __slots__ = ("deadline", "has_left", "is_late", "receive", "task", "watcher")
+
+    def __init__(self, task: asyncio.Task[Any], receive: Receive, deadline: float) -> None:
+        self.task = task
+        self.receive = receive
+        self.deadline = deadline  # of its body; infinite once that has come
+        self.is_late = False
+        self.has_left = False
+        self.watcher: asyncio.Task[None] | None = None
+
+    def body_came(self) -> None:
+        self.deadline = float("inf")
+
+    def excuse(self) -> bool:
+        """Whether a cancellation was ours; takes it back, so that the request can end in order."""
+        if self.has_left or self.is_late:
+            self.task.uncancel()
+            return True
+        return False
+
+
+class Attendance:
+    """All requests of a worker."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._guests: set[Guest] = set()
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def enter(self, receive: Receive, body_s: float) -> Guest:
+        """Begin to attend to the request of the running task; ``leave`` it on every path."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs has a task
+        guest = Guest(task, receive, self._clock() + body_s)
+        self._guests.add(guest)
+        return guest
+
+    def leave(self, guest: Guest) -> None:
+        self._guests.discard(guest)
+        if guest.watcher is not None:
+            guest.watcher.cancel()
+
+    async def run(self) -> None:
+        """Look at everybody every ``LOOK_EVERY_S``, until cancelled."""
+        async with asyncio.TaskGroup() as watchers:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                self.look(watchers)
+
+    def look(self, watchers: asyncio.TaskGroup) -> None:
+        """Cancel requests whose body is late; watch the others that have been here a while."""
+        now = self._clock()
+        for guest in self._guests:
+            if guest.deadline < now:
+                guest.deadline = float("inf")
+                guest.is_late = True
+                guest.task.cancel()
+            elif guest.watcher is None and guest.deadline == float("inf"):
+                guest.watcher = watchers.create_task(_watch(guest))
+
+
+async def _watch(guest: Guest) -> None:
+    """Wait until the client is gone, then end its request."""
+    while True:
+        message = await guest.receive()
+        if message["type"] == "http.disconnect":
+            guest.has_left = True
+            guest.task.cancel()
+            return
