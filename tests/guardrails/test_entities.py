@@ -29,6 +29,7 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA1234567890abcdef\nabc=\n
         ("0(532)123-45-67", "[PHONE_1]"),
         ("call +1 (415) 555-2671 now", "call [PHONE_1] now"),
         ("415-555-2671", "[PHONE_1]"),
+        (r"Fax\n0532 123 45 67\n", r"Fax\n[PHONE_1]\n"),
         ("+44 20 7946 0958", "[PHONE_1]"),
         ("0049 30 901820", "[PHONE_1]"),
         ("4111 1111 1111 1111 12/27", "[CARD_1] 12/27"),
@@ -72,6 +73,7 @@ def test_a_value_is_masked_however_it_is_written(text: str, masked: str, mask: M
     "text",
     [
         "2024-11-22 10:30:15",
+        "born 02/12/1994, 06.03.1958",
         "1700000000000 ms since the epoch",
         "123e4567-e89b-12d3-a456-426614174000",
         "commit 9b0f8c5d2a7e4f1b3c6d8e0a1f2b4c6d8e0f1a2b",

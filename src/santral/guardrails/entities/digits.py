@@ -64,12 +64,10 @@ class Digits:
             self._readers.append(self._phone)
 
     def find(self, data: bytes, pos: int, floor: int) -> Entity | None:
-        position = pos
-        while match := _SHAPED.search(data, position):
-            if found := self._at(data, match.start(), floor):
+        for group in _GROUP.finditer(data, pos):
+            start = group.start()
+            if _SHAPED.match(data, start) and (found := self._at(data, start, floor)):
                 return found
-            group = _GROUP.match(data, match.start())
-            position = group.end() if group else match.end()
         return None
 
     def _at(self, data: bytes, start: int, floor: int) -> Entity | None:
@@ -86,7 +84,7 @@ class Digits:
         if found is None:
             return None
         first, end, number = found
-        if first > floor and _is_word(data[first - 1 : first]):
+        if first > floor and _ends_word(data, first, floor):
             return None
         return Entity("PHONE", first, end, number, first)
 
@@ -102,7 +100,14 @@ def _may_start(data: bytes, start: int, floor: int) -> bool:
     before = data[start - 1 : start]
     if before in b".,":
         return start - 1 <= floor or not data[start - 2 : start - 1].isdigit()
-    return not _is_word(before)
+    return not _ends_word(data, start, floor)
+
+
+def _ends_word(data: bytes, end: int, floor: int) -> bool:
+    """Whether a word ends at ``end``; the letter of an escaped line feed is none."""
+    if not _is_word(data[end - 1 : end]):
+        return False
+    return not (end - 2 >= floor and data[end - 2 : end] in (b"\\n", b"\\r", b"\\t"))
 
 
 def _goes_on_one_by_one(data: bytes, start: int, floor: int) -> bool:

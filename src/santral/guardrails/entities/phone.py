@@ -27,7 +27,7 @@ _SHAPES: Final = {
     ),
 }
 _TRUNK: Final = re.compile(
-    rb"\(?0[0-9]{1,5}\)?(?:[ \-/]{1,2}[0-9]{2,8}){1,4}(?![0-9])"
+    rb"\(?0[0-9]{2,5}\)?(?:[ \-/]{1,2}[0-9]{2,8}){1,4}(?![0-9])"
 )  # GB, DE, FR ...: a leading 0 and at least one separator
 
 
