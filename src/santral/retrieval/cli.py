@@ -27,6 +27,9 @@ from santral.retrieval.search import Explained, Searcher
 #: Quarantined files listed one by one. Chosen: a screen of them; all are in the documents table.
 _MAX_LISTED = 20
 
+#: Exit status after Ctrl-C. Source: POSIX shells, 128 + SIGINT.
+_INTERRUPTED = 130
+
 _STAGES = {"read": "reading", "index": "analysing", "fit": "fitting", "publish": "publishing"}
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)]
@@ -51,8 +54,12 @@ def ingest(
     """
     settings = load(config, os.environ).config
     console = Console()
-    with _shown(console) as show:
-        report = asyncio.run(_ingest(settings, tenant, collection, paths, show))
+    try:
+        with _shown(console) as show:
+            report = asyncio.run(_ingest(settings, tenant, collection, paths, show))
+    except KeyboardInterrupt:
+        console.print("Stopped. The last good index stays in force; run it again to go on.")
+        raise typer.Exit(_INTERRUPTED) from None
     _print_report(console, report, f"{tenant}/{collection}")
 
 

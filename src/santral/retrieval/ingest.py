@@ -274,4 +274,5 @@ async def _in_thread(job: _Job, work: Callable[[], Answer]) -> Answer:
     except asyncio.CancelledError:
         job.is_cancelled.set()
         await asyncio.wait([running])
+        running.exception()  # that it was stopped is no news to anybody
         raise
