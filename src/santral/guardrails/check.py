@@ -13,7 +13,7 @@ from santral.guardrails.entities.entity import Detector, Entity
 from santral.guardrails.entities.mask import Placeholders, mask
 from santral.guardrails.entities.scan import scan
 from santral.guardrails.normalise import View, plain
-from santral.guardrails.patterns import NOTHING, PatternSet
+from santral.guardrails.patterns import NOTHING, PatternSet, compiled
 from santral.guardrails.schema import CompiledSchema
 from santral.guardrails.verdict import NOTHING_FOUND, Action, Finding, Span
 from santral.wire.delta import Source
@@ -135,6 +135,12 @@ class Eye:
     @cached_property
     def held_hits(self) -> Callable[[bytes], frozenset[str]]:
         return PatternSet(self.held).hits
+
+    def prepare_streams(self) -> None:
+        """Compile what streams need, before the first one comes."""
+        self.held_hits(b"")
+        for pattern in self.held.values():
+            compiled(pattern)
 
     def entities(
         self, data: bytes, hits: frozenset[str], pos: int = 0, floor: int = 0

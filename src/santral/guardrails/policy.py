@@ -74,6 +74,7 @@ def compile_policy(
         ConfigError: an unknown check, parameter or action; names policy, list and index.
     """
     output = _compile_list(f"policies.{name}.output", config.output, "output", checks)
+    output.eye.prepare_streams()
     whole = [check for check in output if check.call.reads_whole]
     return Policy(
         name=name,

@@ -56,6 +56,7 @@ class Injection:
         needed = {name for rule in self._rules for name in rule.needs}
         rules = {f"injection.{name}": p for name, p in PATTERNS.items() if name in needed}
         self.patterns: Mapping[str, str] = rules | TRIGGERS
+        _compile_all()
 
     async def __call__(self, looked: Inspection) -> Finding:
         if looked.is_clean:
@@ -104,6 +105,14 @@ def _hidden(data: bytes, hits: frozenset[str], depth: int) -> Iterator[tuple[str
             yield where, plain_names
         if depth > 1 and where in ("base64", "hex", "percent"):
             yield from _hidden(made, names, depth - 1)
+
+
+def _compile_all() -> None:
+    """Compile everything now: the first attack must not wait for it."""
+    _rule_set()
+    _squashed_set()
+    for rule in RULES:
+        compiled(PATTERNS.get(rule.needs[0]) or SQUASHED[rule.needs[0]])
 
 
 @lru_cache(maxsize=1)
