@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.journeys.conftest import Santral, configuration, wait_until
 from tests.stream_checker import check_chat_stream, text_of
 from tests.upstream import Upstream
@@ -148,7 +147,7 @@ def test_a_tenant_runs_into_its_rate(boxes: Santral) -> None:
     answers = [boxes.post(boxes.chat("ok"), key=key) for _ in range(6)]
     statuses = Counter(status for status, _, _ in answers)
     assert 2 <= statuses[200] <= 3
-    status, headers, body = next(a for a in answers if a[0] == 429)
+    _, headers, body = next(a for a in answers if a[0] == 429)
     assert json.loads(body)["error"]["code"] == "requests_per_second_exceeded"
     assert int(headers["retry-after"]) >= 1
     assert headers["x-ratelimit-remaining-requests"] == "0"
@@ -300,7 +299,7 @@ def test_an_ingested_document_answers_with_a_citation_and_only_for_its_tenant(
     boxes.admin("/api/tenants", {"id": "stranger"}, "POST")
     key = boxes.admin("/api/keys", {"tenant_id": "stranger", "name": "k"}, "POST")["plaintext"]
     wait_until(lambda: boxes.post(boxes.chat("ok"), key=key)[0] == 200, 4)
-    status, _, body = boxes.post(boxes.chat("handbook", question), key=key)
+    _, _, body = boxes.post(boxes.chat("handbook", question), key=key)
     assert b"14 days" not in body
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.journeys.conftest import Santral, wait_until
 from tests.stream_checker import check_chat_stream, text_of
 from tests.upstream import Upstream

@@ -6,7 +6,6 @@ import json
 
 import openai
 import pytest
-
 from tests.journeys.conftest import Santral
 from tests.stream_checker import check_chat_stream, text_of, usage_in
 from tests.upstream import Upstream

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.journeys.conftest import Santral, wait_until
 from tests.stream_checker import check_chat_stream
 

@@ -28,7 +28,7 @@ from santral.gateway.respond import Responder, Send
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current
 from santral.tenants.keyring import presented_key
-from santral.traces.ids import new_trace_id, parse_traceparent
+from santral.traces.ids import new_span_id, new_trace_id, parse_traceparent
 from santral.traces.metrics import CONTENT_TYPE, Metrics
 from santral.web.errors import openai_error
 from santral.wire.chat import parse_chat
@@ -125,18 +125,15 @@ class GatewayApp:
 
     def _new_context(self, headers: dict[bytes, bytes]) -> RequestContext:
         now = self._wall()
-        key = presented_key(
-            headers.get(b"authorization", b"").decode("latin-1"),
-            headers.get(b"x-api-key", b"").decode("latin-1"),
-        )
+        key = presented_key(_header(headers, b"authorization"), _header(headers, b"x-api-key"))
         snapshot = self.current.snapshot
-        parent = parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+        parent = parse_traceparent(_header(headers, b"traceparent"))
         return RequestContext(
             request_id=f"req_{self._rng.getrandbits(96):024x}",
             trace_id=new_trace_id(self._rng),
             caller_trace_id=parent[0] if parent else "",
             parent_span_id=parent[1] if parent else "",
-            span_seed=self._rng.getrandbits(63) + 1,
+            root_span_id=new_span_id(self._rng),
             caller=snapshot.ring.identify(key, now),
             snapshot=snapshot,
             clock=self._clock,
@@ -204,6 +201,11 @@ class GatewayApp:
 
     def _request_id(self) -> tuple[bytes, bytes]:
         return (b"x-request-id", f"req_{self._rng.getrandbits(96):024x}".encode())
+
+
+def _header(headers: dict[bytes, bytes], name: bytes) -> str:
+    value = headers.get(name)
+    return "" if value is None else value.decode("latin-1")
 
 
 def _admit(ctx: RequestContext, body: bytes) -> None:

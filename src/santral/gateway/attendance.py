@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 LOOK_EVERY_S = 0.25
 
 
-class ClientLeft(Exception):  # noqa: N818 - an event, not an error: nobody is there to be told
+class ClientLeft(Exception):
     """The client closed its connection."""
 
 

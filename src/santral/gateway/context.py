@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from santral.tenants.keyring import Caller
     from santral.wire.chat import ChatCall
 
+#: Ids of a request's own steps: they count up, and are unique within their trace. The root's id is
+#: random, because providers are told it.
+_SPAN_IDS = tuple(f"{number:016x}" for number in range(64))
+
 Emit: TypeAlias = Callable[[Delta], Awaitable[None]]
 
 
@@ -47,10 +51,10 @@ class RequestContext:
         "question",
         "request_id",
         "requested_model",
+        "root_span_id",
         "route",
         "snapshot",
         "sources",
-        "span_seed",
         "spans",
         "started",
         "started_at_us",
@@ -68,7 +72,7 @@ class RequestContext:
         trace_id: str,
         caller_trace_id: str,
         parent_span_id: str,
-        span_seed: int,
+        root_span_id: str,
         caller: Caller,
         snapshot: Snapshot,
         clock: Callable[[], float],
@@ -78,7 +82,7 @@ class RequestContext:
         self.trace_id = trace_id  # api: ours, one per request
         self.caller_trace_id = caller_trace_id  # api: from traceparent, may be empty
         self.parent_span_id = parent_span_id  # api: the caller's span, or empty
-        self.span_seed = span_seed  # api: span ids count up from here
+        self.root_span_id = root_span_id  # api
         self.caller = caller  # api
         self.snapshot = snapshot  # api: configuration and prompts this request started on
         self.clock = clock  # api
@@ -121,9 +125,6 @@ class RequestContext:
         """The trace that providers are told about: the caller's own where it has one."""
         return self.caller_trace_id or self.trace_id
 
-    def root_span_id(self) -> str:
-        return format(self.span_seed, "016x")
-
     def add_span(
         self,
         name: str,
@@ -136,8 +137,8 @@ class RequestContext:
         number = len(self.spans) + 1
         self.spans.append(
             SpanRecord(
-                id=format((self.span_seed + number) & 0xFFFFFFFFFFFFFFFF, "016x"),
-                parent_id=self.root_span_id(),
+                id=_SPAN_IDS[number] if number < len(_SPAN_IDS) else f"{number:016x}",
+                parent_id=self.root_span_id,
                 name=name,
                 start_us=start_us,
                 duration_us=self.elapsed_us() - start_us,

@@ -21,6 +21,7 @@ class RequestMetrics:
         self._attempts = metrics["santral_attempts_total"]
         self._metrics = metrics
         self._routes: dict[str, _RouteChildren] = {}
+        self._said: dict[tuple[str, str, str], Counter] = {}
 
     def observe(self, record: TraceRecord) -> None:
         """Count one request."""
@@ -28,9 +29,15 @@ class RequestMetrics:
         self._requests.child(record.route, str(record.status), record.dialect).inc()
         route.observe(record)
         for verdict in record.verdicts:
-            self._verdicts.child(verdict.check, verdict.verdict, verdict.action).inc()
+            said = (verdict.check, verdict.verdict, verdict.action)
+            (self._said.get(said) or self._new_said(said)).value += 1
         for attempt in record.attempts:
             self._attempts.child(attempt.deployment, attempt.error).inc()
+
+    def _new_said(self, said: tuple[str, str, str]) -> Counter:
+        """Keep the child of a verdict: checks, verdicts and actions are few."""
+        made = self._said[said] = self._verdicts.child(*said)
+        return made
 
     def _new_route(self, route: str) -> _RouteChildren:
         if len(self._routes) >= 1024:  # names that no route has come from outside: start over

@@ -194,6 +194,9 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
     changed = msgspec.structs.replace(delta, choices=choices)
     if not delta.raw:
         return changed
+    spliced = _spliced(delta, choices)
+    if spliced:
+        return msgspec.structs.replace(changed, raw=spliced)
     body: dict[str, Any] = dict(_fields.decode(delta.raw))
     slot = "message" if delta.is_whole else "delta"
     edits = {choice.index: choice for choice in choices}
@@ -205,6 +208,25 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
             entry[slot] = _edited(entry.get(slot, Raw(b"{}")), choice)
         entries.append(entry)
     return msgspec.structs.replace(changed, raw=_encode(body | {"choices": entries}))
+
+
+def _spliced(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> bytes:
+    """Return the common chunk with its one text exchanged, or nothing where that is not certain.
+
+    A masked stream changes nearly every chunk, as words are held back until they are whole.
+    Measured: 1.3 us, against 6 us for taking the chunk apart.
+    """
+    if len(choices) != 1 or len(delta.choices) != 1 or delta.raw.count(b'"content"') != 1:
+        return b""
+    old, new = delta.choices[0], choices[0]
+    if not old.text or msgspec.structs.replace(old, text=new.text) != new:
+        return b""
+    key, found, rest = delta.raw.partition(b'"content":')
+    said = _encode(old.text)
+    space = b" " if rest[:1] == b" " else b""
+    if not found or not rest.startswith(said, len(space)):
+        return b""  # the provider spells its text in another way than we do
+    return b"".join((key, found, space, _encode(new.text), rest[len(space) + len(said) :]))
 
 
 def _index(entry: Mapping[str, Any], default: int = 0) -> int:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
 from santral.errors import BadRequest
 from santral.experiments.assign import assign
 from santral.experiments.experiment import Experiment
@@ -9,9 +14,17 @@ from santral.gateway.context import RequestContext
 from santral.prompts.compose import compose
 from santral.prompts.version import PromptVersion
 
+#: Composed prompts without variables that are kept. Chosen: more than anybody has in force.
+MAX_CONSTANT = 512
+
+_encode = msgspec.json.Encoder().encode
+
 
 class Compose:
     """Puts the route's prompt, or the one the request names, before the messages."""
+
+    def __init__(self) -> None:
+        self._constant: dict[tuple[str, str], list[Raw]] = {}
 
     async def __call__(self, ctx: RequestContext) -> None:
         version = self._version(ctx)
@@ -21,8 +34,7 @@ class Compose:
                 raise BadRequest("'messages' must hold at least one message.", param="messages")
             return
         start = ctx.elapsed_us()
-        messages = compose(version, extra.variables if extra else {})
-        ctx.call.messages[:0] = messages
+        ctx.call.messages[:0] = self._messages(version, extra.variables if extra else {})
         ctx.prompt, ctx.prompt_version = version.name, version.version
         ctx.prompt_settings, ctx.prompt_schema = version.settings, version.output_schema
         ctx.add_span(
@@ -34,6 +46,21 @@ class Compose:
                 "santral.experiment.variant": ctx.variant,
             },
         )
+
+    def _messages(
+        self, version: PromptVersion, variables: dict[str, Any]
+    ) -> list[dict[str, Any]] | list[Raw]:
+        """Compose; without variables a version always says the same, and that is kept encoded."""
+        if variables:
+            return compose(version, variables)
+        key = (version.reference, version.content_hash)
+        kept = self._constant.get(key)
+        if kept is None:
+            if len(self._constant) >= MAX_CONSTANT:
+                self._constant.clear()
+            composed = compose(version, variables)
+            kept = self._constant[key] = [Raw(_encode(message)) for message in composed]
+        return kept
 
     def _version(self, ctx: RequestContext) -> PromptVersion | None:
         """What the request names wins over the experiment, and that over the route."""

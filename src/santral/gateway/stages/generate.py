@@ -127,7 +127,7 @@ def _call(ctx: RequestContext, deployment: Deployment) -> ProviderCall:
         timeouts=deployment.timeouts,
         question=ctx.question,
         sources=ctx.sources,
-        traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id()),
+        traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id),
         max_output_tokens=ctx.output_cap,
     )
 

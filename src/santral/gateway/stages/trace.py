@@ -134,7 +134,7 @@ def _is_degraded(ctx: RequestContext, last: AttemptRecord | None) -> bool:
 
 def _root(ctx: RequestContext, duration_us: int, code: str) -> SpanRecord:
     return SpanRecord(
-        id=ctx.root_span_id(), name="request", start_us=0, duration_us=duration_us, error=code
+        id=ctx.root_span_id, name="request", start_us=0, duration_us=duration_us, error=code
     )
 
 
