@@ -62,8 +62,7 @@ def main() -> None:
     except SantralError as error:
         stderr = Console(stderr=True, highlight=False)
         stderr.print(f"santral: {error.message}", style="red", markup=False, soft_wrap=True)
-        # A child of `serve` says with 2 that starting it again would not help.
-        sys.exit(2 if "--fd" in sys.argv else 1)
+        sys.exit(1)
 
 
 def _empty() -> typer.Typer:

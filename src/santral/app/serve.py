@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvloop
 
 from santral.app.access import ACCESS_FILE
 from santral.app.sockets import address, listen
@@ -42,7 +41,6 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Gateway workers; overrides the file.")
     ] = None,
-    fd: Annotated[int | None, typer.Option(hidden=True, help="A socket the parent bound.")] = None,
 ) -> None:
     """Start the gateway and the control process; Ctrl-C stops them in order."""
     loaded = load(config, os.environ)
@@ -53,22 +51,7 @@ def serve(
             "keeps limits in one worker's memory. Set server.workers to 1."
         )
     configure_logs(loaded.config.log.level, loaded.config.log.format)
-    if fd is not None:
-        uvloop.run(_run_child(loaded, role, socket.socket(fileno=fd)))
-    else:
-        raise typer.Exit(_supervise(loaded, role))
-
-
-async def _run_child(loaded: LoadedConfig, role: Role, sock: socket.socket) -> None:
-    # Each role imports its own half: a worker without pages and stores starts sooner and is smaller.
-    if role is Role.gateway:
-        from santral.app.gateway import run_gateway  # noqa: PLC0415
-
-        await run_gateway(loaded, sock)
-    else:
-        from santral.app.control import run_control  # noqa: PLC0415
-
-        await run_control(loaded, sock)
+    raise typer.Exit(_supervise(loaded, role))
 
 
 def _supervise(loaded: LoadedConfig, role: Role) -> int:
@@ -140,6 +123,9 @@ class _Beside:
             sys.stdout.write(f"  {name}  {url}{'/v1' if name == 'gateway' else '/'}\n")
         sys.stdout.flush()
         return True
+
+    def is_first_up(self) -> bool:
+        return _is_ready(next(iter(self._addresses.values())))
 
     def end(self) -> None:
         if self._publisher is not None:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -198,7 +198,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     """Find the section class inside ``dict[Name, Section]``, ``list[Section]`` or ``Section | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for inner in getattr(annotation, "__args__", ()):
+    for inner in get_args(annotation):
         found = _model_in(inner)
         if found:
             return found
