@@ -232,8 +232,8 @@ def unknown(running: Running) -> None:
 
 def masked(running: Running) -> None:
     question = (
-        "I am ayse.yilmaz@example.com, card 4111 1111 1111 1111, T.C. 10000000146. "
-        "Which header carries the cost?"
+        "Which header carries the cost? (from ayse.yilmaz@example.com, +90 532 123 45 67, "
+        "4111 1111 1111 1111, 10000000146)"
     )
     answer = Answer(running, "docs", question)
     trace = running.trace(answer.trace_id)
@@ -244,7 +244,9 @@ def masked(running: Running) -> None:
         answer.line(trace.get("cost_nanousd")),
         f"what left: {shorten(sent)}",
     )
-    expect("example.com" not in sent and "4111" not in sent, "personal data left unmasked")
+    for value in ("example.com", "532 123", "4111", "10000000146"):
+        expect(value not in sent, f"{value} left unmasked")
+    expect("x-santral-cost-usd" in answer.text, "the masked question was not answered")
 
 
 def injected(running: Running) -> None:
