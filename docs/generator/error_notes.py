@@ -57,6 +57,10 @@ PASSED = {
         "A field is missing or has the wrong type, or two fields contradict each other.",
         "`param` is the path of the field.",
     ),
+    "parameter_not_supported": (
+        "The route is strict, and a parameter would have to be changed for it.",
+        "Ask for what the message names, or use a route that is not strict.",
+    ),
     "unknown_extra": (
         "The body field `santral` holds a field that does not exist.",
         "The message names the nearest known one.",
