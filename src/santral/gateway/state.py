@@ -22,6 +22,7 @@ from santral.config.schema import (
 from santral.errors import ConfigError, SantralError
 from santral.experiments.experiment import Experiment
 from santral.guardrails.check import EntityCheck
+from santral.guardrails.checks.length import Length
 from santral.guardrails.policy import CheckList, Policy, compile_policy
 from santral.guardrails.schema import CompiledSchema, compile_schema
 from santral.prompts.library import PromptLibrary, load_prompts
@@ -44,7 +45,8 @@ class RouteState:
     route: Route
     policy: Policy
     schema_policy: Policy  # the same with the schema check, for answers that must match one
-    entity_checks: CheckList  # those of its output checks that mask or refuse values
+    entity_checks: CheckList  # those of its output checks that look for values
+    part_checks: CheckList  # those that every text of an answer meets: values, and length
     policy_digest: str
     prompt: PromptVersion | None
     experiment: Experiment | None
@@ -148,6 +150,7 @@ class _Policies:
     plain: Policy
     with_schema: Policy
     entities: CheckList
+    parts: CheckList
     digest: str
 
     @classmethod
@@ -160,6 +163,12 @@ class _Policies:
             plain=plain,
             with_schema=compile_policy(name, extended),
             entities=CheckList.of(c for c in plain.output if isinstance(c.call, EntityCheck)),
+            parts=CheckList.of(
+                check
+                for check in plain.output
+                # a lower bound is for the answer's text alone
+                if isinstance(check.call, EntityCheck | Length) and not check.call.reads_whole
+            ),
             digest=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
         )
 
@@ -204,6 +213,7 @@ class _Builder:
             policy=policies.plain,
             schema_policy=policies.with_schema,
             entity_checks=policies.entities,
+            part_checks=policies.parts,
             policy_digest=policies.digest,
             prompt=self._prompt(name, config.prompt),
             experiment=self._experiment(name, config.experiment),

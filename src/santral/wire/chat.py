@@ -22,11 +22,16 @@ class FunctionCall(Struct, frozen=True):
     arguments: str | None = None
 
 
+class CustomCall(Struct, frozen=True):
+    input: str | None = None
+
+
 class ToolCall(Struct, frozen=True):
     index: int = 0
     id: str | None = None
     type: str | None = None
     function: FunctionCall | None = None
+    custom: CustomCall | None = None  # a tool that takes plain text
 
 
 class ContentPart(Struct, frozen=True):
@@ -34,6 +39,7 @@ class ContentPart(Struct, frozen=True):
 
     type: str
     text: str | None = None
+    refusal: str | None = None
 
 
 class Message(Struct, frozen=True):
@@ -42,6 +48,10 @@ class Message(Struct, frozen=True):
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    refusal: str | None = None
+    function_call: FunctionCall | None = None  # what tool calls were before
+    reasoning_content: Any = None  # a text where vendors of reasoning models agree
+    reasoning: Any = None
 
     @property
     def text(self) -> str:

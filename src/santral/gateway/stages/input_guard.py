@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from santral.errors import GuardrailRefused
 from santral.gateway.context import RequestContext
@@ -24,10 +24,9 @@ class InputGuard:
         start = ctx.elapsed_us()
         places, texts = texts_of(ctx.call)
         variables = ctx.call.extras.prompt.variables if ctx.call.extras.prompt else {}
-        named = [name for name, value in variables.items() if isinstance(value, str)]
         outcome = await inspect(
             checks,
-            [*texts, *(variables[name] for name in named)],
+            [*texts, *_variable_texts(variables)] if variables else texts,
             "input",
             placeholders=ctx.placeholders,
         )
@@ -38,13 +37,27 @@ class InputGuard:
             raise refused(refusal)
         if outcome.is_changed:
             put_back(ctx.call, places, texts, outcome.texts[: len(texts)])
-            _put_variables(variables, named, outcome.texts[len(texts) :])
+            _put_variables(variables, iter(outcome.texts[len(texts) :]))
         ctx.is_guarded = True
 
 
-def _put_variables(variables: Mapping[str, Any], named: list[str], values: tuple[str, ...]) -> None:
-    if isinstance(variables, dict):
-        variables.update(zip(named, values, strict=True))
+def _variable_texts(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of prompt variables: strings, and those inside lists of them."""
+    for value in variables.values():
+        for item in _items(value):
+            if isinstance(item, str):
+                yield item
+
+
+def _put_variables(variables: dict[str, Any], texts: Iterator[str]) -> None:
+    """Write the texts back in the order ``_variable_texts`` gave them."""
+    for name, value in variables.items():
+        changed = [next(texts) if isinstance(item, str) else item for item in _items(value)]
+        variables[name] = changed if isinstance(value, list) else changed[0]
+
+
+def _items(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def refused(verdict: Verdict) -> GuardrailRefused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 
 from santral.errors import OutputRefused
@@ -12,12 +13,15 @@ from santral.gateway.stages.stream_masks import StreamMasks
 from santral.gateway.stages.verdicts import note
 from santral.guardrails.check import OutputContext
 from santral.guardrails.policy import Policy, inspect, inspect_output
-from santral.guardrails.verdict import Verdict
+from santral.guardrails.verdict import Action, Verdict
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.render import fold, with_choices
 
 #: Longest answer kept for the checks after a stream and for the trace, in characters. Chosen.
 MAX_KEPT = 1_000_000
+
+#: Stands for a text that holds a value which a policy refuses to let out.
+_WITHHELD = "[withheld]"
 
 
 class Correction(Struct, frozen=True):
@@ -117,10 +121,14 @@ class OutputGate:
             outcome = await inspect_output(
                 self._policy.output, choice.text, self._context, placeholders=self._placeholders
             )
-            self._note(outcome.verdicts)
-            if outcome.retry is not None and may_retry:
-                return Correction(choice.text, _instruction(outcome.retry))
-            verdict = outcome.refusal or outcome.retry
+            verdicts = [await self._unquoted(verdict) for verdict in outcome.verdicts]
+            self._note(verdicts)
+            retry, refusal = _first(verdicts, "retry"), _first(verdicts, "refuse")
+            if retry is not None and may_retry:
+                # It goes to a provider, perhaps another one, and into the trace.
+                said = outcome.texts[0] if refusal is None else _WITHHELD
+                return Correction(said, _instruction(retry))
+            verdict = refusal or retry
             if verdict is not None:
                 raise _refused(verdict)
             choices.append(await self._masked(choice, outcome.texts[0]))
@@ -131,18 +139,31 @@ class OutputGate:
                 await self._send(delta)
         return None
 
+    async def _unquoted(self, verdict: Verdict) -> Verdict:
+        """Return the verdict without values that its reason quotes from the answer."""
+        checks = self._ctx.route.entity_checks
+        if not (checks and verdict.reason):
+            return verdict
+        outcome = await inspect(checks, [verdict.reason], "output", placeholders=self._placeholders)
+        reason = outcome.texts[0] if outcome.refusal is None else _WITHHELD
+        return msgspec.structs.replace(verdict, reason=reason)
+
     async def _masked(self, choice: ChoiceDelta, text: str) -> ChoiceDelta:
         """Return the choice with its other texts masked too: refusal, reasoning, tool arguments."""
         others = [choice.refusal, choice.reasoning, *(c.arguments for c in choice.tool_calls)]
-        if any(others):
-            outcome = await inspect(
-                self._ctx.route.entity_checks, others, "output", placeholders=self._placeholders
-            )
-            self._note(verdict for verdict in outcome.verdicts if verdict.count)
-            if outcome.refusal is not None:
-                raise _refused(outcome.refusal)
-            others = [*outcome.texts]
+        for position, other in enumerate(others):
+            if other:
+                others[position] = await self._inspected(other)
         return _with_texts(choice, text, others)
+
+    async def _inspected(self, text: str) -> str:
+        outcome = await inspect(
+            self._ctx.route.part_checks, (text,), "output", placeholders=self._placeholders
+        )
+        self._note(verdict for verdict in outcome.verdicts if verdict.count)
+        if outcome.refusal is not None:
+            raise _refused(outcome.refusal)
+        return outcome.texts[0]
 
     async def _end_stream(self) -> None:
         if self._masks is None:
@@ -157,6 +178,10 @@ class OutputGate:
 
     def _note(self, verdicts: Iterable[Verdict]) -> None:
         note(self._ctx, verdicts, "output")
+
+
+def _first(verdicts: Iterable[Verdict], action: Action) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict.action == action), None)
 
 
 def _with_texts(choice: ChoiceDelta, text: str, others: list[str]) -> ChoiceDelta:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from santral.config.schema import RetrievalRouteConfig
 from santral.gateway.context import RequestContext
@@ -20,6 +23,9 @@ _RULES = (
     "number of each source you use in square brackets, like [1], and say that you do not know when "
     "they do not hold the answer."
 )
+
+#: What a model reads of a source.
+_SHOWN = ("text", "title", "section", "document")
 
 #: What stands for a masked value says nothing about what is asked.
 _PLACEHOLDER = re.compile(r"\[[A-Z]+_\d+\]")
@@ -63,15 +69,12 @@ class Retrieve:
         checks = ctx.route.policy.retrieved
         if not checks or not found:
             return found
-        texts = [source.text for source in found]
+        texts = [getattr(source, name) for source in found for name in _SHOWN]
         outcome = await inspect(checks, texts, "retrieved", placeholders=ctx.placeholders)
         note(ctx, outcome.verdicts, "retrieved")
         if outcome.refusal is not None:
             raise refused(outcome.refusal)
-        return tuple(
-            source if source.text == text else _with_text(source, text)
-            for source, text in zip(found, outcome.texts, strict=True)
-        )
+        return found if not outcome.is_changed else tuple(_with_texts(found, outcome.texts))
 
 
 def _settings(ctx: RequestContext) -> RetrievalRouteConfig | None:
@@ -83,19 +86,11 @@ def _settings(ctx: RequestContext) -> RetrievalRouteConfig | None:
     return base.model_copy(update={"collection": extra.collection})
 
 
-def _with_text(source: Source, text: str) -> Source:
-    return Source(
-        number=source.number,
-        chunk_id=source.chunk_id,
-        document=source.document,
-        text=text,
-        title=source.title,
-        section=source.section,
-        page=source.page,
-        url=source.url,
-        score=source.score,
-        tags=source.tags,
-    )
+def _with_texts(found: tuple[Source, ...], texts: tuple[str, ...]) -> Iterator[Source]:
+    """Yield the sources with their texts as the checks left them."""
+    for number, source in enumerate(found):
+        own = texts[number * len(_SHOWN) : (number + 1) * len(_SHOWN)]
+        yield msgspec.structs.replace(source, **dict(zip(_SHOWN, own, strict=True)))
 
 
 def render_sources(sources: tuple[Source, ...]) -> str:
