@@ -243,7 +243,7 @@ def own_santral(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., Sa
 
     def start(more: str = "", env: dict[str, str] | None = None) -> Santral:
         folder = tmp_path / f"santral-{len(started)}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # a journey may have put files there
         started.append(Santral(folder, configuration(upstream.base_url, more), env))
         return started[-1]
 
