@@ -253,3 +253,31 @@ def test_a_stream_that_never_ends_its_body_is_closed_soon() -> None:
         await client.close()
 
     asyncio.run(with_server(handle, use))
+
+
+def test_an_answer_given_before_the_request_was_read_is_taken() -> None:
+    async def handle(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        await reader.read()  # until the client closes: what it did not send makes it no use
+
+    async def use(url: str) -> None:
+        client = AiohttpClient()
+        response = await client.post(url, {}, b"a" * 32 * 1024 * 1024, TIMEOUTS)
+        assert (response.status, await response.read()) == (413, b"no")
+        await response.close()
+        await client.close()
+
+    asyncio.run(with_server(handle, use))
+
+
+def test_a_header_with_a_line_break_is_not_sent() -> None:
+    async def use(url: str) -> None:
+        client = AiohttpClient()
+        with pytest.raises(ProviderUnreachable, match="line break"):
+            await client.post(url, {"authorization": "Bearer a\r\nx: y"}, b"{}", TIMEOUTS)
+        await client.close()
+
+    assert asyncio.run(with_server(answering(OK), use)) == 0

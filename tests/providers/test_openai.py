@@ -362,7 +362,7 @@ def test_nothing_is_held_after_any_mixture_of_ends(upstream: Upstream) -> None:
                 group.create_task(one(provider, model, rng.uniform(0, 0.4)))
         assert client._pool is not None
         assert not client._pool.sweep._watches
-        connector = client._pool.session.connector
+        connector = client._pool.connector
         assert connector is not None
         assert not connector._acquired
         await client.close()

@@ -1,4 +1,9 @@
-"""The upstream client on aiohttp: a keep-alive pool, bounded answers, four clocks."""
+"""The upstream client on aiohttp: a keep-alive pool, bounded answers, four clocks.
+
+It takes aiohttp's connector and HTTP parser and leaves out its session, request and response, which
+build every request anew and send it from a task of its own: half of the CPU of a whole answer.
+Measured with a local provider: 100 us against 197, 241,000 instructions against 478,000.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,13 @@ import asyncio
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextvars import ContextVar
-from io import BytesIO
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import aiohttp
-from aiohttp import ClientRequest, ClientTimeout, TCPConnector
+from aiohttp import ClientRequest, ClientTimeout, StreamReader, TCPConnector
 from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from santral.config.schema import TimeoutsConfig
@@ -28,8 +31,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 #: vendors after 60 s or more. A connection closed under us is retried once anyway.
 KEEP_ALIVE_S = 30.0
 
-#: From here on aiohttp wants a file, which it sends in pieces so that other calls get their turn.
-LARGE_BODY_BYTES = 1024 * 1024
+#: Larger requests are written in pieces of this size, so that other calls get their turn: TLS
+#: encrypts a piece in 0.2 ms. Chosen.
+PIECE_BYTES = 256 * 1024
 
 #: How long a finished stream may take to end its body, so that the connection can be kept. Chosen.
 FINISH_S = 0.1
@@ -51,7 +55,7 @@ class AiohttpClient:
         self._max_connections = max_connections
         self._max_answer_bytes = max_answer_bytes
         self._pool: _Pool | None = None
-        self._urls: dict[str, URL] = {}
+        self._targets: dict[str, _Target] = {}
         self._timeouts: dict[float, ClientTimeout] = {}
 
     async def post(
@@ -65,9 +69,10 @@ class AiohttpClient:
     ) -> AiohttpResponse:
         """Send ``body`` and return once the answer's head is there; see ``UpstreamClient``."""
         pool = self._pool or self._open()
+        target = self._targets.get(url) or self._remember(url)
         clock = _Clock(pool, timeouts, is_streaming=is_streaming)
         try:
-            answer = await self._send(pool.session, url, headers, body, clock)
+            answer = await self._send(pool, target, target.head(headers, len(body)), body, clock)
         except BaseException:
             clock.stop()
             raise
@@ -78,29 +83,19 @@ class AiohttpClient:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.sweep.stop()
-            await pool.session.close()
+            await pool.connector.close()
 
     async def _send(
-        self,
-        session: aiohttp.ClientSession,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        clock: _Clock,
-    ) -> aiohttp.ClientResponse:
-        target = self._urls.get(url) or self._remember(url)
+        self, pool: _Pool, target: _Target, head: bytes, body: bytes, clock: _Clock
+    ) -> _Answer:
         limit = self._connect_timeout(clock.timeouts.connect_s)
         for is_last_try in (False, True):
-            _is_reused.set(False)
+            is_reused = False
             try:
                 with clock:
-                    return await session.post(
-                        target,
-                        headers=headers,
-                        data=body if len(body) < LARGE_BODY_BYTES else BytesIO(body),
-                        timeout=limit,
-                        allow_redirects=False,
-                    )
+                    connection = await _connect(pool.connector, target.request, limit)
+                    is_reused = _was_used(connection)
+                    return await _exchange(connection, head, body)
             except (
                 aiohttp.ServerDisconnectedError,
                 ConnectionResetError,
@@ -108,26 +103,20 @@ class AiohttpClient:
             ) as error:
                 # A kept connection that the provider closed while it was idle: nothing came back,
                 # so nothing is lost by asking again on a fresh one.
-                if is_last_try or not _is_reused.get():
+                if is_last_try or not is_reused:
                     raise _translated(error, clock) from None
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            except _FAILURES as error:
                 raise _translated(error, clock) from None
         raise AssertionError("the second try returns or raises")
 
     def _open(self) -> _Pool:
-        session = aiohttp.ClientSession(
-            connector=_Connector(limit=self._max_connections, keepalive_timeout=KEEP_ALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=ClientTimeout(total=None),
-            trust_env=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-        )
+        connector = TCPConnector(limit=self._max_connections, keepalive_timeout=KEEP_ALIVE_S)
         loop = asyncio.get_running_loop()
-        self._pool = _Pool(session, Sweep(loop), loop.time)
+        self._pool = _Pool(connector, Sweep(loop), loop.time)
         return self._pool
 
-    def _remember(self, url: str) -> URL:
-        return self._urls.setdefault(url, URL(url))
+    def _remember(self, url: str) -> _Target:
+        return self._targets.setdefault(url, _Target(url))
 
     def _connect_timeout(self, connect_s: float) -> ClientTimeout:
         limit = self._timeouts.get(connect_s)
@@ -140,24 +129,101 @@ class AiohttpClient:
 
 
 class _Pool(NamedTuple):
-    session: aiohttp.ClientSession
+    connector: TCPConnector
     sweep: Sweep
     now: Callable[[], float]
+
+
+class _Target:
+    """One address: what the connector wants to know of it, and how every request to it begins."""
+
+    __slots__ = ("_head", "request")
+
+    def __init__(self, url: str) -> None:
+        self.request = ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
+        kept = ("Host", "Authorization")  # the latter where the address holds a password
+        own = [(name, self.request.headers[name]) for name in kept if name in self.request.headers]
+        self._head = f"POST {self.request.url.raw_path_qs} HTTP/1.1\r\n{_lines(own)}"
+
+    def head(self, headers: Mapping[str, str], size: int) -> bytes:
+        """Return the head of a request whose body is ``size`` bytes long."""
+        return f"{self._head}{_lines(headers.items())}Content-Length: {size}\r\n\r\n".encode()
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return header lines; a value that would break out of its own is a fault of the settings."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    text = "".join(lines)
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        raise ProviderUnreachable("A header for the provider holds a line break: look at its key.")
+    return text
+
+
+class _Answer(NamedTuple):
+    connection: Connection
+    head: RawResponseMessage
+    content: StreamReader
+
+
+async def _connect(
+    connector: TCPConnector, request: ClientRequest, limit: ClientTimeout
+) -> Connection:
+    """Return a kept connection or a new one."""
+    try:
+        return await connector.connect(request, [], limit)
+    except TimeoutError as error:
+        raise aiohttp.ConnectionTimeoutError from error
+
+
+def _was_used(connection: Connection) -> bool:
+    """Whether the connection has served another call before; from now on it has."""
+    marks = vars(connection.protocol)
+    is_reused = "was_used" in marks
+    marks["was_used"] = True
+    return is_reused
+
+
+async def _exchange(connection: Connection, head: bytes, body: bytes) -> _Answer:
+    """Send a request and return its answer as soon as its head is there."""
+    protocol = connection.protocol
+    try:
+        if protocol is None or protocol.transport is None:
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(read_until_eof=True)
+        if len(body) <= PIECE_BYTES:
+            protocol.transport.writelines((head, body))
+        else:
+            await _write_in_pieces(protocol.transport, head + body)
+        message, content = await protocol.read()
+        while 100 <= message.code < 200:
+            message, content = await protocol.read()
+    except BaseException:
+        connection.close()
+        raise
+    return _Answer(connection, message, content)
+
+
+async def _write_in_pieces(transport: asyncio.Transport, data: bytes) -> None:
+    """Write without waiting for the provider: it may answer before it has read everything."""
+    for start in range(0, len(data), PIECE_BYTES):
+        if transport.is_closing():
+            return
+        transport.write(data[start : start + PIECE_BYTES])
+        await asyncio.sleep(0)
 
 
 class AiohttpResponse:
     """An answer whose head has come; iterating it yields its bytes."""
 
-    __slots__ = ("_answer", "_clock", "_content", "_max_bytes", "_size", "headers", "status")
+    __slots__ = ("_clock", "_connection", "_content", "_max_bytes", "_size", "headers", "status")
 
-    def __init__(self, answer: aiohttp.ClientResponse, clock: _Clock, max_bytes: int) -> None:
-        self._answer = answer
-        self._content = answer.content
+    def __init__(self, answer: _Answer, clock: _Clock, max_bytes: int) -> None:
+        self._connection, head, self._content = answer
         self._clock = clock
         self._max_bytes = max_bytes
         self._size = 0
-        self.status = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.status = head.code
+        self.headers: Mapping[str, str] = head.headers
 
     async def read(self) -> bytes:
         """Return the whole body, at most the client's bound."""
@@ -171,10 +237,14 @@ class AiohttpResponse:
         return self
 
     async def __anext__(self) -> bytes:
+        content = self._content
         try:
-            with self._clock:
-                data = await self._content.readany()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if content.is_eof():
+                data = content.read_nowait()  # all there: nothing to wait for
+            else:
+                with self._clock:
+                    data = await content.readany()
+        except _FAILURES as error:
             raise _translated(error, self._clock) from None
         if not data:
             raise StopAsyncIteration
@@ -194,12 +264,16 @@ class AiohttpResponse:
             async for _ in self:
                 pass
         except ProviderError:
-            self._answer.close()
+            self._connection.close()
 
     async def close(self) -> None:
         """Give the connection back when the body was read to its end, else close it at once."""
         self._clock.stop()
-        self._answer.close()
+        transport = self._connection.transport
+        if transport is None or not self._content.is_eof() or transport.get_write_buffer_size():
+            self._connection.close()
+        else:
+            self._connection.release()
 
 
 class _Clock(Watch):
@@ -230,25 +304,8 @@ class _Clock(Watch):
         return "total" if self.now() >= self.ends_at else self._phase
 
 
-#: Whether the connection that the running call got had served another call before.
-_is_reused: ContextVar[bool] = ContextVar("is_reused", default=False)
-
-
-class _Connector(TCPConnector):
-    """Notes for each call whether its connection is a kept one."""
-
-    async def connect(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        marks = vars(connection.protocol)
-        if "was_used" in marks:
-            _is_reused.set(True)
-        marks["was_used"] = True
-        return connection
+#: What aiohttp raises while a call waits.
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError)
 
 
 def _translated(error: Exception, clock: _Clock) -> ProviderError:
@@ -267,7 +324,7 @@ def _translated(error: Exception, clock: _Clock) -> ProviderError:
         # Not its own text: asyncio writes the address into it.
         reason = os.strerror(error.errno).lower() if error.errno else "no reason given"
         return ProviderUnreachable(f"No connection to the provider: {reason}.")
-    if isinstance(error, aiohttp.ClientResponseError | ValueError):
+    if isinstance(error, HttpProcessingError | ValueError):
         return ProviderGarbled("The provider's answer is not HTTP.")
     return ProviderUnreachable("The provider closed the connection before its answer was whole.")
 
