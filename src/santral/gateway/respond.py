@@ -78,8 +78,8 @@ class Responder:
         await self._body(data, more=True)
 
     def _composed(self, delta: Delta, first: Delta) -> bytes:
-        is_new = any(choice.index not in self._seen for choice in delta.choices)
-        return chunk(_like(delta, first, self._ctx), role=is_new)
+        new = {choice.index for choice in delta.choices} - self._seen
+        return chunk(_like(delta, first, self._ctx), role=new)
 
     async def _finish_stream(self) -> None:
         first = self._first

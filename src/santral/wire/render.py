@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from santral.wire.usage import Usage
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _entries = msgspec.json.Decoder(list[dict[str, Raw]])
+_NULL = Raw(b"null")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,12 +29,21 @@ def wire_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def chunk(delta: Delta, *, role: bool = False) -> bytes:
-    """Return the ``chat.completion.chunk`` of a composed delta; ``role`` announces the assistant."""
+def chunk(delta: Delta, *, role: bool | Container[int] = False) -> bytes:
+    """Return the ``chat.completion.chunk`` of a composed delta.
+
+    ``role`` announces the assistant: in every choice, or in those of the given indexes.
+    """
+    opened = {
+        choice.index
+        for choice in delta.choices
+        if (role if isinstance(role, bool) else choice.index in role)
+    }
     choices = [
         {
             "index": choice.index,
-            "delta": ({"role": "assistant"} if role else {}) | _chunk_content(choice, role=role),
+            "delta": ({"role": "assistant"} if choice.index in opened else {})
+            | _chunk_content(choice, role=choice.index in opened),
             "logprobs": None,
             "finish_reason": choice.finish_reason,
         }
@@ -199,6 +210,7 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
         return msgspec.structs.replace(changed, raw=spliced)
     body: dict[str, Any] = dict(_fields.decode(delta.raw))
     slot = "message" if delta.is_whole else "delta"
+    before = {choice.index: choice for choice in delta.choices}
     edits = {choice.index: choice for choice in choices}
     entries: list[dict[str, Any]] = []
     for raw in _entries.decode(body.get("choices", b"[]")):
@@ -206,8 +218,13 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
         choice = edits.get(_index(entry))
         if choice is not None:
             entry[slot] = _edited(entry.get(slot, Raw(b"{}")), choice)
+            if "logprobs" in entry and choice != before.get(choice.index):
+                entry["logprobs"] = None  # they spell the text that was there
         entries.append(entry)
     return msgspec.structs.replace(changed, raw=_encode(body | {"choices": entries}))
+
+
+_LOGPROBS = re.compile(rb'"logprobs"\s*:\s*[^\sn]')
 
 
 def _spliced(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> bytes:
@@ -217,6 +234,8 @@ def _spliced(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> bytes:
     Measured: 1.3 us, against 6 us for taking the chunk apart.
     """
     if len(choices) != 1 or len(delta.choices) != 1 or delta.raw.count(b'"content"') != 1:
+        return b""
+    if _LOGPROBS.search(delta.raw) is not None:
         return b""
     old, new = delta.choices[0], choices[0]
     if not old.text or msgspec.structs.replace(old, text=new.text) != new:
@@ -244,6 +263,8 @@ def _edited(raw: Raw, choice: ChoiceDelta) -> dict[str, Any]:
             content[name] = choice.reasoning
     if choice.tool_calls and "tool_calls" in content:
         content["tool_calls"] = _edited_calls(content["tool_calls"], choice.tool_calls)
+    elif content.get("tool_calls") != _NULL:
+        content.pop("tool_calls", None)  # what they said has left in another delta
     return content
 
 

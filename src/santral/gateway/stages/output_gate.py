@@ -56,7 +56,8 @@ class OutputGate:
         self._policy = policy
         self._context = context
         self._placeholders = ctx.placeholders
-        self._is_whole = bool(policy.output) and (policy.needs_whole or not ctx.call.view.stream)
+        # Who wants it whole gets nothing of an attempt that fails later: hold it till its end.
+        self._is_whole = not ctx.call.view.stream or policy.needs_whole
         self._held: list[Delta] = []
         self._masks: StreamMasks | None = None
         self._kept: list[str] = []
@@ -81,6 +82,7 @@ class OutputGate:
             OutputRefused: the answer may not leave, and asking again is not allowed or did not help.
         """
         if not self._policy.output:
+            await self._let_go()
             return None
         self._start_us = self._ctx.elapsed_us()
         if self._is_whole:
@@ -135,9 +137,12 @@ class OutputGate:
         if tuple(choices) != answer.choices:
             await self._send(with_choices(answer, tuple(choices)))
         else:
-            for delta in self._held:
-                await self._send(delta)
+            await self._let_go()
         return None
+
+    async def _let_go(self) -> None:
+        for delta in self._held:
+            await self._send(delta)
 
     async def _unquoted(self, verdict: Verdict) -> Verdict:
         """Return the verdict without values that its reason quotes from the answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from santral.guardrails.entities.mask import Placeholders
 from santral.guardrails.policy import CheckList
 from santral.guardrails.stream import StreamMask
@@ -39,7 +41,11 @@ class StreamMasks:
         for choice in delta.choices:
             masked = self._masked(choice)
             if choice.finish_reason is not None:
-                ready += self._flushed(choice.index, masked)
+                flushed = self._flushed(choice.index, masked)
+                if flushed and choice.index not in self._announced:
+                    # What was flushed opens the choice: the bytes that do so too must not follow.
+                    delta = msgspec.structs.replace(delta, raw=b"")
+                ready += flushed
                 masked = ChoiceDelta(choice.index, finish_reason=choice.finish_reason)
             choices.append(masked)
         if tuple(choices) == delta.choices:
