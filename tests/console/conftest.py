@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -17,6 +17,8 @@ from fastapi import FastAPI
 from santral.config.schema import Config
 from santral.console.pages import console_router
 from santral.errors import NotAllowed, Unauthenticated
+from santral.quota.api import limits_router
+from santral.tenants.api import tenants_router
 from santral.tenants.keyring import Caller
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
 from santral.traces.question import Progress
@@ -61,6 +63,9 @@ class RunningConsole:
         self.store = TraceStore(Path(":memory:"))
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         app.include_router(console_router(self.store, self.book.identify, Config()))
+        nobody, no_engine = self.book.identify, cast(Any, None)  # they are described, not called
+        app.include_router(tenants_router(no_engine, nobody))
+        app.include_router(limits_router(no_engine, nobody))
         options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "ws": "none"}
         self._server = uvicorn.Server(uvicorn.Config(app, **options))
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -64,6 +64,7 @@ PAGES = (
     "/traces?route=none",
     "/sign-in",
     "/traces/ffff",
+    "/api/docs",
 )
 
 

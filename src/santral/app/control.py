@@ -69,7 +69,7 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app = FastAPI(
         title="Santral admin API",
         version="1",
-        docs_url="/api/docs",
+        docs_url=None,
         openapi_url="/api/openapi.json",
         redoc_url=None,
     )

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from santral.config.schema import Config
+from santral.console.reference import reference
 from santral.console.render import HEADERS, Renderer, StaticFiles, language_of
 from santral.console.session import COOKIE, LIFETIME_S, Sessions
 from santral.console.view import WIDTH, columns, mark_at, pieces, waterfall
@@ -51,6 +52,7 @@ def console_router(
     router.add_api_route("/sign-in", pages.take_key, methods=["POST"])
     router.add_api_route("/sign-out", pages.sign_out, methods=["POST"])
     router.add_api_route("/static/{name}", pages.static)
+    router.add_api_route("/api/docs", pages.api)
     return router
 
 
@@ -199,6 +201,19 @@ class Pages:
     async def static(self, name: str) -> Response:
         """One of our own files."""
         return self._static.answer(name)
+
+    async def api(self, request: Request) -> Response:
+        """The admin API, from its OpenAPI document; open to all, as the document is."""
+        described = reference(request.app.openapi())
+        return self._renderer.page(
+            request,
+            "api.html",
+            origin=str(request.base_url).rstrip("/"),
+            endpoints=described.endpoints,
+            objects=described.objects,
+            named=frozenset(item.name for item in described.objects),
+            is_signed_in=await self.sessions.who(request.cookies.get(COOKIE)) is not None,
+        )
 
     def error(self, request: Request, error: SantralError) -> Response:
         """An error as a page in place of the one asked for."""

@@ -186,6 +186,27 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "back": ("Back to the list", "Listeye dön"),
     "copy": ("Copy id", "Kimliği kopyala"),
     "copied": ("Copied", "Kopyalandı"),
+    # the admin API
+    "api_title": ("Admin API", "Yönetim API'si"),
+    "api_lead": (
+        "Every endpoint wants an admin key, as authorization: Bearer … or as x-api-key. An error "
+        "answers with OpenAI's shape: error.message says what to do, error.code is stable.",
+        "Her uç nokta bir yönetici anahtarı ister: authorization: Bearer … ya da x-api-key. "
+        "Hatalar OpenAI biçimindedir: error.message ne yapılacağını söyler, error.code değişmez.",
+    ),
+    "api_download": ("OpenAPI document", "OpenAPI belgesi"),
+    "in_path": ("In the path", "Yolda"),
+    "in_query": ("In the query", "Sorguda"),
+    "in_header": ("In the headers", "Başlıklarda"),
+    "in_body": ("JSON body", "JSON gövdesi"),
+    "field": ("Field", "Alan"),
+    "fields": ("Fields", "Alanlar"),
+    "type": ("Type", "Tür"),
+    "meaning": ("Meaning", "Anlamı"),
+    "required": ("required", "zorunlu"),
+    "default_is": ("default", "varsayılan"),
+    "answers": ("Answers", "Yanıt"),
+    "objects": ("Objects in answers", "Yanıtlardaki nesneler"),
     # errors
     "not_found": ("Not found", "Bulunamadı"),
     "went_wrong": ("That did not work", "Olmadı"),
