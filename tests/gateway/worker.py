@@ -341,7 +341,11 @@ def usage(used: Usage = USAGE) -> Delta:
 
 def whole(*choices: ChoiceDelta, used: Usage | None = USAGE, is_raw: bool = True) -> Delta:
     """A whole answer."""
-    made = Delta(choices=choices, usage=used, is_whole=True, **HEAD)
+    ended = tuple(
+        choice if choice.finish_reason else msgspec.structs.replace(choice, finish_reason="stop")
+        for choice in choices
+    )
+    made = Delta(choices=ended, usage=used, is_whole=True, **HEAD)
     return msgspec.structs.replace(made, raw=completion(made)) if is_raw else made
 
 

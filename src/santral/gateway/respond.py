@@ -25,7 +25,16 @@ class Responder:
     after it is an event in the stream.
     """
 
-    __slots__ = ("_ctx", "_deltas", "_first", "_seen", "_send", "_usage_raw", "_wants_usage")
+    __slots__ = (
+        "_ctx",
+        "_deltas",
+        "_first",
+        "_seen",
+        "_send",
+        "_usage",
+        "_usage_raw",
+        "_wants_usage",
+    )
 
     def __init__(self, send: Send, ctx: RequestContext) -> None:
         self._send = send
@@ -33,6 +42,7 @@ class Responder:
         self._deltas: list[Delta] = []
         self._first: Delta | None = None
         self._seen: set[int] = set()  # choices whose role has been announced
+        self._usage: Usage | None = None  # of the answer itself: a cached one has no attempts
         self._usage_raw = b""
         self._wants_usage = False
 
@@ -41,9 +51,11 @@ class Responder:
         if not self._ctx.call.view.stream:
             self._deltas.append(delta)
             return
-        if not delta.choices and delta.usage is not None:
-            self._usage_raw = delta.raw
-            return
+        if delta.usage is not None:
+            self._usage = delta.usage
+            if not delta.choices:
+                self._usage_raw = delta.raw
+                return
         for part in _as_chunks(delta):
             await self._write(part)
 
@@ -88,7 +100,7 @@ class Responder:
             first = self._first or Delta()
         last = b""
         if self._wants_usage:
-            usage = total_usage(self._ctx.attempts) or Usage()
+            usage = total_usage(self._ctx.attempts) or self._usage or Usage()
             named = _named(Delta(id=first.id, model=first.model, created=first.created), self._ctx)
             last = encode_event(self._usage_raw or usage_chunk(named, usage))
         await self._body(last + DONE, more=False)

@@ -52,7 +52,8 @@ class Generate:
         key = cache_key(
             tenant_id=ctx.caller.tenant.id,
             route=ctx.route.name,
-            policy=ctx.route.policy_digest,
+            # what an answer was held against: the schema is not always in the fields
+            policy=f"{ctx.route.policy_digest}{(ctx.output_schema or b'').decode()}",
             prompt=f"{ctx.prompt}@{ctx.prompt_version}",
             fields=upstream_fields(ctx),
             index=ctx.snapshot.digest,  # another configuration may mean another model or cap
@@ -106,6 +107,9 @@ class Generate:
             raise
         except asyncio.CancelledError:
             meter.failed("client_left", None)
+            self._health.abandoned(deployment.name)
+            raise
+        except Exception:  # a check refused the answer: that says nothing about the deployment
             self._health.abandoned(deployment.name)
             raise
         else:
