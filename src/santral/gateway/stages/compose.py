@@ -13,6 +13,7 @@ from santral.experiments.experiment import Experiment
 from santral.gateway.context import RequestContext
 from santral.prompts.compose import compose
 from santral.prompts.version import PromptVersion
+from santral.traces.record import Attribute
 
 #: Composed prompts without variables that are kept. Chosen: more than anybody has in force.
 MAX_CONSTANT = 512
@@ -37,15 +38,13 @@ class Compose:
         ctx.call.messages[:0] = self._messages(version, extra.variables if extra else {})
         ctx.prompt, ctx.prompt_version = version.name, version.version
         ctx.prompt_settings, ctx.prompt_schema = version.settings, version.output_schema
-        ctx.add_span(
-            "compose",
-            start,
-            attributes={
-                "gen_ai.prompt.name": version.name,
-                "santral.prompt.version": version.version,
-                "santral.experiment.variant": ctx.variant,
-            },
-        )
+        attributes: dict[str, Attribute] = {
+            "gen_ai.prompt.name": version.name,
+            "santral.prompt.version": version.version,
+        }
+        if ctx.variant:
+            attributes["santral.experiment.variant"] = ctx.variant
+        ctx.add_span("compose", start, attributes=attributes)
 
     def _messages(
         self, version: PromptVersion, variables: dict[str, Any]
