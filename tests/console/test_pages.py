@@ -246,6 +246,7 @@ def test_content_is_text_and_nothing_else(
     assert "<script>window" not in answer.text
     assert "&lt;script&gt;window" in answer.text
     assert "{{7*7}}" in answer.text
+    assert not re.search(">[^<]*\u202e", answer.text), "nothing turns the direction of what is read"
 
 
 @pytest.mark.parametrize("payload", ["[" * 100_000, "not json [cut: 9 bytes]", "{}", "[[[]]]", ""])

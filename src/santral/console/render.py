@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 from urllib.parse import urlencode
@@ -70,7 +70,11 @@ class Renderer:
         self._environment.globals.update(  # pyright: ignore[reportUnknownMemberType]
             static=static.url, when=clock_time, languages=LANGUAGES
         )
-        self._environment.filters["visible"] = visible  # pyright: ignore[reportUnknownMemberType]
+        filters: dict[str, Callable[[str], str]] = {
+            "visible": visible,
+            "visible_text": visible_text,
+        }
+        self._environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
 
     def page(
         self, request: Request, template: str, status: int = 200, **values: object
@@ -95,6 +99,11 @@ class Renderer:
                 LANGUAGE_COOKIE, words.language, _YEAR_S, httponly=True, samesite="strict"
             )
         return response
+
+
+def visible_text(text: str) -> str:
+    """Return a text of several lines with its tabs, and nothing that turns its direction or hides."""
+    return "\t".join(map(visible, text.split("\t")))
 
 
 def language_of(request: Request) -> Words:
