@@ -89,6 +89,7 @@ async def revoke_key(engine: Engine, reference: str, now: datetime) -> VirtualKe
             "Name a key by its id or prefix, never by its whole text: it would stay in logs and "
             "in the history of the shell."
         )
+    reference = reference.rstrip("…")  # as lists show a prefix
     async with writing(engine) as conn:
         found = await store.find_keys(conn, reference)
         if not found:

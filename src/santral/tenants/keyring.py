@@ -90,8 +90,8 @@ def _refusal(plaintext: str) -> SantralError:
         )
     if not is_intact(plaintext):
         return Unauthenticated(
-            f"The API key is mistyped or cut: its check characters do not match. It has {KEY_LENGTH} "
-            "characters; copy it again."
+            f"The API key is mistyped or cut: its check characters do not match. A whole key "
+            f"has {KEY_LENGTH} characters; copy it again."
         )
     return Unauthenticated(
         "The API key is not known here. It may be of another installation; list yours with: "
