@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from santral.errors import ConfigError
 from santral.guardrails.cli import guardrails_app
 
 CONFIG = """
@@ -50,6 +51,13 @@ def test_a_refusal_is_an_exit_status(config: str) -> None:
 
 
 def test_an_unknown_policy_names_the_nearest(config: str) -> None:
-    code, output = run("try", "--config", config, "-p", "stric", "x")
-    assert code == 2
-    assert "Did you mean 'strict'" in output
+    asked = ["try", "--config", config, "-p", "stric", "x"]
+    error = CliRunner().invoke(guardrails_app, asked).exception
+    assert isinstance(error, ConfigError)
+    assert "Did you mean 'strict'" in error.message
+
+
+def test_a_text_cannot_steer_the_terminal_and_is_not_broken_into_lines(config: str) -> None:
+    code, output = run("try", "--config", config, "-p", "strict", "a@b.com \x1b[2J" + "word " * 40)
+    assert code == 0
+    assert "[EMAIL_1] <1b>[2J" + "word " * 40 in output

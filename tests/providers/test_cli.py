@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from santral.errors import ConfigError
 from santral.providers.cli import prices_app, providers_app
 from santral.providers.registry import VENDORS
 
@@ -39,5 +40,14 @@ def test_a_broken_price_file_is_a_sentence_and_an_exit_code(tmp_path: Path) -> N
     path = tmp_path / "broken.toml"
     path.write_text("version = ")
     result = CliRunner().invoke(prices_app, ["show", "--file", str(path)])
-    assert result.exit_code == 2
-    assert "broken.toml" in result.output
+    assert isinstance(result.exception, ConfigError)
+    assert "broken.toml" in result.exception.message
+
+
+def test_at_the_width_of_a_pipe_no_model_and_no_date_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(prices_app, ["show", "gpt-5-mini"]).stdout.splitlines()
+    assert lines[0].split("\t")[:3] == ["kind", "model", "from"]
+    assert lines[1].split("\t")[:3] == ["openai", "gpt-5-mini", "2025-08-07"]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from santral.config.load import load
@@ -27,11 +29,18 @@ ConfigPath = Annotated[
 def show(config: ConfigPath = None) -> None:
     """Print every setting in force and where its value came from."""
     loaded = load(config, os.environ)
-    table = Table("setting", "value", "from", title=str(loaded.path or "no file: defaults"))
+    console = Console()
+    if not console.is_terminal:  # for grep and cut: whole, with tabs between
+        for setting in settings(loaded):
+            typer.echo(f"{setting.name}\t{setting.value}\t{setting.origin}")
+        return
+    table = Table(title=str(loaded.path or "no file: defaults"), box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("setting", "value", "from"):
+        table.add_column(heading, overflow="fold")
     for setting in settings(loaded):
         style = "dim" if setting.origin == "default" else ""
-        table.add_row(setting.name, setting.value, setting.origin, style=style)
-    Console().print(table)
+        table.add_row(*map(escape, (setting.name, setting.value, setting.origin)), style=style)
+    console.print(table)
 
 
 @config_app.command("check")

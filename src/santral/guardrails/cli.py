@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from santral.config.load import load
-from santral.errors import ConfigError, SantralError, nearest
+from santral.errors import ConfigError, nearest
 from santral.guardrails.policy import CheckList, Outcome, compile_policy, inspect
 from santral.guardrails.registry import CHECKS
+from santral.tenants.table import print_table
+from santral.traces.readable import visible
 
 guardrails_app = typer.Typer(
     name="guardrails", help="See the checks, and try a policy on a text.", no_args_is_help=True
@@ -36,22 +38,25 @@ def list_checks(
     ] = None,
 ) -> None:
     """Show every check, where it looks and what it can do, then the configured policies."""
-    console = Console()
-    table = Table("check", "looks at", "actions (default first)", "settings", title="Checks")
-    for name, kind in CHECKS.items():
-        settings = ", ".join(kind.Params.__struct_fields__) or "none"
-        table.add_row(name, ", ".join(sorted(kind.places)), ", ".join(kind.actions), settings)
-    console.print(table)
-    try:
-        policies = load(config, os.environ).config.policies
-    except SantralError as error:
-        raise _failed(error) from None
+    policies = load(config, os.environ).config.policies
+    print_table(
+        ("check", "looks at", "actions (default first)", "settings"),
+        [
+            (
+                name,
+                ", ".join(sorted(kind.places)),
+                ", ".join(kind.actions),
+                ", ".join(kind.Params.__struct_fields__) or "none",
+            )
+            for name, kind in CHECKS.items()
+        ],
+    )
     for name, policy in policies.items():
         lists = ("input", policy.input), ("retrieved", policy.retrieved), ("output", policy.output)
         shown = [
             f"{place}: {', '.join(c.check for c in checks)}" for place, checks in lists if checks
         ]
-        console.print(f"policy {name}: {'; '.join(shown) or 'no checks'}", highlight=False)
+        typer.echo(f"policy {name}: {'; '.join(shown) or 'no checks'}")
 
 
 @guardrails_app.command("try")
@@ -70,10 +75,7 @@ def try_policy(
     ] = None,
 ) -> None:
     """Run a policy over a text and print what each check says; exit status 1 when refused."""
-    try:
-        checks = _checks(policy, place, config)
-    except SantralError as error:
-        raise _failed(error) from None
+    checks = _checks(policy, place, config)
     given = text if text is not None else sys.stdin.read()
     outcome = asyncio.run(inspect(checks, (given,), place))
     _show(outcome)
@@ -106,14 +108,13 @@ def _show(outcome: Outcome) -> None:
         )
     console.print(table)
     if outcome.refusal:
-        console.print(f"refused by {outcome.refusal.check}: {outcome.refusal.reason}", markup=False)
+        console.print(
+            f"refused by {outcome.refusal.check}: {outcome.refusal.reason}",
+            markup=False,
+            soft_wrap=True,
+        )
     elif outcome.is_changed:
         console.print("goes on as:", style="bold")
-        console.print(outcome.texts[0], markup=False, highlight=False)
+        console.print(visible(outcome.texts[0]), markup=False, highlight=False, soft_wrap=True)
     else:
         console.print("goes on unchanged", style="bold")
-
-
-def _failed(error: SantralError) -> typer.Exit:
-    Console(stderr=True).print(error.message, markup=False, style="red")
-    return typer.Exit(2)

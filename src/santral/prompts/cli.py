@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from santral.config.cli import ConfigPath
 from santral.config.load import load
@@ -17,6 +15,7 @@ from santral.errors import BadRequest
 from santral.prompts.compose import compose
 from santral.prompts.library import inspect_prompts, load_prompts
 from santral.prompts.version import PromptVersion, Variable
+from santral.tenants.table import print_table
 
 prompts_app = typer.Typer(no_args_is_help=True, help="List, show, check and render prompts.")
 
@@ -32,19 +31,19 @@ Reference = Annotated[
 @prompts_app.command("list")
 def list_prompts(folder: Folder = None, config: ConfigPath = None) -> None:
     """Print every prompt version, its labels and its variables."""
-    table = Table("prompt", "version", "labels", "variables", "hash", "description")
-    for prompt in load_prompts(_folder(folder, config)):
-        for version in prompt.versions:
-            labels = [label for label, at in prompt.labels.items() if at == version.version]
-            table.add_row(
-                prompt.name,
-                version.version,
-                ", ".join(labels),
-                ", ".join(version.variables),
-                version.content_hash[:12],
-                version.description,
-            )
-    Console().print(table)
+    rows = [
+        (
+            prompt.name,
+            version.version,
+            ", ".join(label for label, at in prompt.labels.items() if at == version.version),
+            ", ".join(version.variables),
+            version.content_hash[:12],
+            version.description,
+        )
+        for prompt in load_prompts(_folder(folder, config))
+        for version in prompt.versions
+    ]
+    print_table(("prompt", "version", "labels", "variables", "hash", "description"), rows)
 
 
 @prompts_app.command("show")

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from santral.errors import ConfigError
 from santral.providers.prices import PICO_PER_USD_PER_MILLION, Price, PriceBook
 from santral.providers.registry import VENDORS, Vendor
+from santral.tenants.table import print_table
 
 providers_app = typer.Typer(help="Providers that can be called.", no_args_is_help=True)
 prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
@@ -30,15 +28,7 @@ def _group() -> None:  # pyright: ignore[reportUnusedFunction] - makes typer kee
 @providers_app.command("list")
 def list_providers() -> None:
     """Show every provider kind, its address, whether it needs a key, and its quirks."""
-    table = Table(title="Provider kinds")
-    for heading in ("kind", "provider", "address", "key", "quirks"):
-        table.add_column(heading, overflow="fold")
-    for vendor in VENDORS.values():
-        address = vendor.base_url or (
-            "in this process" if vendor.auth == "none" else "set base_url"
-        )
-        table.add_row(vendor.kind, vendor.title, address, _AUTH[vendor.auth], _quirks(vendor))
-    Console().print(table)
+    print_table(("kind", "provider", "address", "key", "quirks"), map(_row, VENDORS.values()))
 
 
 @prices_app.command("show")
@@ -49,26 +39,24 @@ def show_prices(
     ] = None,
 ) -> None:
     """Show prices in US dollars per million tokens, newest first."""
-    try:
-        book = PriceBook.load(file)
-    except ConfigError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(2) from None
+    book = PriceBook.load(file)
     rows = [row for row in book.prices() if name.lower() in f"{row.kind}/{row.model}".lower()]
     if not rows:
         typer.echo(
             f"No price for '{name}' in version {book.version}: its cost is unknown, not zero."
         )
         raise typer.Exit(1)
-    table = Table(title=f"USD per million tokens, version {book.version}")
-    table.add_column("kind")
-    table.add_column("model", overflow="fold")
-    table.add_column("from")
-    for heading in ("input", "cache read", "cache write", "output", "reasoning"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(row.kind, row.model, _day(row), *_amounts(row))
-    Console().print(table)
+    typer.echo(f"USD per million tokens, version {book.version}", err=True)
+    amounts = ("input", "cache read", "cache write", "output", "reasoning")
+    print_table(
+        ("kind", "model", "from", *amounts),
+        [(row.kind, row.model, _day(row), *_amounts(row)) for row in rows],
+    )
+
+
+def _row(vendor: Vendor) -> tuple[str, ...]:
+    address = vendor.base_url or ("in this process" if vendor.auth == "none" else "set base_url")
+    return vendor.kind, vendor.title, address, _AUTH[vendor.auth], _quirks(vendor)
 
 
 def _quirks(vendor: Vendor) -> str:
