@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.gateway.worker import Answer, Step, Worker, part, parts, saying, streamed, usage, whole
 from tests.stream_checker import text_of
@@ -77,8 +77,14 @@ def _cut(draw: st.DrawFn, text: str) -> list[str]:
     return [piece for piece in cuts if piece]
 
 
+def saying_in_one(text: str) -> tuple[tuple[ChoiceDelta, ...], list[Step]]:
+    choice = ChoiceDelta(text=text, finish_reason="stop")
+    return (choice,), [part(choice, role=True), usage()]
+
+
 @pytest.mark.parametrize("route", ["plain", "out-mask", "cached-masked"])
 @given(answer=answers())
+@example(answer=saying_in_one(" 4111 4111 1111 1111 1111"))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_stream_says_what_the_whole_answer_says(
     worker: Worker, route: str, answer: tuple[tuple[ChoiceDelta, ...], list[Step]]

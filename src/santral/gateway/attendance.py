@@ -39,11 +39,8 @@ class Guest:
         self.deadline = float("inf")
 
     def excuse(self) -> bool:
-        """Whether a cancellation was ours; takes it back, so that the request can end in order."""
-        if self.has_left or self.is_late:
-            self.task.uncancel()
-            return True
-        return False
+        """Whether a cancellation was ours alone; takes it back, so that the request ends in order."""
+        return (self.has_left or self.is_late) and self.task.uncancel() == 0
 
 
 class Attendance:

@@ -180,10 +180,12 @@ def _is_amount(data: bytes, end: int) -> bool:
 
 def _in_table(data: bytes, start: int, floor: int, shape: tuple[int, ...]) -> bool:
     """Whether another group of four stands before: a column of numbers, not a card."""
-    if shape[0] != 4 or start - 6 < floor:
+    if shape[0] != 4 or start - 5 < floor:
         return False
-    before = data[start - 6 : start]
-    return before[1:5].isdigit() and not before[:1].isdigit() and before[5:] in (b" ", b"-")
+    before = data[start - 5 : start]
+    # Also where the group is the first there is: a stream may have let go of what stood before it.
+    is_longer = start - 6 >= floor and data[start - 6 : start - 5].isdigit()
+    return before[:4].isdigit() and not is_longer and before[4:] in (b" ", b"-")
 
 
 def _only_digits(data: bytes, start: int, end: int) -> str:
