@@ -63,6 +63,28 @@ def test_files_are_ingested_and_found_with_every_score(folder: Path) -> None:
     assert "Nothing in" in run("search", "xyzzy", "--collection", "handbook", "-f", "kind=pdf")
 
 
+def test_names_and_passages_cannot_steer_the_terminal(folder: Path) -> None:
+    run_create_tenant(folder)
+    (folder / "docs" / "evil\x1b[2J.md").write_text("")
+    (folder / "docs" / "steer.md").write_text("A komut \x9b31m\u202egnp.exe here.\n")
+    listed = CliRunner().invoke(app, ["ingest", "docs"], catch_exceptions=False).output
+    found = CliRunner().invoke(app, ["search", "komut"], catch_exceptions=False).output
+    assert "quarantined docs/evil<1b>[2J.md: it is empty\n" in listed
+    assert "komut <9b>31m<202e>gnp.exe" in " ".join(found.replace("│", " ").split())
+    assert not {"\x1b", "\x9b", "\u202e"} & set(listed + found)
+
+
+def test_lines_of_a_report_are_whole_in_a_pipe(folder: Path) -> None:
+    run_create_tenant(folder)
+    lines = CliRunner().invoke(app, ["ingest", "docs"]).stdout.splitlines()
+    assert any(line.endswith("ignored (neither text nor HTML nor PDF).") for line in lines)
+
+
+def test_an_ingest_that_could_read_nothing_fails(folder: Path) -> None:
+    run_create_tenant(folder)
+    assert CliRunner().invoke(app, ["ingest", "docs/empty.md"]).exit_code == 1
+
+
 def run_create_tenant(folder: Path) -> None:
     async def create() -> None:
         engine = connect(sqlite_url(folder / "santral-data"))

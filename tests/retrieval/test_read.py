@@ -95,6 +95,11 @@ def test_broken_markup_never_fails(markup: str) -> None:
     html_blocks(markup)
 
 
+def test_a_page_nested_to_exhaust_the_stack_is_read_all_the_same() -> None:
+    page = "<div>" * 20_000 + "deep <b>down</b>" + "</div>" * 20_000
+    assert [block.text for block in html_blocks(page)[1]] == ["deep down"]
+
+
 def test_a_pdf_is_read_page_by_page() -> None:
     _, blocks = pdf_blocks(pdf("The leave is four-\nteen days long.", "Second page."))
     assert [(block.text, block.page) for block in blocks] == [

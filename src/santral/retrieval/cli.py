@@ -23,6 +23,7 @@ from santral.errors import BadRequest
 from santral.retrieval.ingest import ingest as take_in
 from santral.retrieval.report import IngestReport, Progress
 from santral.retrieval.search import Explained, Searcher
+from santral.traces.readable import visible
 
 #: Quarantined files listed one by one. Chosen: a screen of them; all are in the documents table.
 _MAX_LISTED = 20
@@ -50,7 +51,8 @@ def ingest(
     """Bring a collection up to date with files: Markdown, text, HTML, PDF.
 
     Unchanged files are skipped, changed ones replaced, those that vanished below a folder removed.
-    Ctrl-C leaves the last good index in force; run it again to go on.
+    Ctrl-C leaves the last good index in force; run it again to go on. Exit status 1 when not one
+    file could be read.
     """
     settings = load(config, os.environ).config
     console = Console()
@@ -61,6 +63,8 @@ def ingest(
         console.print("Stopped. The last good index stays in force; run it again to go on.")
         raise typer.Exit(_INTERRUPTED) from None
     _print_report(console, report, f"{tenant}/{collection}")
+    if report.quarantined and not (report.read or report.unchanged):
+        raise typer.Exit(1)
 
 
 def search(
@@ -80,11 +84,13 @@ def search(
     searcher.refresh()
     console = Console()
     for problem in searcher.problems:
-        console.print(problem, style="yellow", markup=False)
+        console.print(visible(problem), style="yellow", markup=False, soft_wrap=True)
     found = searcher.explain(tenant, collection, query, top_k=top_k, filters=_parsed(filters or []))
     if not found:
         console.print(
-            f"Nothing in {tenant}/{collection} matches. Fill it with: santral ingest PATH"
+            f"Nothing in {tenant}/{collection} matches. Fill it with: santral ingest PATH",
+            markup=False,
+            soft_wrap=True,
         )
         return
     console.print(_table(found))
@@ -134,7 +140,7 @@ def _bars(bars: Bars) -> Callable[[Progress], None]:
             tasks[progress.stage],
             completed=progress.done,
             total=progress.total,
-            name=progress.name[-40:],
+            name=visible(progress.name)[-40:],
         )
 
     return update
@@ -147,9 +153,11 @@ def _print_report(console: Console, report: IngestReport, name: str) -> None:
         f"{report.removed} removed, {len(report.quarantined)} quarantined, "
         f"{report.ignored} ignored (neither text nor HTML nor PDF).",
         highlight=False,
+        soft_wrap=True,
     )
     for item in report.quarantined[:_MAX_LISTED]:
-        console.print(f"  quarantined {item.source}: {item.reason}", style="yellow", markup=False)
+        line = f"  quarantined {visible(item.source)}: {visible(item.reason)}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if len(report.quarantined) > _MAX_LISTED:
         console.print(f"  and {len(report.quarantined) - _MAX_LISTED} more", style="yellow")
     state = "is published" if report.is_published else "was up to date"
@@ -157,6 +165,7 @@ def _print_report(console: Console, report: IngestReport, name: str) -> None:
         f"The index {state}: {report.chunks} chunks of {report.documents} documents, "
         f"{report.elapsed_s:.1f} s{speed}.",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -177,5 +186,6 @@ def _table(found: Sequence[Explained]) -> Table:
         text = " ".join(item.text.split())
         place = " > ".join(part for part in (item.source, item.section) if part)
         # Passages are other people's text: never read as markup.
-        table.add_row(*(f"{score:.2f}" for score in scores), Text(f"{place}\n{text[:200]}"))
+        passage = Text(visible(f"{place}\n{text[:200]}"))
+        table.add_row(*(f"{score:.2f}" for score in scores), passage)
     return table

@@ -21,6 +21,10 @@ _INLINE = {
     "sup", "time", "tt", "u", "var", "wbr", "-text",
 }  # fmt: skip
 
+#: Elements nested deeper are one paragraph of their text. Chosen: pages of people stay below 50, and
+#: a page made to exhaust the stack must not stop an ingest.
+_DEEPEST = 200
+
 
 def html_blocks(text: str) -> tuple[str, list[Block]]:
     """Return the title of a page (or nothing) and its blocks.
@@ -41,19 +45,22 @@ def html_blocks(text: str) -> tuple[str, list[Block]]:
     return (_squeezed(title.text()) if title else ""), blocks
 
 
-def _walk(parent: Any) -> Iterator[Block]:
+def _walk(parent: Any, depth: int = 0) -> Iterator[Block]:
     """Yield the blocks below an element; loose inline text between them is a paragraph."""
+    if depth > _DEEPEST:
+        yield from _paragraph([parent.text()])
+        return
     loose: list[str] = []
     for node in parent.iter(include_text=True):
         if node.tag in _INLINE and not _holds_block(node):
             loose.append("\n" if node.tag == "br" else node.text())
             continue
         yield from _paragraph(loose)
-        yield from _element(node)
+        yield from _element(node, depth)
     yield from _paragraph(loose)
 
 
-def _element(node: Any) -> Iterator[Block]:
+def _element(node: Any, depth: int) -> Iterator[Block]:
     if node.tag in _HEADINGS:
         heading = _squeezed(node.text())
         if heading:
@@ -71,7 +78,7 @@ def _element(node: Any) -> Iterator[Block]:
         if content:
             yield Block("item", f"- {content}") if node.tag == "li" else Block("paragraph", content)
     elif not node.tag.startswith("-") and not node.tag.startswith("_"):
-        yield from _walk(node)
+        yield from _walk(node, depth + 1)
 
 
 def _cells(row: Any) -> list[str]:
