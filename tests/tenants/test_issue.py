@@ -151,6 +151,16 @@ async def test_the_first_start_makes_two_keys_and_the_next_none(engine: Engine) 
     assert len(await ring(engine)) == 2
 
 
+async def test_a_tenant_made_by_hand_before_the_first_start_still_gets_its_first_keys(
+    engine: Engine,
+) -> None:
+    await create_tenant(engine, "default", None, NOW)
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    assert first.admin.key.is_admin
+    assert await ensure_first_keys(engine, Random(2).randbytes, NOW) is None
+
+
 async def test_of_two_first_starts_at_once_one_gets_the_keys(database: str) -> None:
     engines = [connect(database) for _ in range(3)]
     made: list[FirstKeys | None] = []

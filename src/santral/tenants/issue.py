@@ -138,7 +138,7 @@ async def ensure_first_keys(
     now: datetime | None = None,
     application: str | None = None,
 ) -> FirstKeys | None:
-    """Make the tenant ``default`` with two keys in a new database; ``None`` when there is one.
+    """Make the tenant ``default`` and two keys where there is no key yet; otherwise ``None``.
 
     ``application`` is the application key where the operator wants to choose it. Two processes may
     start at once: one of them gets the keys.
@@ -149,7 +149,8 @@ async def ensure_first_keys(
     at = now or datetime.now(UTC)
     chosen = None if application is None else known_key(application)
     async with writing(engine) as conn:
-        if not await store.insert_tenant(conn, DEFAULT_TENANT, "Default", at):
+        is_new = await store.insert_tenant(conn, DEFAULT_TENANT, "Default", at)
+        if not is_new and await store.has_keys(conn, DEFAULT_TENANT):
             return None
         admin = await _issue(conn, rng, DEFAULT_TENANT, "first administrator", at, is_admin=True)
         return FirstKeys(

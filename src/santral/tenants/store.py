@@ -85,6 +85,13 @@ async def find_keys(conn: Connection, reference: str) -> list[VirtualKey]:
     return [_key(row) for row in await conn.execute(select(virtual_keys).where(is_meant))]
 
 
+async def has_keys(conn: Connection, tenant_id: TenantId) -> bool:
+    """Return whether a tenant ever had a key; who asks meanwhile waits for this transaction."""
+    await conn.execute(select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update())
+    of_tenant = select(virtual_keys.c.id).where(virtual_keys.c.tenant_id == tenant_id)
+    return (await conn.execute(of_tenant.limit(1))).first() is not None
+
+
 async def revoke_key(conn: Connection, tenant_id: TenantId, key_id: KeyId, now: datetime) -> bool:
     """End a key from ``now`` on; return whether it was in force."""
     statement = (
