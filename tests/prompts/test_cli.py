@@ -59,3 +59,10 @@ def test_the_folder_is_the_configured_one(write: Write, tmp_path: Path) -> None:
     result = runner.invoke(prompts_app, ["list", "--config", str(config)])
     assert result.exit_code == 0, result.output
     assert "greet" in result.output
+
+
+def test_an_unknown_variable_names_the_nearest_in_one_sentence(write: Write) -> None:
+    args = ["render", "greet", "--var", "nane=Ada", "-f", str(write())]
+    error = runner.invoke(prompts_app, args).exception
+    assert isinstance(error, BadRequest)
+    assert error.message.endswith("Did you mean 'name'?")

@@ -44,7 +44,8 @@ def bind(version: PromptVersion, given: Mapping[str, Any]) -> dict[str, Variable
         ]
     if faults:
         raise BadRequest(
-            f"Prompt '{version.name}' {version.version} cannot be filled in: {'; '.join(faults)}.",
+            f"Prompt '{version.name}' {version.version} cannot be filled in: "
+            f"{'; '.join(faults)}.".replace("?.", "?"),
             code="invalid_prompt_variables",
             param="santral.prompt.variables",
         )

@@ -80,8 +80,10 @@ class ControlProcess:
         except urllib.error.HTTPError as error:
             raise _refusal(self._address, error) from error
         except OSError as error:
+            reason = getattr(error, "reason", None) or error
             raise StoreError(
-                f"The control process at {self._address} did not answer: {error}"
+                f"The control process at {self._address} did not answer: {reason}. Start it with "
+                "santral serve, or name another with --url."
             ) from error
 
 
