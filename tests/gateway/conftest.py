@@ -10,6 +10,7 @@ from tests.gateway.worker import Worker
 
 GREETER = """+++
 description = "Greets."
+settings = { temperature = 0.25, seed = 5 }
 [variables]
 name = { type = "string", default = "you" }
 topics = { type = "strings", default = [] }

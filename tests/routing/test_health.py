@@ -143,6 +143,28 @@ def test_an_answer_from_before_the_opening_proves_nothing() -> None:
     assert health.state("d") == "open"
 
 
+def test_a_full_window_forgets_its_oldest_failure() -> None:
+    health = Health(Clock(), HealthSettings(last=4, at_least=4, failure_share=0.75))
+    for outcome in ("fail", "fail", "ok", "ok", "ok", "ok"):
+        if outcome == "ok":
+            health.succeeded("d")
+        else:
+            fail(health, 1)
+    fail(health, 2)
+    assert health.admits("d"), "2 of the last 4"
+    fail(health, 1)
+    assert not health.admits("d")
+
+
+def test_a_refused_key_does_not_prolong_an_open_breaker() -> None:
+    clock = Clock()
+    health = opened(clock)
+    clock.now += 9
+    fail(health, 1, ProviderRefusedKey("no"))
+    clock.now += 1
+    assert health.admits("d")
+
+
 @given(
     st.lists(
         st.one_of(st.sampled_from(["ok", "fail", "busy", "ask", "abandon"]), st.floats(0.1, 100)),
