@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from tests.gateway.conftest import POLICIES
-from tests.gateway.worker import Answer, Worker, saying
+from tests.gateway.worker import Answer, Worker, saying, whole
 
 from santral.guardrails.registry import CHECKS
 from santral.wire.delta import ChoiceDelta, Source, ToolCallDelta
@@ -233,3 +234,28 @@ def test_no_cell_is_empty() -> None:
     used = {name for name in CHECKS if any(f"'{name}'" in POLICIES[row] for row in rows)}
     assert CHECKS.keys() - used == {"refusal"}, "it only tells a declined answer from another"
     assert rows.keys() == POLICIES.keys()
+
+
+#: Fields of an answer that can carry text and that no check reads: they ride through in ``raw``.
+UNREAD: dict[str, dict[str, Any]] = {
+    "function_call": {"function_call": {"name": "f", "arguments": EMAIL}},
+    "custom tool call": {"tool_calls": [{"id": "c", "type": "custom", "custom": {"input": EMAIL}}]},
+    "reasoning_details": {"reasoning_details": [{"type": "reasoning.text", "text": EMAIL}]},
+    "audio": {"audio": {"id": "a", "transcript": EMAIL}},
+}
+
+
+@pytest.mark.xfail(reason="unknown fields of an answer pass unread, also under a policy")
+@pytest.mark.parametrize("name", UNREAD)
+def test_fields_that_we_do_not_read_carry_nothing_past_a_check(worker: Worker, name: str) -> None:
+    delta = whole(ChoiceDelta(text="Fine."))
+    body = json.loads(delta.raw)
+    body["choices"][0]["message"] |= UNREAD[name]
+    worker.provider.will([msgspec.structs.replace(delta, raw=json.dumps(body).encode())])
+    assert EMAIL.encode() not in worker.ask("out-mask").body
+
+
+@pytest.mark.xfail(reason="only messages, variables and passages are guarded")
+def test_a_predicted_output_is_guarded(worker: Worker) -> None:
+    worker.ask("in-mask", prediction={"type": "content", "content": EMAIL})
+    assert EMAIL not in worker.provider.asked[0].text
