@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from santral.app.check import check_servable
 from santral.app.serve import serve
 from santral.errors import SantralError
 
@@ -26,7 +27,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
-    from santral.config.cli import config_app  # noqa: PLC0415
+    from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
@@ -40,7 +41,7 @@ def full_app() -> typer.Typer:
     app.command("serve")(serve)
     app.command("ingest")(ingest)
     app.command("search")(search)
-    app.add_typer(config_app, name="config")
+    app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(keys_app, name="keys")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,19 +14,38 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from santral.config.load import load
+from santral.config.load import LoadedConfig, load
 from santral.config.schema import Config
 from santral.config.show import settings
-
-config_app = typer.Typer(no_args_is_help=True, help="Show, check and describe the configuration.")
 
 ConfigPath = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The santral.toml to read.", show_default="./santral.toml"),
 ]
 
+#: What ``check`` counts: sections of the configuration.
+_COUNTED = ("routes", "deployments", "experiments", "providers")
 
-@config_app.command("show")
+
+def config_commands(check_servable: Callable[[LoadedConfig], None]) -> typer.Typer:
+    """Return ``santral config``; ``check_servable`` refuses what a gateway would refuse."""
+    app = typer.Typer(no_args_is_help=True, help="Show, check and describe the configuration.")
+    app.command("show")(show)
+    app.command("schema")(schema)
+
+    @app.command("check")
+    def check(config: ConfigPath = None) -> None:
+        """Check the configuration with all it names: exit status 0 when it can be served."""
+        loaded = load(config, os.environ)
+        check_servable(loaded)
+        counts = {name: len(getattr(loaded.config, name)) for name in _COUNTED}
+        counted = ", ".join(f"{n} {name[:-1] if n == 1 else name}" for name, n in counts.items())
+        typer.echo(f"{loaded.path or 'defaults'}: good. {counted}.")
+
+    del check  # the application holds it
+    return app
+
+
 def show(config: ConfigPath = None) -> None:
     """Print every setting in force and where its value came from."""
     loaded = load(config, os.environ)
@@ -43,17 +63,6 @@ def show(config: ConfigPath = None) -> None:
     console.print(table)
 
 
-@config_app.command("check")
-def check(config: ConfigPath = None) -> None:
-    """Check the configuration: exit status 0 when it can be served."""
-    loaded = load(config, os.environ)
-    typer.echo(
-        f"{loaded.path or 'defaults'}: good. {len(loaded.config.routes)} routes, "
-        f"{len(loaded.config.deployments)} deployments, {len(loaded.config.policies)} policies."
-    )
-
-
-@config_app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of santral.toml."""
     typer.echo(json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False))

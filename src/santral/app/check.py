@@ -1,0 +1,24 @@
+"""Whether a configuration can be served: everything it names is compiled, as a worker would do it."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from santral.config.load import LoadedConfig
+
+
+def check_servable(loaded: LoadedConfig) -> None:
+    """Compile the policies, prompts, schemas, prices and providers that ``loaded`` names.
+
+    Raises:
+        ConfigError: one of them cannot be used; a gateway would refuse this configuration.
+    """
+    # Only this command needs them: the others start sooner without.
+    from santral.app.access import Access  # noqa: PLC0415
+    from santral.app.providers import ProviderPool  # noqa: PLC0415
+    from santral.gateway.state import build_snapshot  # noqa: PLC0415
+
+    rng = random.Random()  # noqa: S311 - nothing is sent
+    providers = ProviderPool(time.monotonic, time.time, rng).build(loaded.config.providers)
+    build_snapshot(loaded, providers, Access.empty().ring)
