@@ -56,6 +56,8 @@ def test_parameters_say_where_they_stand_and_within_which_bounds(document: dict[
     assert (fields["limit"].place, fields["limit"].type.text) == ("query", "integer, ≥ 1, ≤ 500")
     assert not {"authorization", "x-api-key"} & set(fields), "the sign-in is said once, above"
     assert endpoint(document, "delete", "/api/keys/{id}").parameters[0].is_required
+    for listed in reference(document).endpoints:
+        assert all(field.description for field in listed.parameters), listed.path
 
 
 def test_answers_lead_to_their_objects_and_to_those_within(document: dict[str, Any]) -> None:

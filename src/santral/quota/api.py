@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from santral.db.engine import Engine
@@ -43,7 +43,9 @@ def limits_router(
     router = APIRouter(prefix="/api", tags=["limits"], dependencies=[Depends(authorise)])
 
     @router.get("/limits")
-    async def get_limits(tenant_id: str = DEFAULT_TENANT) -> LimitsList:
+    async def get_limits(
+        tenant_id: Annotated[str, Query(description="Whose limits.")] = DEFAULT_TENANT,
+    ) -> LimitsList:
         """Show what a tenant and its keys may use."""
         return LimitsList(limits=[_body(row) for row in await show_limits(engine, tenant_id)])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from santral.db.engine import Engine
@@ -99,7 +99,9 @@ def tenants_router(
         return _tenant(await issue.create_tenant(engine, body.id, body.name, clock()))
 
     @router.get("/keys")
-    async def list_keys(tenant_id: str = DEFAULT_TENANT) -> KeyList:
+    async def list_keys(
+        tenant_id: Annotated[str, Query(description="Whose keys.")] = DEFAULT_TENANT,
+    ) -> KeyList:
         """List the keys of a tenant, revoked ones too."""
         return KeyList(keys=[_key(k) for k in await issue.list_keys(engine, tenant_id)])
 
@@ -119,7 +121,9 @@ def tenants_router(
         return IssuedKeyBody(key=_key(made.key), plaintext=made.plaintext)
 
     @router.delete("/keys/{id}")
-    async def revoke_key(id: str) -> KeyBody:
+    async def revoke_key(
+        id: Annotated[str, Path(description="The id or prefix of the key, never its text.")],
+    ) -> KeyBody:
         """End a key, named by id or prefix; gateways refuse it within two seconds."""
         return _key(await issue.revoke_key(engine, id, clock()))
 

@@ -60,7 +60,10 @@ def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter
 
     @router.get("/traces/{trace_id}")
     async def get_trace(
-        trace_id: Annotated[str, Path(max_length=64)], caller: Caller = authorised
+        trace_id: Annotated[
+            str, Path(max_length=64, description="Its id, a beginning of it, or a request's id.")
+        ],
+        caller: Caller = authorised,
     ) -> Response:
         """Return one trace by its id, a beginning of it, or the id of its request.
 
