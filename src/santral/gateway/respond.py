@@ -56,6 +56,9 @@ class Responder:
             if not delta.choices:
                 self._usage_raw = delta.raw
                 return
+        if not delta.is_whole:
+            await self._write(delta)
+            return
         for part in _as_chunks(delta):
             await self._write(part)
 
@@ -84,10 +87,11 @@ class Responder:
             await self._start(200, _STREAM_HEADERS, None)
             first = _named(delta, self._ctx)
         data = encode_event(delta.raw or self._composed(delta, first))
-        self._seen.update(choice.index for choice in delta.choices)
+        for choice in delta.choices:
+            self._seen.add(choice.index)
         if self._ctx.ttft_us is None and delta.has_content:
             self._ctx.ttft_us = self._ctx.elapsed_us()
-        await self._body(data, more=True)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     def _composed(self, delta: Delta, first: Delta) -> bytes:
         new = {choice.index for choice in delta.choices} - self._seen
@@ -176,8 +180,6 @@ def _like(delta: Delta, first: Delta, ctx: RequestContext) -> Delta:
 
 def _as_chunks(delta: Delta) -> Iterable[Delta]:
     """A whole answer in a stream (from the cache, or checked as a whole) becomes two chunks a choice."""
-    if not delta.is_whole:
-        return (delta,)
     parts: list[Delta] = []
     for choice in delta.choices:
         content = ChoiceDelta(

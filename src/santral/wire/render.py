@@ -205,9 +205,10 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
     changed = msgspec.structs.replace(delta, choices=choices)
     if not delta.raw:
         return changed
-    spliced = _spliced(delta, choices)
-    if spliced:
-        return msgspec.structs.replace(changed, raw=spliced)
+    if len(choices) == 1 and _differ_in_text(delta.choices, choices[0]):
+        spliced = _spliced(delta.raw, delta.choices[0].text, choices[0].text)
+        if spliced:
+            return msgspec.structs.replace(changed, raw=spliced)
     body: dict[str, Any] = dict(_fields.decode(delta.raw))
     slot = "message" if delta.is_whole else "delta"
     before = {choice.index: choice for choice in delta.choices}
@@ -227,25 +228,44 @@ def with_choices(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> Delta:
 _LOGPROBS = re.compile(rb'"logprobs"\s*:\s*[^\sn]')
 
 
-def _spliced(delta: Delta, choices: tuple[ChoiceDelta, ...]) -> bytes:
+def with_text(delta: Delta, text: str) -> Delta:
+    """Return the common delta of a stream, more text of one choice and nothing else, with another text.
+
+    The same as ``with_choices``, which a masked stream would ask for nearly every delta.
+    """
+    old = delta.choices[0]
+    choices = (ChoiceDelta(old.index, text),)
+    raw = _spliced(delta.raw, old.text, text)
+    if delta.raw and not raw:
+        return with_choices(delta, choices)
+    return Delta(
+        choices=choices,
+        usage=delta.usage,
+        raw=raw,
+        id=delta.id,
+        model=delta.model,
+        created=delta.created,
+    )
+
+
+def _differ_in_text(old: tuple[ChoiceDelta, ...], new: ChoiceDelta) -> bool:
+    return len(old) == 1 and msgspec.structs.replace(old[0], text=new.text) == new
+
+
+def _spliced(raw: bytes, old: str, new: str) -> bytes:
     """Return the common chunk with its one text exchanged, or nothing where that is not certain.
 
     A masked stream changes nearly every chunk, as words are held back until they are whole.
     Measured: 1.3 us, against 6 us for taking the chunk apart.
     """
-    if len(choices) != 1 or len(delta.choices) != 1 or delta.raw.count(b'"content"') != 1:
+    if not old or raw.count(b'"content"') != 1 or _LOGPROBS.search(raw) is not None:
         return b""
-    if _LOGPROBS.search(delta.raw) is not None:
-        return b""
-    old, new = delta.choices[0], choices[0]
-    if not old.text or msgspec.structs.replace(old, text=new.text) != new:
-        return b""
-    key, found, rest = delta.raw.partition(b'"content":')
-    said = _encode(old.text)
+    key, found, rest = raw.partition(b'"content":')
+    said = _encode(old)
     space = b" " if rest[:1] == b" " else b""
     if not found or not rest.startswith(said, len(space)):
         return b""  # the provider spells its text in another way than we do
-    return b"".join((key, found, space, _encode(new.text), rest[len(space) + len(said) :]))
+    return b"".join((key, found, space, _encode(new), rest[len(space) + len(said) :]))
 
 
 def _index(entry: Mapping[str, Any], default: int = 0) -> int:

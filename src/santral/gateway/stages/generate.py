@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random  # noqa: TID251 - for the type alone; the generator is an argument
-from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -21,7 +20,6 @@ from santral.routing.fallback import first_content, with_fallback
 from santral.routing.health import Health
 from santral.routing.route import Deployment
 from santral.traces.ids import format_traceparent
-from santral.wire.delta import Delta
 
 #: Corrective attempts after an answer that broke its schema or citations. Specified: issue "one
 #: corrective retry".
@@ -98,9 +96,11 @@ class Generate:
             async with aclosing(deployment.provider.stream(_call(ctx, deployment))) as deltas:
                 held, rest = await first_content(deltas)
                 for delta in held:
-                    await _pass_on(delta, meter, gate)
+                    meter.take(delta)
+                    await gate(delta)
                 async for delta in rest:
-                    await _pass_on(delta, meter, gate)
+                    meter.take(delta)
+                    await gate(delta)
         except ProviderError as error:
             meter.failed(error.detail_code, error.upstream_status)
             self._health.failed(deployment.name, error)
@@ -116,11 +116,6 @@ class Generate:
             self._health.succeeded(deployment.name)
         finally:
             ctx.attempts.append(meter.record())
-
-
-async def _pass_on(delta: Delta, meter: Meter, gate: Callable[[Delta], Any]) -> None:
-    meter.take(delta)
-    await gate(delta)
 
 
 def _call(ctx: RequestContext, deployment: Deployment) -> ProviderCall:

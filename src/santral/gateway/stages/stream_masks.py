@@ -11,7 +11,7 @@ from santral.guardrails.policy import CheckList
 from santral.guardrails.stream import StreamMask
 from santral.guardrails.verdict import Verdict
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
-from santral.wire.render import with_choices
+from santral.wire.render import with_choices, with_text
 
 #: A text of a stream: choice, what it is, and for a tool call its index.
 Slot = tuple[int, str, int]
@@ -36,6 +36,8 @@ class StreamMasks:
         if not delta.choices:
             return [delta]
         self._last = delta
+        if len(delta.choices) == 1 and self._is_more_text(delta.choices[0]):
+            return self._push_text(delta)
         ready: list[Delta] = []
         choices: list[ChoiceDelta] = []
         for choice in delta.choices:
@@ -68,6 +70,17 @@ class StreamMasks:
                 seen = merged.get(verdict.check)
                 merged[verdict.check] = verdict if seen is None else _added(seen, verdict)
         return list(merged.values())
+
+    def _is_more_text(self, choice: ChoiceDelta) -> bool:
+        """Nearly every delta of a stream: the text of a choice goes on."""
+        return choice.index in self._announced and choice == ChoiceDelta(choice.index, choice.text)
+
+    def _push_text(self, delta: Delta) -> list[Delta]:
+        choice = delta.choices[0]
+        text = self._push((choice.index, "text", 0), choice.text)
+        if text == choice.text:
+            return [delta]
+        return [with_text(delta, text)] if text else []
 
     def _is_worth_sending(self, delta: Delta, choices: Iterable[ChoiceDelta]) -> bool:
         """A delta whose whole text is held back says nothing, unless it announces or ends a choice."""
