@@ -22,7 +22,7 @@ PROGRAM = f"from santral.tenants.table import print_table; print_table({COLUMNS!
 def on_a_terminal(width: int) -> str:
     """Return what a terminal of this width is sent."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(width), "TERM": "dumb"}
+    environment = {**os.environ, "COLUMNS": str(width), "TERM": "xterm"}
     subprocess.run([sys.executable, "-c", PROGRAM], stdout=theirs, env=environment, check=True)
     os.close(theirs)
     shown = os.read(ours, 65_536).decode().replace("\r\n", "\n")

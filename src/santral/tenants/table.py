@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
@@ -23,13 +22,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             console.file.write("\t".join(row) + "\n")
         return
     widths = fitted(columns, cells, console.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0), collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold dim")
     for name, width in zip(columns, widths, strict=True):
         table.add_column(name, width=width, overflow="fold")
     for row in cells:
         table.add_row(*map(escape, row))
     # A table that stays too wide is printed whole: a terminal breaks lines, it does not cut them.
-    console.print(table, width=max(console.width, _total(widths) + _GAP), crop=False)
+    Console(width=max(console.width, _total(widths))).print(table)
 
 
 def fitted(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
