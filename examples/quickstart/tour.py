@@ -7,6 +7,7 @@ status 0, or 1 if a step did not show what it should.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -82,7 +84,7 @@ class Running:
 
 
 @contextmanager
-def santral() -> Iterator[Running]:
+def santral(lock: int) -> Iterator[Running]:
     """Start ``santral serve`` and stop it cleanly at the end."""
     ports = {"server": free_port(8080), "control": free_port(8081)}
     env = os.environ | {f"SANTRAL_{name.upper()}__PORT": str(port) for name, port in ports.items()}
@@ -95,6 +97,7 @@ def santral() -> Iterator[Running]:
         text=True,
         env=env,
         start_new_session=True,
+        pass_fds=[lock],  # held as long as anything of this tour runs
     )
     running = Running(
         process, f"http://127.0.0.1:{ports['server']}", f"http://127.0.0.1:{ports['control']}"
@@ -404,11 +407,34 @@ def counts(figures: dict[str, Any], *names: str) -> str:
     return ", ".join(str(figures[name]) for name in names)
 
 
+def lock_folder() -> int:
+    """Keep a second tour from emptying the folder under a running one; return what holds the lock."""
+    lock = os.open(HERE, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(
+            f"Another tour runs in {HERE}. Stop it with Ctrl-C in its terminal, then try again."
+        )
+    return lock
+
+
 def main() -> int:
+    """Take the tour; however it ends, what it started is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return tour(lock_folder())
+    except KeyboardInterrupt:
+        console.print("stopped before the end of the tour")
+        return 130
+
+
+def tour(lock: int) -> int:
+    """Start Santral, take every step, show the signals; return the exit status."""
     shutil.rmtree(DATA, ignore_errors=True)  # the tour's own folder: it starts fresh every time
     console.print(Panel("Santral: every call to a model goes through here", expand=False))
     console.print("Starting `santral serve` on embedded engines …")
-    with santral() as running:
+    with santral(lock) as running:
         pages = [
             *sorted((ROOT / "docs").rglob("*.md")),
             *map(ROOT.joinpath, ("README.md", "ARCHITECTURE.md", "LICENSE")),

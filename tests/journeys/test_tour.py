@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -24,3 +25,18 @@ def test_every_step_of_the_tour_shows_what_it_should() -> None:
     assert "10 of 10 steps showed what they should" in done.stdout
     assert "The four golden signals" in done.stdout
     assert "\x1b[" not in done.stdout, "plain where nobody looks at a terminal"
+    second = _tour_beside_another()  # in one test: two tours at once are what is refused
+    assert second.returncode == 1
+    assert "Another tour runs" in second.stderr
+
+
+def _tour_beside_another() -> subprocess.CompletedProcess[str]:
+    folder = os.open(ROOT / "examples" / "quickstart", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        return subprocess.run(
+            [sys.executable, ROOT / "examples" / "quickstart" / "tour.py"],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(folder)
