@@ -67,7 +67,7 @@ def test_limits_in_force_are_shown_with_those_of_the_configuration(tmp_path: Pat
 
 def test_a_key_is_limited_by_its_prefix() -> None:
     key = run.invoke(keys_app, ["create", "-t", "acme", "--name", "shop"]).stdout.strip()
-    shown("set", "acme", "--key", key[:17], "--tokens-per-day", "100")
+    shown("set", "acme", "--key", f"{key[:17]}…", "--tokens-per-day", "100")
     tenant, own = shown("show", "acme")[1:]
     assert tenant == ["acme", "", "unlimited", "unlimited", "unlimited"]
     assert own[1].startswith("shop (key_")

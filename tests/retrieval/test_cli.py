@@ -80,6 +80,17 @@ def test_lines_of_a_report_are_whole_in_a_pipe(folder: Path) -> None:
     assert any(line.endswith("ignored (neither text nor HTML nor PDF).") for line in lines)
 
 
+def test_what_is_found_is_whole_in_a_pipe(folder: Path) -> None:
+    run_create_tenant(folder)
+    run("ingest", "docs")
+    header, row = CliRunner().invoke(app, ["search", "leave"]).stdout.splitlines()
+    assert header.split("\t") == ["score", "bm25", "4-grams", "dense", "source", "text"]
+    assert row.split("\t")[4:] == [
+        "docs/leave.md > Leave",
+        "Annual leave is [bold]14[/bold] days.",
+    ]
+
+
 def test_an_ingest_that_could_read_nothing_fails(folder: Path) -> None:
     run_create_tenant(folder)
     assert CliRunner().invoke(app, ["ingest", "docs/empty.md"]).exit_code == 1

@@ -45,6 +45,7 @@ def set_(
     if requests_per_second is None and burst is None and tokens_per_day is None:
         raise typer.BadParameter("name at least one limit to change")
     asked = (requests_per_second, burst, tokens_per_day)
+    key = key and key.rstrip("…")  # as lists show a prefix
     row = with_database(
         os.environ, lambda engine: set_limits(engine, tenant, key, asked, datetime.now(UTC))
     )

@@ -23,6 +23,7 @@ from santral.errors import BadRequest
 from santral.retrieval.ingest import ingest as take_in
 from santral.retrieval.report import IngestReport, Progress
 from santral.retrieval.search import Explained, Searcher
+from santral.tenants.table import print_table
 from santral.traces.readable import visible
 
 #: Quarantined files listed one by one. Chosen: a screen of them; all are in the documents table.
@@ -93,7 +94,10 @@ def search(
             soft_wrap=True,
         )
         return
-    console.print(_table(found))
+    if console.is_terminal:
+        console.print(_table(found))
+    else:
+        print_table(("score", "bm25", "4-grams", "dense", "source", "text"), map(_cells, found))
 
 
 async def _ingest(
@@ -179,13 +183,20 @@ def _parsed(filters: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
+def _cells(item: Explained) -> tuple[str, ...]:
+    place = " > ".join(part for part in (item.source, item.section) if part)
+    return *_scores(item), visible(place), visible(" ".join(item.text.split())[:200])
+
+
+def _scores(item: Explained) -> list[str]:
+    scores = [item.score, *(item.signals[name] for name in ("bm25", "ngrams", "dense"))]
+    return [f"{score:.2f}" for score in scores]
+
+
 def _table(found: Sequence[Explained]) -> Table:
     table = Table("score", "bm25", "4-grams", "dense", "passage")
     for item in found:
-        scores = [item.score, *(item.signals[name] for name in ("bm25", "ngrams", "dense"))]
-        text = " ".join(item.text.split())
-        place = " > ".join(part for part in (item.source, item.section) if part)
         # Passages are other people's text: never read as markup.
-        passage = Text(visible(f"{place}\n{text[:200]}"))
-        table.add_row(*(f"{score:.2f}" for score in scores), passage)
+        *scores, place, text = _cells(item)
+        table.add_row(*scores, Text(f"{place}\n{text}"))
     return table
