@@ -57,6 +57,10 @@ PASSED = {
         "A field is missing or has the wrong type, or two fields contradict each other.",
         "`param` is the path of the field.",
     ),
+    "gateway_stopping": (
+        "The gateway is stopping, and its drain (`server.drain_s`) ended before the answer did.",
+        "Ask again: another process, or the restarted one, answers.",
+    ),
     "parameter_not_supported": (
         "The route is strict, and a parameter would have to be changed for it.",
         "Ask for what the message names, or use a route that is not strict.",

@@ -37,6 +37,41 @@ def test_a_stream_that_runs_when_the_gateway_stops_is_finished(
     assert "finish_reason" in json.dumps(check_chat_stream(answer)[-1])
 
 
+def test_a_stream_that_outlasts_the_drain_is_told_so_and_not_blamed_on_its_caller(
+    own_santral: Callable[..., Santral],
+) -> None:
+    santral = own_santral(
+        '[deployments.endless]\nprovider = "scripted"\nmodel = "stalled-middle"\n'
+    )
+    answers: list[tuple[int, dict[str, str], bytes]] = []
+    body = santral.chat("endless", stream=True)
+    thread = threading.Thread(target=lambda: answers.append(santral.post(body)))
+    thread.start()
+    time.sleep(0.5)
+    assert santral.stop() == 0
+    thread.join(10)
+    status, headers, answer = answers[0]
+    assert status == 200
+    assert check_chat_stream(answer)[-1]["error"]["code"] == "gateway_stopping"
+    santral.start()
+    trace = santral.trace(headers["x-santral-trace-id"])
+    assert trace["error"] == "gateway_stopping"
+    assert not trace.get("is_cancelled")
+
+
+def test_two_instances_on_one_data_folder_are_refused(santral: Santral) -> None:
+    env = santral.env | {"SANTRAL_SERVER__PORT": "0", "SANTRAL_CONTROL__PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "santral", "serve"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "Another `santral serve` runs the gateway" in sentence(done)
+    assert santral.post(santral.chat("ok"))[0] == 200
+
+
 def test_a_worker_killed_comes_back_and_loses_no_trace(own_santral: Callable[..., Santral]) -> None:
     santral = own_santral()
     traces = [santral.post(santral.chat("ok"))[1]["x-santral-trace-id"] for _ in range(20)]
@@ -175,7 +210,7 @@ def test_a_second_collector_on_one_store_is_refused(santral: Santral) -> None:
         [sys.executable, "-m", "santral", "serve", "--role", "control"],
         env=santral.env | {"SANTRAL_CONTROL__PORT": "0"}, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
-    assert "telemetry" in sentence(done)
+    assert "Another `santral serve`" in sentence(done)
 
 
 def test_the_first_keys_are_shown_once(own_santral: Callable[..., Santral]) -> None:

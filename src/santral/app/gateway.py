@@ -141,6 +141,7 @@ class GatewayProcess:
 
     def _drain(self) -> None:
         self.current.is_draining = True
+        self._attendance.drain(self._loaded.config.server.drain_s)
 
     def _apply(self, loaded: LoadedConfig) -> None:
         """Compile a new configuration and swap it in whole; raises ConfigError and changes nothing."""

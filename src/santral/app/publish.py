@@ -24,6 +24,8 @@ LOOK_EVERY_S = 0.5
 #: How often the file is written although nothing changed, so that a worker which restarts knows
 #: what the day's budgets have used. Chosen.
 REWRITE_EVERY_S = 15.0
+#: While the database is away that is logged this often, in seconds. Chosen.
+LOG_EVERY_S = 60.0
 
 
 async def read_access(engine: Engine) -> AccessRecord:
@@ -68,6 +70,7 @@ class Publisher:
     async def _publish(self) -> None:
         engine = connect(self._url)
         revision, written_at = -1, self._clock()
+        failing_since: float | None = None
         try:
             while not self._stop.is_set():
                 try:
@@ -77,8 +80,11 @@ class Publisher:
                         record = await read_access(engine)
                         write_access(self._path, record)
                         revision, written_at = record.revision, self._clock()
+                    failing_since = None
                 except (StoreError, OSError) as error:
-                    log.warning("access_not_published", extra={"reason": str(error)})
+                    if failing_since is None or self._clock() > failing_since + LOG_EVERY_S:
+                        failing_since = self._clock()
+                        log.warning("access_not_published", extra={"reason": str(error)})
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             await engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -63,6 +64,9 @@ def _supervise(loaded: LoadedConfig, role: Role) -> int:
     if role is not Role.gateway:
         listeners["console"] = listen(config.control.host, config.control.port, "control.port")
     _make_data_folder(config.data.folder)
+    locks = [_lock(config.data.folder, name) for name in listeners]
+    # A file of an earlier run may name keys that were revoked since: children wait for ours.
+    (config.data.folder / "run" / ACCESS_FILE).unlink(missing_ok=True)
     arguments = ["--config", str(loaded.path)] if loaded.path else []
     children = [
         Child(
@@ -73,20 +77,39 @@ def _supervise(loaded: LoadedConfig, role: Role) -> int:
         for name, sock in listeners.items()
     ]
     supervisor = Supervisor(children, config.server.drain_s)
-    return supervisor.run(_Beside(loaded, {n: address(s) for n, s in listeners.items()}))
+    status = supervisor.run(_Beside(loaded, {n: address(s) for n, s in listeners.items()}))
+    for fd in locks:
+        os.close(fd)
+    return status
 
 
 def _make_data_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "run").mkdir(exist_ok=True)
-        # A file of an earlier run may name keys that were revoked since: children wait for ours.
-        (folder / "run" / ACCESS_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"The data folder {folder} cannot be made: {error.strerror or error}. Make it writable, "
             "or set data.folder to another place."
         ) from None
+
+
+def _lock(folder: Path, role: str) -> int:
+    """Hold a role of a data folder for as long as this process lives.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+    fd = os.open(folder / "run" / f"{role}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise StoreError(
+            f"Another `santral serve` runs the {role} on the data folder {folder}. Stop it, or set "
+            "data.folder to another place."
+        ) from None
+    return fd
 
 
 class _Beside:

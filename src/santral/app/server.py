@@ -14,6 +14,8 @@ import uvicorn
 #: Seconds a kept-alive connection may be idle. Chosen: longer than the 60 s of common proxies, so
 #: that they, not we, close first.
 KEEP_ALIVE_S = 75
+#: What requests that a drain has ended may still take, in seconds, before uvicorn cuts them. Chosen.
+END_WITHIN_S = 3
 #: How often a child looks whether its parent lives, in seconds. Chosen.
 PARENT_EVERY_S = 1.0
 
@@ -35,7 +37,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=max(1, int(drain_s)),
+                timeout_graceful_shutdown=int(drain_s) + END_WITHIN_S,
             )
         )
         self._on_drain = on_drain

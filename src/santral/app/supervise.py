@@ -22,7 +22,7 @@ MOST_DEATHS = 5
 #: A child that lived this long was steady: its next death is a first one again, in seconds. Chosen.
 STEADY_AFTER_S = 60.0
 #: What a child may take longer than its drain before it is killed, in seconds. Chosen.
-KILL_AFTER_S = 5.0
+KILL_AFTER_S = 8.0
 #: The others start when the first is up, or after so many seconds. Chosen.
 APART_S = 3.0
 _TICK_S = 0.05

@@ -25,7 +25,7 @@ class ClientLeft(Exception):
 class Guest:
     """One request while it is served."""
 
-    __slots__ = ("deadline", "has_left", "is_late", "receive", "task", "watcher")
+    __slots__ = ("deadline", "has_left", "is_late", "is_stopped", "receive", "task", "watcher")
 
     def __init__(self, task: asyncio.Task[Any], receive: Receive, deadline: float) -> None:
         self.task = task
@@ -33,6 +33,7 @@ class Guest:
         self.deadline = deadline  # of its body; infinite once that has come
         self.is_late = False
         self.has_left = False
+        self.is_stopped = False  # the drain is over, and it was not finished
         self.watcher: asyncio.Task[None] | None = None
 
     def body_came(self) -> None:
@@ -40,7 +41,8 @@ class Guest:
 
     def excuse(self) -> bool:
         """Whether a cancellation was ours alone; takes it back, so that the request ends in order."""
-        return (self.has_left or self.is_late) and self.task.uncancel() == 0
+        is_ours = self.has_left or self.is_late or self.is_stopped
+        return is_ours and self.task.uncancel() == 0
 
 
 class Attendance:
@@ -49,6 +51,7 @@ class Attendance:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._guests: set[Guest] = set()
+        self._stop_at = float("inf")
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -66,6 +69,10 @@ class Attendance:
         if guest.watcher is not None:
             guest.watcher.cancel()
 
+    def drain(self, drain_s: float) -> None:
+        """Give the requests that run ``drain_s`` seconds to finish; then end them in order."""
+        self._stop_at = min(self._stop_at, self._clock() + drain_s)
+
     async def run(self) -> None:
         """Look at everybody every ``LOOK_EVERY_S``, until cancelled."""
         async with asyncio.TaskGroup() as watchers:
@@ -74,10 +81,13 @@ class Attendance:
                 self.look(watchers)
 
     def look(self, watchers: asyncio.TaskGroup) -> None:
-        """Cancel requests whose body is late; watch the others that have been here a while."""
+        """Cancel requests whose body or drain is late; watch the others that have been here a while."""
         now = self._clock()
         for guest in self._guests:
-            if guest.deadline < now:
+            if now >= self._stop_at and not guest.is_stopped:
+                guest.is_stopped = True
+                guest.task.cancel()
+            elif guest.deadline < now:
                 guest.deadline = float("inf")
                 guest.is_late = True
                 guest.task.cancel()

@@ -10,6 +10,7 @@ from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictR
 from santral.wire.delta import Delta, Source
 
 if TYPE_CHECKING:
+    from santral.gateway.attendance import Guest
     from santral.gateway.state import RouteState, Snapshot
     from santral.quota.limiter import Hold
     from santral.tenants.keyring import Caller
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 #: Ids of a request's own steps: they count up, and are unique within their trace. The root's id is
 #: random, because providers are told it.
 _SPAN_IDS = tuple(f"{number:016x}" for number in range(64))
+
+#: Codes of requests that were cut short.
+CLIENT_LEFT, STOPPING = "client_left", "gateway_stopping"
 
 Emit: TypeAlias = Callable[[Delta], Awaitable[None]]
 
@@ -36,6 +40,7 @@ class RequestContext:
         "clock",
         "deployment",
         "experiment",
+        "guest",
         "hold",
         "is_committed",
         "is_guarded",
@@ -88,6 +93,7 @@ class RequestContext:
         self.clock = clock  # api
         self.started = clock()  # api
         self.started_at_us = started_at_us  # api
+        self.guest: Guest | None = None  # api: how the request is attended to
         self.body_bytes = 0  # api
         self.requested_model = ""  # api
         self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
@@ -115,6 +121,11 @@ class RequestContext:
         self.answer_text = ""  # validate_output: what the caller got
         self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output
         self.spans: list[SpanRecord] = []  # every stage adds its own
+
+    @property
+    def interruption(self) -> str:
+        """Why the request was cancelled: its client left, or the gateway is stopping."""
+        return STOPPING if self.guest is not None and self.guest.is_stopped else CLIENT_LEFT
 
     def elapsed_us(self) -> int:
         """Microseconds since the request was accepted."""

@@ -106,7 +106,7 @@ class Generate:
             self._health.failed(deployment.name, error)
             raise
         except asyncio.CancelledError:
-            meter.failed("client_left", None)
+            meter.failed(ctx.interruption, None)
             self._health.abandoned(deployment.name)
             raise
         except Exception:  # a check refused the answer: that says nothing about the deployment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from santral.gateway.context import RequestContext
+from santral.gateway.context import CLIENT_LEFT, STOPPING, RequestContext
 from santral.routing.route import Deployment
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import Delta
@@ -78,7 +78,7 @@ class Meter:
         )
 
     def _estimate(self) -> Usage:
-        if self._error and not self._characters and self._error != "client_left":
+        if self._error and not self._characters and self._error not in (CLIENT_LEFT, STOPPING):
             return Usage()
         return Usage(
             input_uncached=self._ctx.unit_tokens,

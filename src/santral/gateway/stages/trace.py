@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 
 from santral.config.schema import TelemetryConfig
 from santral.errors import SantralError
-from santral.gateway.context import RequestContext
+from santral.gateway.context import CLIENT_LEFT, RequestContext
 from santral.gateway.stages.cited import cited_numbers
 from santral.traces.observe import RequestMetrics
 from santral.traces.record import AttemptRecord, Payload, SourceRecord, SpanRecord, TraceRecord
@@ -18,7 +19,13 @@ from santral.traces.spool import Spool
 from santral.wire.usage import Usage
 
 #: The status of a request whose caller left before the answer. Source: nginx's 499.
-CLIENT_LEFT = 499
+LEFT_STATUS = 499
+#: The status of a request that a stopping gateway ended.
+STOPPED_STATUS = 503
+#: Dropped records are counted one by one and logged at most this often, in seconds. Chosen.
+LOG_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,6 +37,21 @@ class Trace:
         self.spool = spool
         self.metrics = metrics
         self.telemetry = telemetry
+        self._logged_at = float("-inf")
+
+    def log_drop(self, ctx: RequestContext) -> None:
+        """Say that a record could not be kept: its trace and its row of the ledger are lost."""
+        now = ctx.clock()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            log.error(
+                "trace_dropped",
+                extra={
+                    "reason": "the spool is full or its disk takes nothing more",
+                    "dropped": self.spool.dropped,
+                    "trace_id": ctx.trace_id,
+                },
+            )
 
     def __call__(self, ctx: RequestContext) -> _Recorded:
         return _Recorded(ctx, self)
@@ -52,19 +74,21 @@ class _Recorded:
         trace: TracebackType | None,
     ) -> None:
         ctx = self._ctx
-        status, code = _outcome(error)
+        status, code = _outcome(error, ctx)
         record = build_record(ctx, status, code, self._trace.telemetry)
-        self._trace.spool.append(record)
+        if not self._trace.spool.append(record):
+            self._trace.log_drop(ctx)
         self._trace.metrics.observe(record)
 
 
-def _outcome(error: BaseException | None) -> tuple[int, str]:
+def _outcome(error: BaseException | None, ctx: RequestContext) -> tuple[int, str]:
     if error is None:
         return 200, ""
     if isinstance(error, SantralError):
         return error.status, error.detail_code
     if isinstance(error, asyncio.CancelledError):
-        return CLIENT_LEFT, "client_left"
+        code = ctx.interruption
+        return (LEFT_STATUS if code == CLIENT_LEFT else STOPPED_STATUS), code
     return 500, SantralError.code
 
 
@@ -88,7 +112,7 @@ def build_record(
         duration_us=duration_us,
         status=status,
         is_streaming=bool(extras is not None and ctx.call.view.stream),
-        is_cancelled=status == CLIENT_LEFT,
+        is_cancelled=status == LEFT_STATUS,
         is_degraded=_is_degraded(ctx, last),
         error=code,
         caller_trace_id=ctx.caller_trace_id,
