@@ -6,6 +6,7 @@ import asyncio
 import gc
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -158,9 +159,20 @@ async def test_a_cancelled_ingest_leaves_the_last_good_index_and_can_be_repeated
     loop = asyncio.get_running_loop()
     task: asyncio.Task[IngestReport] | None = None
 
+    is_cancelled = threading.Event()
+
+    def cancel() -> None:
+        assert task is not None
+        task.cancel()
+        is_cancelled.set()
+
     def stop(progress: object) -> None:
-        if getattr(progress, "stage", "") == "index" and task is not None:
-            loop.call_soon_threadsafe(task.cancel)
+        if getattr(progress, "stage", "") == "index" and not is_cancelled.is_set():
+            if threading.current_thread() is threading.main_thread():
+                cancel()
+            else:  # the index must not be published before the loop knows
+                loop.call_soon_threadsafe(cancel)
+                assert is_cancelled.wait(10)
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(
