@@ -22,7 +22,7 @@ from santral.errors import (
 )
 from santral.gateway.attendance import Attendance, ClientLeft, Guest, Receive
 from santral.gateway.body import read_body
-from santral.gateway.context import STOPPING, RequestContext
+from santral.gateway.context import RequestContext
 from santral.gateway.pipeline import answer, refuse
 from santral.gateway.respond import Responder, Send
 from santral.gateway.stages import Stages
@@ -119,7 +119,7 @@ class GatewayApp:
         """End a request that the attendance cancelled, and say why where somebody is there to hear it."""
         if guest.is_stopped:
             stopping = "The gateway is stopping and could not finish this answer. Ask again."
-            await responder.fail(Overloaded(stopping, code=STOPPING, retry_after_s=1))
+            await responder.fail(Overloaded(stopping, code="gateway_stopping", retry_after_s=1))
         elif guest.is_late:
             late = f"The body did not arrive within {ctx.snapshot.config.server.body_s:g} s (server.body_s)."
             await self._refuse(ctx, responder, TooSlow(late))
