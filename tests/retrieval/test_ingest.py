@@ -164,15 +164,12 @@ async def test_a_cancelled_ingest_leaves_the_last_good_index_and_can_be_repeated
     def cancel() -> None:
         assert task is not None
         task.cancel()
-        is_cancelled.set()
+        loop.call_later(0.05, is_cancelled.set)  # when the ingest has heard of it
 
     def stop(progress: object) -> None:
         if getattr(progress, "stage", "") == "index" and not is_cancelled.is_set():
-            if threading.current_thread() is threading.main_thread():
-                cancel()
-            else:  # the index must not be published before the loop knows
-                loop.call_soon_threadsafe(cancel)
-                assert is_cancelled.wait(10)
+            loop.call_soon_threadsafe(cancel)
+            assert is_cancelled.wait(10), "the index is built in a thread, beside the loop"
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(
