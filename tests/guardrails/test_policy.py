@@ -134,3 +134,27 @@ def test_a_policy_says_when_an_answer_must_be_buffered(
 
 def test_no_checks_say_nothing(make_policy: Callable[..., Policy], look: Look) -> None:
     assert look(make_policy(), "ali@example.com", "input") == Outcome(("ali@example.com",))
+
+
+def test_the_event_loop_runs_on_while_a_long_text_is_looked_at() -> None:
+    policy = compile_policy("p", PolicyConfig.model_validate({"input": [{"check": "pii"}]}))
+    text = "0532 123 45 67 " * 8_000 + "ayse@example.com"
+
+    async def main() -> tuple[Outcome, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+
+        async with asyncio.TaskGroup() as group:
+            ticking = group.create_task(tick())
+            outcome = await inspect(policy.input, [text], "input")
+            ticking.cancel()
+        return outcome, ticks
+
+    outcome, ticks = asyncio.run(main())
+    assert outcome.texts[0].endswith("[EMAIL_1]")
+    assert ticks > 10, "nobody else got a turn"
