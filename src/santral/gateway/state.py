@@ -29,6 +29,7 @@ from santral.prompts.library import PromptLibrary, load_prompts
 from santral.prompts.version import PromptVersion
 from santral.providers.prices import PriceBook
 from santral.providers.provider import Provider
+from santral.providers.registry import VENDORS
 from santral.quota.limit import LimitBook, limits_from
 from santral.routing.route import Deployment, Route
 from santral.tenants.keyring import KeyRing
@@ -55,7 +56,6 @@ class RouteState:
     schema: CompiledSchema | None
     max_output_tokens: int | None
     strict: bool
-    prefers_model: bool  # its first rung is not the embedded answerer
     needs_question: bool  # a deployment or check wants the caller's question
 
 
@@ -222,8 +222,7 @@ class _Builder:
             schema=schema,
             max_output_tokens=config.max_output_tokens,
             strict=config.strict,
-            prefers_model=rungs[0][0][0].kind != "local",
-            needs_question=any(d.kind == "local" for rung in rungs for d, _ in rung),
+            needs_question=any(VENDORS[d.kind].needs_question for rung in rungs for d, _ in rung),
         )
 
     def _policy_name(self, config: RouteConfig) -> str:

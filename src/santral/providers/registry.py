@@ -27,6 +27,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
     auth: Literal["bearer", "optional", "none"] = "bearer"
     asks_usage: bool = True  # takes stream_options.include_usage; others send usage unasked
     renames: Mapping[str, str] = field(default_factory=dict[str, str])  # our field name -> its own
+    needs_question: bool = False  # answers the question itself, and is given it apart
     output_limit: str = "max_tokens"  # the field that bounds the output where a client sets none
 
 
@@ -41,7 +42,13 @@ def _rows(*vendors: Vendor) -> dict[str, Vendor]:
 
 #: Sources: each vendor's API reference, as of 2026-11. Ports are the engines' own defaults.
 VENDORS: dict[str, Vendor] = _rows(
-    Vendor(kind="local", title="Santral's embedded answerer", dialect="local", auth="none"),
+    Vendor(
+        kind="local",
+        title="Santral's embedded answerer",
+        dialect="local",
+        auth="none",
+        needs_question=True,
+    ),
     Vendor(
         kind="openai",
         title="OpenAI",

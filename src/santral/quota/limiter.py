@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from santral.quota.limit import Scope, ScopeLimits
 
 
-class Hold:
+class Hold(ABC):
     """What one admitted request has reserved; settle or release it, else it expires by itself."""
 
     __slots__ = ("day", "expires_at", "id", "is_closed", "scopes", "tokens")
@@ -24,9 +25,9 @@ class Hold:
         self.expires_at = expires_at
         self.is_closed = False
 
+    @abstractmethod
     def headers(self) -> dict[str, str]:
         """Return OpenAI's ``x-ratelimit-*`` of the tightest scope, as things stand now."""
-        raise NotImplementedError
 
 
 class Limiter(Protocol):

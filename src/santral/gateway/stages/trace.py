@@ -152,8 +152,8 @@ def total_usage(attempts: list[AttemptRecord]) -> Usage | None:
 
 
 def _is_degraded(ctx: RequestContext, last: AttemptRecord | None) -> bool:
-    """The embedded answerer stood in for a model that the route would rather have asked."""
-    return last is not None and last.provider == "local" and ctx.route.prefers_model
+    """The last rung answered, in place of a deployment that the route would rather have asked."""
+    return last is not None and ctx.route.route.is_last_resort(last.deployment)
 
 
 def _root(ctx: RequestContext, duration_us: int, code: str) -> SpanRecord:
