@@ -173,14 +173,20 @@ def test_a_day_of_tokens_is_never_passed(boxes: Santral, upstream: Upstream) -> 
     used = sum(
         (r["usage"].get("input_uncached", 0) if r.get("usage") else 0)
         + (r["usage"].get("output_text", 0) if r.get("usage") else 0)
-        for r in _all_traces(boxes, "daily")
+        for r in _all_traces(boxes, "daily", statuses.count(200))
     )
     assert 0 < used <= 400
 
 
-def _all_traces(boxes: Santral, tenant: str) -> list[dict[str, Any]]:
-    listed = boxes.admin(f"/api/traces?tenant={tenant}&limit=200")["traces"]
-    return [boxes.trace(t["trace_id"]) for t in listed if t["status"] == 200]
+def _all_traces(boxes: Santral, tenant: str, answered: int) -> list[dict[str, Any]]:
+    """Return the traces of answered requests, as soon as the collector has stored all of them."""
+
+    def stored() -> list[dict[str, Any]]:
+        listed = boxes.admin(f"/api/traces?tenant={tenant}&limit=200")["traces"]
+        good = [t for t in listed if t["status"] == 200]
+        return good if len(good) >= answered else []
+
+    return [boxes.trace(t["trace_id"]) for t in wait_until(stored)]
 
 
 def test_a_request_without_a_maximum_is_capped_where_its_route_says_so(
