@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from santral.config.schema import PolicyConfig
+from santral.config.policies import PolicyConfig
 from santral.guardrails.policy import CheckList, Policy, compile_policy, inspect
 from santral.guardrails.stream import StreamMask
 

@@ -23,7 +23,10 @@
         ├── ProviderGarbled        502  bytes that are not the dialect
         ├── ProviderRefusedKey     502  401, 402 or 403 from upstream: never the caller's 401
         └── ProviderRefusedRequest 400  4xx that no other deployment of the same kind would take
-            └── ContextWindowExceeded  400  too long for this model; a longer one may take it
+            ├── ContextWindowExceeded  400  too long for this model; a longer one may take it
+            ├── ContentPolicyRefused   400  the provider's own filter; a configured model may answer
+            ├── ModelNotFound          502  the provider does not know the model; another may
+            └── ParameterNotSupported  400  a strict route would have to drop or change a parameter
 
 ``code`` is stable and documented in docs/reference/errors.md; it says whether the gateway or the
 provider refused. ``retryable`` says that another attempt or deployment may succeed: fallback looks
@@ -259,6 +262,29 @@ class ContextWindowExceeded(ProviderRefusedRequest):
     """The request is longer than the model takes; another deployment may have a longer window."""
 
     code = "context_window_exceeded"
+    retryable = True
+
+
+class ContentPolicyRefused(ProviderRefusedRequest):
+    """The provider's own filter refused the request; a route may name a deployment for that."""
+
+    code = "content_policy_refused"
+    retryable = True
+
+
+class ModelNotFound(ProviderRefusedRequest):
+    """The provider does not know the model or endpoint: the operator's mistake, not the caller's."""
+
+    code = "provider_model_not_found"
+    status = 502
+    kind = "api_error"
+    retryable = True
+
+
+class ParameterNotSupported(ProviderRefusedRequest):
+    """A strict route will not drop or change a parameter, and this deployment would have to."""
+
+    code = "parameter_not_supported"
     retryable = True
 
 

@@ -191,7 +191,7 @@ def test_the_schema_is_told_to_the_provider_unless_the_caller_told_another(worke
 
 def test_a_deployment_whose_answer_is_refused_is_healthy(worker: Worker) -> None:
     """A guardrail's refusal says nothing against the deployment: its probe is given back."""
-    health = worker.process.app._stages.generate._health
+    health = worker.process.app._desk.stages.generate._attempts._health
     for _ in range(3):
         health.failed("one", ProviderFailed("no"))
     breaker = health._breakers["one"]

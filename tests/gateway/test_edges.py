@@ -63,7 +63,7 @@ def test_composed_prompts_are_kept_within_a_bound(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compose, "MAX_CONSTANT", 1)
-    kept = worker.process.app._stages.compose._constant
+    kept = worker.process.app._desk.stages.compose._constant
     kept.clear()
     kept["another@1.0.0", "hash"] = []
     worker.ask("prompted")

@@ -11,6 +11,7 @@ from tests.gateway.worker import KEY, NARROW_KEY, Worker, saying
 
 from santral.config.schema import TelemetryConfig
 from santral.errors import ConfigError, ProviderFailed
+from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.stages.trace import build_record
 from santral.tenants.key import new_key
 from santral.wire.delta import ChoiceDelta, Source
@@ -81,7 +82,7 @@ def test_a_payload_is_cut_between_characters(worker: Worker, size: int) -> None:
 
 
 def test_payloads_can_be_switched_off_and_cut_to_nothing(worker: Worker) -> None:
-    trace = worker.process.app._stages.trace
+    trace = worker.process.app._desk.stages.trace
     before = trace.telemetry
     try:
         trace.telemetry = TelemetryConfig(payloads="none")
@@ -139,7 +140,9 @@ def test_a_local_answer_in_a_models_place_is_degraded(worker: Worker) -> None:
 
 
 def test_a_request_without_routes_or_calls_still_makes_a_record(worker: Worker) -> None:
-    ctx = worker.process.app._new_context({b"authorization": f"Bearer {KEY.plaintext}".encode()})
+    ctx = worker.process.app._desk.new_context(
+        {b"authorization": f"Bearer {KEY.plaintext}".encode()}, ChatDialect()
+    )
     record = build_record(ctx, 408, "request_timeout", TelemetryConfig())
     assert (record.route, record.requested_model, record.cost_nanousd) == ("", "", 0)
 

@@ -20,7 +20,7 @@ import santral.app.providers
 from santral.app.access import AccessRecord, LimitRow, access_file, write_access
 from santral.app.gateway import GatewayProcess
 from santral.config.load import load
-from santral.providers.provider import Provider, ProviderCall
+from santral.providers.provider import ChatOnly, Provider, ProviderCall
 from santral.quota.limit import LimitBook, Limits, Scope
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
@@ -54,7 +54,7 @@ class Asked:
         return json.dumps([self.fields, self.call.question, sources], ensure_ascii=False)
 
 
-class Scripted:
+class Scripted(ChatOnly):
     """A provider that answers by script, one script a call; the last one is repeated."""
 
     def __init__(self) -> None:
@@ -187,9 +187,9 @@ class Worker:
         self.records.clear()
         self.spooled.clear()
         self._found = []
-        generate = self.process.app._stages.generate
-        generate._cache.clear()
-        generate._health._breakers.clear()
+        generate = self.process.app._desk.stages.generate
+        generate._through_cache._cache.clear()
+        generate._attempts._health._breakers.clear()
         self.limit()
 
     def find(self, *sources: Source) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from santral.config.schema import PolicyConfig
+from santral.config.policies import PolicyConfig
 from santral.guardrails.policy import Outcome, Policy, compile_policy, inspect
 
 

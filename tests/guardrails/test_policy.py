@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Struct
 
-from santral.config.schema import PolicyConfig
+from santral.config.policies import PolicyConfig
 from santral.errors import ConfigError
 from santral.guardrails.check import Inspection
 from santral.guardrails.entities.mask import Placeholders

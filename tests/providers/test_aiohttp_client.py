@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ProviderGarbled, ProviderTimeout, ProviderUnreachable
 from santral.providers.aiohttp_client import AiohttpClient
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ProviderRefusedRequest
 from santral.providers.extractive import NO_SOURCES, UNKNOWN, Answerer
 from santral.providers.local import LocalProvider, tokenize

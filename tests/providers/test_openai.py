@@ -13,7 +13,7 @@ from msgspec import Raw
 from tests.stream_checker import check_chat_stream, text_of
 from tests.upstream import PII, REFUSAL, Upstream, answer_to, usage_of
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import (
     ContextWindowExceeded,
     ProviderBusy,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from santral.config.schema import ProviderConfig
+from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.openai import OpenAIProvider

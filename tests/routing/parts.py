@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.providers.provider import ProviderCall
 from santral.routing.route import Deployment, Route
 from santral.wire.delta import Delta

@@ -18,12 +18,14 @@ from santral.config.load import LoadedConfig
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
+    Attempts,
     Compose,
     Generate,
     InputGuard,
     Quota,
     Retrieve,
     Stages,
+    ThroughCache,
     Trace,
     ValidateOutput,
 )
@@ -92,7 +94,8 @@ class GatewayProcess:
             compose=Compose(),
             retrieve=Retrieve(self._searcher),
             generate=Generate(
-                ExactCache(CACHE_BYTES, time.monotonic), Health(time.monotonic), self._rng
+                ThroughCache(ExactCache(CACHE_BYTES, time.monotonic)),
+                Attempts(Health(time.monotonic), self._rng),
             ),
             validate_output=ValidateOutput(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from santral.config.schema import ProviderConfig
+from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.local import Analysis, LocalProvider
 from santral.providers.provider import Provider

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
+from santral.config.policies import ExperimentConfig, PolicyConfig
+from santral.config.routes import RouteConfig
 from santral.config.secret import SecretRef
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and unknown settings are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+from santral.config.section import Name, Seconds, Section
+from santral.config.upstreams import DeploymentConfig, ProviderConfig
 
 
 class ServerConfig(Section):
@@ -101,165 +96,6 @@ class TelemetryConfig(Section):
     collect_every_s: Seconds = Field(
         default=0.5, description="How often the collector moves the spool into the store."
     )
-
-
-class ProviderConfig(Section):
-    """A vendor or engine: where it is and how to sign in."""
-
-    kind: str = Field(
-        default="openai", description="Row of the provider registry: its dialect and quirks."
-    )
-    base_url: str | None = Field(
-        default=None, description="Where its API begins; default from the registry."
-    )
-    api_key: SecretRef | None = Field(
-        default=None, description="Its key, by reference: env:NAME or file:PATH."
-    )
-    headers: dict[str, str] = Field(
-        default_factory=dict, description="Further headers for every call."
-    )
-    max_connections: int = Field(
-        default=256, ge=1, description="Connections kept to it per worker."
-    )
-
-
-class TimeoutsConfig(Section):
-    """Four clocks of one attempt, in seconds."""
-
-    connect_s: Seconds = Field(default=5.0, description="Until the connection stands.")
-    first_delta_s: Seconds = Field(default=60.0, description="Until the first event with content.")
-    between_deltas_s: Seconds = Field(default=30.0, description="Between two events of a stream.")
-    total_s: Seconds = Field(default=600.0, description="Until the answer is whole.")
-
-
-class DeploymentConfig(Section):
-    """One model at one endpoint."""
-
-    provider: Name = Field(description="A name under [providers].")
-    model: str = Field(min_length=1, description="The model's name at that provider.")
-    timeouts: TimeoutsConfig = Field(default_factory=TimeoutsConfig, description="Its clocks.")
-    price: str | None = Field(
-        default=None,
-        description="Row of the price file; default is the provider's kind and the model.",
-    )
-
-
-class RungConfig(Section):
-    """One rung of a route's ladder: deployments that share its traffic by weight."""
-
-    deployments: dict[Name, float] = Field(
-        min_length=1, description="Deployment names and their weights."
-    )
-
-    @model_validator(mode="after")
-    def _weights(self) -> RungConfig:
-        if any(w < 0 for w in self.deployments.values()) or not any(self.deployments.values()):
-            raise ValueError("weights must not be negative, and one must be above zero")
-        return self
-
-
-class CacheConfig(Section):
-    """The exact cache of a route."""
-
-    enabled: bool = Field(
-        default=False, description="Serve equal requests of one tenant from memory."
-    )
-    ttl_s: Seconds = Field(default=3600.0, description="How long an answer may be served.")
-
-
-class RetrievalRouteConfig(Section):
-    """What a route adds to the prompt from a collection."""
-
-    collection: Name = Field(description="The collection to search.")
-    top_k: int = Field(default=5, ge=1, le=50, description="Passages given to the model.")
-    max_tokens: int = Field(
-        default=2000, ge=100, description="Token budget of the passages together."
-    )
-
-
-class RouteConfig(Section):
-    """A public model name and everything that happens to a request which names it."""
-
-    ladder: list[RungConfig] = Field(
-        min_length=1, description="Rungs in fallback order; each shares its traffic by weight."
-    )
-    policy: Name | None = Field(default=None, description="A name under [policies].")
-    prompt: str | None = Field(
-        default=None, description="Prompt to compose with: NAME, NAME@LABEL or NAME@1.2.0."
-    )
-    experiment: Name | None = Field(default=None, description="A name under [experiments].")
-    retrieval: RetrievalRouteConfig | None = Field(default=None, description="Passages to add.")
-    cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
-    output_schema: Path | None = Field(
-        default=None, description="JSON Schema file that every answer must match."
-    )
-    max_output_tokens: int | None = Field(
-        default=None,
-        ge=1,
-        description="Most output tokens of an answer; a request that asks for more is capped.",
-    )
-    strict: bool = Field(
-        default=False, description="Refuse a request rather than drop a parameter."
-    )
-
-
-class CheckConfig(Section):
-    """One check of a policy; further settings belong to the check."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    check: str = Field(description="Its name in the registry of checks.")
-    action: Literal["mask", "refuse", "report", "retry"] | None = Field(
-        default=None, description="What to do with a finding; default is the check's own."
-    )
-    on_failure: Literal["closed", "open"] = Field(
-        default="closed",
-        description="Whether the request is refused or goes on when the check itself fails.",
-    )
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-class PolicyConfig(Section):
-    """Ordered checks on what goes in, what was retrieved and what comes out."""
-
-    input: list[CheckConfig] = Field(
-        default_factory=list[CheckConfig], description="Checks on the request."
-    )
-    retrieved: list[CheckConfig] = Field(
-        default_factory=list[CheckConfig], description="Checks on retrieved passages."
-    )
-    output: list[CheckConfig] = Field(
-        default_factory=list[CheckConfig], description="Checks on the answer."
-    )
-
-
-class VariantConfig(Section):
-    """One arm of an experiment."""
-
-    weight: float = Field(ge=0, description="Its share of the units, relative to the others.")
-    prompt: str | None = Field(
-        default=None, description="Prompt of this arm: NAME@LABEL or NAME@1.2.0."
-    )
-
-
-class ExperimentConfig(Section):
-    """A live comparison: units are assigned by salted hash, and stay where they are."""
-
-    unit: Literal["user", "session", "key", "request"] = Field(
-        default="user",
-        description="What is assigned; falls back to the key where the request names none.",
-    )
-    salt: str = Field(min_length=1, description="Changing it assigns anew.")
-    variants: dict[Name, VariantConfig] = Field(min_length=2, description="The arms.")
-
-    @model_validator(mode="after")
-    def _some_weight(self) -> ExperimentConfig:
-        if not any(variant.weight for variant in self.variants.values()):
-            raise ValueError("one variant must have a weight above zero")
-        return self
 
 
 class CollectionConfig(Section):

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from santral.config.schema import ExperimentConfig
+from santral.config.policies import ExperimentConfig
 
 Unit: TypeAlias = Literal["user", "session", "key", "request"]
 

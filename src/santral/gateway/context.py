@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from santral.guardrails.entities.mask import Placeholders
 from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictRecord
 from santral.wire.delta import Delta, Source
+from santral.wire.loss import Losses
 
 if TYPE_CHECKING:
+    from santral.errors import SantralError
     from santral.gateway.attendance import Guest
+    from santral.gateway.inbound import Inbound, Writer
     from santral.gateway.state import RouteState, Snapshot
     from santral.quota.limiter import Hold
     from santral.tenants.keyring import Caller
+    from santral.web.errors import ErrorAnswer
     from santral.wire.chat import ChatCall
 
 #: Ids of a request's own steps: they count up, and are unique within their trace. The root's id is
@@ -36,9 +40,11 @@ class RequestContext:
         "cache",
         "call",
         "caller",
+        "caller_headers",
         "caller_trace_id",
         "clock",
         "deployment",
+        "dialect",
         "experiment",
         "guest",
         "hold",
@@ -80,6 +86,7 @@ class RequestContext:
         root_span_id: str,
         caller: Caller,
         snapshot: Snapshot,
+        dialect: Dialect,
         clock: Callable[[], float],
         started_at_us: int,
     ) -> None:
@@ -90,11 +97,13 @@ class RequestContext:
         self.root_span_id = root_span_id  # api
         self.caller = caller  # api
         self.snapshot = snapshot  # api: configuration and prompts this request started on
+        self.dialect = dialect  # api: how the caller speaks
         self.clock = clock  # api
         self.started = clock()  # api
         self.started_at_us = started_at_us  # api
         self.guest: Guest | None = None  # api: how the request is attended to
         self.body_bytes = 0  # api
+        self.caller_headers: dict[str, str] = {}  # api: those a provider may be told
         self.requested_model = ""  # api
         self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
         self.route: RouteState  # api
@@ -102,7 +111,7 @@ class RequestContext:
         self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
         self.placeholders = Placeholders()  # input_guard, retrieve and validate_output share them
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
-        self.losses: list[str] = []  # quota: parameters that were changed, for x-santral-loss
+        self.losses = Losses()  # quota and generate: what was dropped or changed on the way
         self.is_guarded = False  # input_guard: the messages are masked as the policy wants
         self.prompt = ""  # compose
         self.prompt_version = ""  # compose
@@ -157,3 +166,32 @@ class RequestContext:
                 attributes=attributes or {},
             )
         )
+
+
+class Dialect(Protocol):
+    """A protocol that callers speak."""
+
+    @property
+    def name(self) -> str:
+        """What traces call it: chat, messages, responses, completions, gemini."""
+        ...
+
+    async def parse(self, inbound: Inbound, ctx: RequestContext) -> ChatCall:
+        """Read a request into the internal form.
+
+        Raises:
+            BadRequest: malformed; the message names the place in the caller's own words.
+        """
+        ...
+
+    def writer(self, ctx: RequestContext) -> Writer:
+        """Return the writer of the answer to ``ctx.call``."""
+        ...
+
+    def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
+        """Return an error as this protocol's clients expect it."""
+        ...
+
+    def limit_headers(self, headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+        """Return rate limits, given in OpenAI's names, under this protocol's names."""
+        ...

@@ -7,11 +7,9 @@ from typing import Any
 
 from santral.errors import SantralError
 from santral.gateway.context import RequestContext
+from santral.gateway.inbound import Writer
 from santral.gateway.stages.trace import total_usage
-from santral.web.errors import error_body, openai_error
-from santral.wire.delta import ChoiceDelta, Delta
-from santral.wire.render import chunk, completion, fold, usage_chunk
-from santral.wire.sse import DONE, encode_event
+from santral.wire.delta import Delta
 from santral.wire.usage import Usage
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,95 +23,66 @@ class Responder:
     after it is an event in the stream.
     """
 
-    __slots__ = (
-        "_ctx",
-        "_deltas",
-        "_first",
-        "_seen",
-        "_send",
-        "_usage",
-        "_usage_raw",
-        "_wants_usage",
-    )
+    __slots__ = ("_ctx", "_deltas", "_send", "_usage", "_writer")
 
     def __init__(self, send: Send, ctx: RequestContext) -> None:
         self._send = send
         self._ctx = ctx
         self._deltas: list[Delta] = []
-        self._first: Delta | None = None
-        self._seen: set[int] = set()  # choices whose role has been announced
         self._usage: Usage | None = None  # of the answer itself: a cached one has no attempts
-        self._usage_raw = b""
-        self._wants_usage = False
+        self._writer: Writer | None = None
 
     async def emit(self, delta: Delta) -> None:
         """Take one delta of the answer; a stream's leaves at once."""
+        if delta.usage is not None:
+            self._usage = delta.usage
         if not self._ctx.call.view.stream:
             self._deltas.append(delta)
             return
-        if delta.usage is not None:
-            self._usage = delta.usage
-            if not delta.choices:
-                self._usage_raw = delta.raw
-                return
-        if not delta.is_whole:
-            await self._write(delta)
+        data = self._written_by().write(delta)
+        if not data:
             return
-        for part in _as_chunks(delta):
-            await self._write(part)
+        ctx = self._ctx
+        if not ctx.is_committed:
+            await self._start(200, _STREAM_HEADERS, None)
+        if ctx.ttft_us is None and delta.has_content:
+            ctx.ttft_us = ctx.elapsed_us()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self) -> None:
         """End the answer."""
+        writer = self._written_by()
+        usage = total_usage(self._ctx.attempts) or self._usage
         if self._ctx.call.view.stream:
-            await self._finish_stream()
+            data = await writer.end(usage)
+            if not self._ctx.is_committed:
+                await self._start(200, _STREAM_HEADERS, None)
+            await self._body(data, more=False)
         else:
-            await self._send_whole()
+            await self.send_json(await writer.whole(self._deltas, usage))
+
+    async def send_json(self, body: bytes, headers: Iterable[Header] = ()) -> None:
+        """Answer with one JSON body."""
+        await self.send_body(body, [*_JSON_HEADERS, *headers])
+
+    async def send_body(self, body: bytes, headers: Iterable[Header]) -> None:
+        """Answer with one body of any type."""
+        await self._start(200, headers, len(body))
+        await self._body(body, more=False)
 
     async def fail(self, error: SantralError) -> None:
         """Answer with an error, as a status if nothing was sent yet, else as the stream's last event."""
         if self._ctx.is_committed:
-            await self._body(encode_event(error_body(error)), more=False)
+            await self._body(self._written_by().fail(error), more=False)
             return
-        status, headers, body = openai_error(error)
-        await self._start(status, [*headers, (b"content-type", b"application/json")], len(body))
+        status, headers, body = self._ctx.dialect.error(error, self._ctx.request_id)
+        await self._start(status, [*headers, *_JSON_HEADERS], len(body))
         await self._body(body, more=False)
 
-    async def _write(self, delta: Delta) -> None:
-        first = self._first
-        if first is None:
-            self._first = first = delta
-            options = self._ctx.call.view.stream_options
-            self._wants_usage = options is not None and options.include_usage
-            await self._start(200, _STREAM_HEADERS, None)
-            first = _named(delta, self._ctx)
-        data = encode_event(delta.raw or self._composed(delta, first))
-        for choice in delta.choices:
-            self._seen.add(choice.index)
-        if self._ctx.ttft_us is None and delta.has_content:
-            self._ctx.ttft_us = self._ctx.elapsed_us()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    def _composed(self, delta: Delta, first: Delta) -> bytes:
-        new = {choice.index for choice in delta.choices} - self._seen
-        return chunk(_like(delta, first, self._ctx), role=new)
-
-    async def _finish_stream(self) -> None:
-        first = self._first
-        if first is None:  # an answer without a single event is still a stream
-            await self._write(Delta(choices=(ChoiceDelta(finish_reason="stop"),)))
-            first = self._first or Delta()
-        last = b""
-        if self._wants_usage:
-            usage = total_usage(self._ctx.attempts) or self._usage or Usage()
-            named = _named(Delta(id=first.id, model=first.model, created=first.created), self._ctx)
-            last = encode_event(self._usage_raw or usage_chunk(named, usage))
-        await self._body(last + DONE, more=False)
-
-    async def _send_whole(self) -> None:
-        answer = fold(self._deltas)
-        body = answer.raw or completion(_named(answer, self._ctx))
-        await self._start(200, _JSON_HEADERS, len(body))
-        await self._body(body, more=False)
+    def _written_by(self) -> Writer:
+        if self._writer is None:
+            self._writer = self._ctx.dialect.writer(self._ctx)
+        return self._writer
 
     async def _start(self, status: int, headers: Iterable[Header], length: int | None) -> None:
         self._ctx.is_committed = True
@@ -143,10 +112,11 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
     ]
     if ctx.deployment:
         lines.append((b"x-santral-deployment", ctx.deployment.encode()))
-    if ctx.losses:
-        lines.append((b"x-santral-loss", ", ".join(ctx.losses).encode()))
+    losses = ctx.losses.names()
+    if losses:
+        lines.append((b"x-santral-loss", ", ".join(losses).encode("ascii", "replace")))
     if ctx.hold is not None:
-        lines.extend((name.encode(), value.encode()) for name, value in ctx.hold.headers().items())
+        lines.extend(ctx.dialect.limit_headers(ctx.hold.headers()))
     if is_whole and ctx.attempts:
         costs = [attempt.cost_nanousd for attempt in ctx.attempts]
         known = [cost for cost in costs if cost is not None]
@@ -155,39 +125,3 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
     elif is_whole and ctx.cache == "hit":
         lines.append((b"x-santral-cost-usd", b"0.000000000"))
     return lines
-
-
-def _named(delta: Delta, ctx: RequestContext) -> Delta:
-    """Fill in the identity of a delta that we composed."""
-    if delta.id and delta.model and delta.created:
-        return delta
-    return Delta(
-        choices=delta.choices,
-        usage=delta.usage,
-        is_whole=delta.is_whole,
-        id=delta.id or f"chatcmpl-{ctx.request_id}",
-        model=delta.model or ctx.requested_model,
-        created=delta.created or ctx.started_at_us // 1_000_000,
-    )
-
-
-def _like(delta: Delta, first: Delta, ctx: RequestContext) -> Delta:
-    """Give a composed delta the identity of its stream: every chunk of one stream has the same."""
-    return _named(
-        Delta(choices=delta.choices, id=first.id, model=first.model, created=first.created), ctx
-    )
-
-
-def _as_chunks(delta: Delta) -> Iterable[Delta]:
-    """A whole answer in a stream (from the cache, or checked as a whole) becomes two chunks a choice."""
-    parts: list[Delta] = []
-    for choice in delta.choices:
-        content = ChoiceDelta(
-            choice.index, choice.text, choice.refusal, choice.reasoning, choice.tool_calls
-        )
-        end = ChoiceDelta(choice.index, finish_reason=choice.finish_reason or "stop")
-        parts += [
-            Delta(choices=(part,), id=delta.id, model=delta.model, created=delta.created)
-            for part in (content, end)
-        ]
-    return parts

@@ -9,16 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from santral.config.load import LoadedConfig
+from santral.config.policies import CheckConfig, PolicyConfig
 from santral.config.references import NO_POLICY
-from santral.config.schema import (
-    CacheConfig,
-    CheckConfig,
-    Config,
-    PolicyConfig,
-    RetrievalRouteConfig,
-    RouteConfig,
-    RungConfig,
-)
+from santral.config.routes import CacheConfig, RetrievalRouteConfig, RouteConfig, RungConfig
+from santral.config.schema import Config
 from santral.errors import ConfigError, SantralError
 from santral.experiments.experiment import Experiment
 from santral.guardrails.check import EntityCheck

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from santral.config.schema import CheckConfig, PolicyConfig
+from santral.config.policies import CheckConfig, PolicyConfig
 from santral.errors import ConfigError, nearest
 from santral.guardrails.check import NO_CONTEXT, Check, EntityCheck, Eye, Inspection, OutputContext
 from santral.guardrails.entities.mask import Placeholders

@@ -20,7 +20,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ProviderError, ProviderGarbled, ProviderTimeout, ProviderUnreachable
 from santral.providers.deadline import Sweep, Watch
 

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from santral.errors import ProviderRefusedRequest, nearest
 from santral.providers.extractive import Answerer
 from santral.providers.passage import Analysis
-from santral.providers.provider import ProviderCall
+from santral.providers.provider import ChatOnly, ProviderCall
 from santral.providers.structured import PLAIN_SCHEMA, structured
 from santral.wire.delta import ChoiceDelta, Delta
 from santral.wire.render import completion
@@ -26,7 +26,7 @@ MODELS = ("extractive",)
 _TOKEN = re.compile(r"\s*(?:[^\W_]{1,6}|[^\w\s]|_)|\s+")
 
 
-class LocalProvider:
+class LocalProvider(ChatOnly):
     """Answers from the sources of the call alone; needs no key, no download and no network."""
 
     def __init__(
@@ -46,6 +46,8 @@ class LocalProvider:
             ProviderRefusedRequest: an unknown model, a schema that quotes cannot fill, or a forced
                 tool call.
         """
+        for name in call.native:
+            call.losses.drop(name)
         wish = _read(call)
         # Reading 8 kB of new passages takes some milliseconds: not on the loop.
         tokens, read = await asyncio.to_thread(self._compose, call, wish)

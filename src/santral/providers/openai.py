@@ -14,7 +14,7 @@ from santral.providers.estimate import estimate_input
 from santral.providers.openai_answer import read_whole
 from santral.providers.openai_chunk import ChunkReader
 from santral.providers.openai_error import refusal
-from santral.providers.provider import ProviderCall
+from santral.providers.provider import ChatOnly, ProviderCall
 from santral.providers.upstream import UpstreamClient, UpstreamResponse
 from santral.wire.delta import Delta
 from santral.wire.render import fold, unfold
@@ -26,7 +26,7 @@ _WITH_USAGE = Raw(b'{"include_usage":true}')
 _NO_RENAMES: Mapping[str, str] = {}
 
 
-class OpenAIProvider:
+class OpenAIProvider(ChatOnly):
     """Sends calls to one endpoint of this dialect and reads its answers as deltas."""
 
     def __init__(
@@ -92,6 +92,8 @@ class OpenAIProvider:
 
     def _body_of(self, call: ProviderCall) -> bytes:
         fields: dict[str, Any] = {**call.fields, "model": call.model}
+        for name in call.native:
+            call.losses.drop(name)
         if call.is_streaming:
             fields["stream"] = _TRUE
             if self._asks_usage:

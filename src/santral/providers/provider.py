@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct, field
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
+from santral.errors import ModelNotFound
 from santral.wire.delta import Delta, Source
+from santral.wire.loss import Losses
+from santral.wire.usage import Usage
+
+#: What can be asked of a deployment: ``chat`` streams deltas, the others are one body in and out.
+Operation: TypeAlias = Literal["chat", "embed", "rerank", "moderate", "complete", "count_tokens"]
 
 
 class ProviderCall(Struct, kw_only=True):
@@ -16,7 +22,9 @@ class ProviderCall(Struct, kw_only=True):
 
     ``fields`` are the top-level fields of the chat request without ``santral``, raw slices where no
     stage changed them; ``messages`` is a list of raw slices or dicts. A provider never changes them:
-    the next deployment of the ladder gets the same call.
+    the next deployment of the ladder gets the same call. ``native`` are the fields that only the
+    dialect in which the request came knows: a provider of that dialect sends them, any other notes
+    them in ``losses``.
     """
 
     model: str
@@ -27,19 +35,71 @@ class ProviderCall(Struct, kw_only=True):
     sources: tuple[Source, ...] = ()
     traceparent: str = ""
     max_output_tokens: int | None = None  # upper bound of the output, whatever the fields say
+    dialect: str = "chat"
+    native: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
+    losses: Losses = field(default_factory=Losses)
+    caller_headers: Mapping[str, str] = field(default_factory=dict[str, str])  # anthropic-beta, ...
+
+
+class TaskCall(Struct, kw_only=True):
+    """One call that is no conversation, in its canonical form.
+
+    ``embed`` and ``moderate`` speak OpenAI's shapes, ``rerank`` Cohere's, ``complete`` OpenAI's
+    legacy completions, ``count_tokens`` takes the fields of a chat request.
+    """
+
+    operation: Operation
+    model: str
+    fields: dict[str, Any]
+    timeouts: TimeoutsConfig
+    traceparent: str = ""
+    losses: Losses = field(default_factory=Losses)
+
+
+class TaskAnswer(Struct, frozen=True, kw_only=True):
+    """The answer in the canonical form of its operation, as JSON, and what it used."""
+
+    body: bytes
+    usage: Usage
+
+
+class ChatOnly:
+    """What a provider is that answers conversations and no tasks."""
+
+    operations: frozenset[Operation] = frozenset({"chat"})
+
+    async def perform(self, call: TaskCall) -> TaskAnswer:
+        """Refuse: the gateway asks for nothing that ``operations`` does not name.
+
+        Raises:
+            ModelNotFound: always.
+        """
+        raise ModelNotFound(
+            f"'{call.model}' is for conversations and cannot do '{call.operation}'."
+        )
 
 
 class Provider(Protocol):
     """A vendor or engine that answers calls in its own dialect."""
+
+    @property
+    def operations(self) -> frozenset[Operation]:
+        """What it can do; the gateway asks for nothing else."""
+        ...
 
     def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer: one whole delta, or the deltas of a stream with usage in the last.
 
         Every answer reports usage, estimated and marked so where the provider gives none. In a
         stream every choice's first delta carries its role, and ``raw`` has no usage beside choices.
-        Closing the generator closes the connection to the provider at once.
+        Closing the generator closes the connection to the provider at once. What of the call the
+        dialect cannot say goes into ``call.losses`` before the first delta.
 
         Raises:
             ProviderError: its subclass says what failed and whether another deployment may help.
         """
+        ...
+
+    async def perform(self, call: TaskCall) -> TaskAnswer:
+        """Return the answer to a task of ``operations``; errors as in ``stream``."""
         ...

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
-from msgspec import Struct, field
-
-from santral.config.schema import ProviderConfig
+from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError, nearest
+from santral.providers.connection import Connection, connect_to
 from santral.providers.openai import OpenAIProvider
 from santral.providers.provider import Provider
 from santral.providers.upstream import UpstreamClient
-
-USER_AGENT = "santral"
-
-
-class Vendor(Struct, frozen=True, kw_only=True):
-    """One provider kind. An OpenAI-compatible one is a row; another dialect is a file and a row."""
-
-    kind: str
-    title: str
-    dialect: Literal["openai", "local"] = "openai"
-    base_url: str = ""  # empty: the configuration has to say it
-    auth: Literal["bearer", "optional", "none"] = "bearer"
-    asks_usage: bool = True  # takes stream_options.include_usage; others send usage unasked
-    renames: Mapping[str, str] = field(default_factory=dict[str, str])  # our field name -> its own
-    needs_question: bool = False  # answers the question itself, and is given it apart
-    output_limit: str = "max_tokens"  # the field that bounds the output where a client sets none
-
+from santral.providers.vendor import Vendor
 
 #: OpenAI's reasoning models refuse the older name of the output limit; many imitators know no other.
 _NEW_LIMIT = "max_completion_tokens"
@@ -131,61 +112,23 @@ def build_provider(
         if local_factory is None:
             raise ConfigError(f"providers.{name}.kind: 'local' is not available here.")
         return local_factory()
-    secret = _secret(name, config, vendor)
+    return DIALECTS[vendor.dialect](connect_to(name, config, vendor, client))
+
+
+def _openai(connection: Connection) -> Provider:
+    vendor = connection.vendor
     return OpenAIProvider(
-        client,
-        f"{_base_url(name, config, vendor)}/chat/completions",
-        _headers(config, secret),
-        secret=secret,
+        connection.client,
+        f"{connection.base_url}/chat/completions",
+        connection.headers,
+        secret=connection.secret,
         asks_usage=vendor.asks_usage,
         renames=vendor.renames,
         output_limit=vendor.output_limit,
     )
 
 
-def _secret(name: str, config: ProviderConfig, vendor: Vendor) -> str:
-    if config.api_key is not None:
-        secret = config.api_key.reveal()
-        # A line feed in a key would let it write headers; one at the end is a careless file.
-        if not secret.isascii() or not secret.isprintable():
-            raise ConfigError(f"providers.{name}.api_key: holds characters no header may carry.")
-        return secret
-    has_own = any(header.lower() in ("authorization", "api-key") for header in config.headers)
-    if vendor.auth == "bearer" and not has_own:
-        raise ConfigError(
-            f"providers.{name}.api_key: {vendor.title} needs a key; give it by reference, "
-            "for example env:PROVIDER_API_KEY."
-        )
-    return ""
-
-
-def _base_url(name: str, config: ProviderConfig, vendor: Vendor) -> str:
-    url = (config.base_url or vendor.base_url).rstrip("/")
-    place = f"providers.{name}.base_url"
-    if not url:
-        raise ConfigError(f"{place}: '{vendor.kind}' has no address of its own; set one.")
-    try:
-        parts = urlsplit(url)
-        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ConfigError(f"{place}: '{url}' is not a URL.") from None
-    if not is_sound:
-        raise ConfigError(f"{place}: '{url}' must begin with http:// or https:// and name a host.")
-    if parts.username or parts.password:
-        raise ConfigError(f"{place}: put the credential into api_key, not into the URL.")
-    if parts.query or parts.fragment:
-        raise ConfigError(f"{place}: '{url}' must not hold '?' or '#'.")
-    return url
-
-
-def _headers(config: ProviderConfig, secret: str) -> dict[str, str]:
-    headers = {
-        "content-type": "application/json",
-        "accept": "application/json, text/event-stream",
-        # Compressing saves nothing on a few kilobytes and holds deltas back.
-        "accept-encoding": "identity",
-        "user-agent": USER_AGENT,
-    }
-    if secret:
-        headers["authorization"] = f"Bearer {secret}"
-    return headers | {header.lower(): value for header, value in config.headers.items()}
+#: Dialects out: how each one is built. A dialect is one file; this is its line.
+DIALECTS: dict[str, Callable[[Connection], Provider]] = {
+    "openai": _openai,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 
 
 class UpstreamResponse(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from santral.config.schema import TimeoutsConfig
+from santral.config.upstreams import TimeoutsConfig
 from santral.providers.provider import Provider
 
 

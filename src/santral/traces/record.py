@@ -38,6 +38,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     cost_nanousd: int | None = None  # None: the price is unknown
     price_version: str = ""
+    purpose: str = ""  # empty: to answer; retry, hedge, shadow
 
 
 class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,6 +108,8 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str = ""
     config_hash: str = ""
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    losses: list[str] = field(default_factory=list[str])  # parameters dropped or changed
+    decision: dict[str, Attribute] = field(default_factory=dict[str, Attribute])  # of routing
     spans: list[SpanRecord] = field(default_factory=list[SpanRecord])
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     verdicts: list[VerdictRecord] = field(default_factory=list[VerdictRecord])

@@ -7,6 +7,7 @@ through byte for byte. Source: https://platform.openai.com/docs/api-reference/ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -126,16 +127,28 @@ _messages_decoder = msgspec.json.Decoder(list[Raw])
 
 
 class ChatCall:
-    """One chat request: a typed ``view``, every field as it came, and the messages to send.
+    """One conversation request: a typed ``view``, every field, and the messages to send.
 
-    ``messages`` holds raw slices until a stage replaces one; replaced ones are plain dicts.
+    This is the one form in which a request goes through the gateway, whatever dialect it came in:
+    OpenAI's chat completions, with what other dialects need carried beside
+    (docs/decisions/0010-one-internal-form.md). ``dialect`` is the one it came in, ``native`` the
+    top-level fields which only that dialect knows. ``messages`` holds raw slices until a stage
+    replaces one; replaced ones are plain dicts.
     """
 
-    __slots__ = ("extras", "fields", "messages", "view")
+    __slots__ = ("dialect", "extras", "fields", "messages", "native", "view")
 
-    def __init__(self, view: ChatRequest, fields: dict[str, Raw]) -> None:
+    def __init__(
+        self,
+        view: ChatRequest,
+        fields: dict[str, Raw],
+        dialect: str = "chat",
+        native: dict[str, Raw] | None = None,
+    ) -> None:
         self.view = view
         self.fields = fields
+        self.dialect = dialect
+        self.native = native or {}
         self.extras = view.santral or _NO_EXTRAS
         self.messages: list[Raw | dict[str, Any]] = [*_messages_decoder.decode(fields["messages"])]
 
@@ -145,6 +158,15 @@ class ChatCall:
 
 
 _NO_EXTRAS = Extras()
+
+
+def chat_call(
+    fields: Mapping[str, Any], *, dialect: str, native: dict[str, Raw] | None = None
+) -> ChatCall:
+    """Return the call that a request of another dialect was translated into; errors as ``parse_chat``."""
+    call = parse_chat(msgspec.json.encode(fields))
+    call.dialect, call.native = dialect, native or {}
+    return call
 
 
 def parse_chat(body: bytes) -> ChatCall:

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
+from santral.wire.delta import (
+    ChoiceDelta,
+    Delta,
+    NativeBlock,
+    ReasoningDetail,
+    ToolCallDelta,
+)
 from santral.wire.usage import Usage
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -44,9 +50,10 @@ def chunk(delta: Delta, *, role: bool | Container[int] = False) -> bytes:
             "index": choice.index,
             "delta": ({"role": "assistant"} if choice.index in opened else {})
             | _chunk_content(choice, role=choice.index in opened),
-            "logprobs": None,
+            "logprobs": _logprobs(choice),
             "finish_reason": choice.finish_reason,
         }
+        | _ending(choice)
         for choice in delta.choices
     ]
     return _encode(_head(delta, "chat.completion.chunk") | {"choices": choices})
@@ -64,9 +71,10 @@ def completion(delta: Delta) -> bytes:
         {
             "index": choice.index,
             "message": _message(choice),
-            "logprobs": None,
+            "logprobs": _logprobs(choice),
             "finish_reason": choice.finish_reason or "stop",
         }
+        | _ending(choice)
         for choice in delta.choices
     ]
     body = _head(delta, "chat.completion") | {"choices": choices}
@@ -76,7 +84,22 @@ def completion(delta: Delta) -> bytes:
 
 
 def _head(delta: Delta, kind: str) -> dict[str, Any]:
-    return {"id": delta.id, "object": kind, "created": delta.created, "model": delta.model}
+    head = {"id": delta.id, "object": kind, "created": delta.created, "model": delta.model}
+    return head | {"service_tier": delta.service_tier} if delta.service_tier else head
+
+
+def _logprobs(choice: ChoiceDelta) -> Raw | None:
+    return Raw(choice.logprobs) if choice.logprobs else None
+
+
+def _ending(choice: ChoiceDelta) -> dict[str, str]:
+    """What OpenRouter adds, and other vendors' answers need, beside ``finish_reason``."""
+    ending: dict[str, str] = {}
+    if choice.native_finish:
+        ending["native_finish_reason"] = choice.native_finish
+    if choice.stop_sequence:
+        ending["stop_sequence"] = choice.stop_sequence
+    return ending
 
 
 def _chunk_content(choice: ChoiceDelta, *, role: bool) -> dict[str, Any]:
@@ -89,17 +112,47 @@ def _chunk_content(choice: ChoiceDelta, *, role: bool) -> dict[str, Any]:
         content["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
         content["tool_calls"] = [_tool_call(call, index=True) for call in choice.tool_calls]
+    return content | _opaque(choice)
+
+
+def _opaque(choice: ChoiceDelta) -> dict[str, Any]:
+    """What clients carry back unread: reasoning details, annotations, blocks of other dialects."""
+    if not (choice.details or choice.annotations or choice.native):
+        return {}
+    content: dict[str, Any] = {}
+    if choice.details:
+        content["reasoning_details"] = [_detail(detail) for detail in choice.details]
+    if choice.annotations:
+        content["annotations"] = list(choice.annotations)
+    if choice.native:
+        content["native_blocks"] = [
+            {"type": "native", "dialect": block.dialect, "block": Raw(block.json)}
+            for block in choice.native
+        ]
     return content
 
 
+def _detail(detail: ReasoningDetail) -> dict[str, Any]:
+    """Source of the shape: https://openrouter.ai/docs/use-cases/reasoning-tokens"""
+    named = {
+        name: value
+        for name in ("signature", "data", "id", "format")
+        if (value := getattr(detail, name))
+    }
+    return {"type": f"reasoning.{detail.type}", **named}
+
+
 def _tool_call(call: ToolCallDelta, *, index: bool) -> dict[str, Any]:
-    function: dict[str, Any] = {"arguments": call.arguments}
+    said = "input" if call.kind == "custom" else "arguments"
+    function: dict[str, Any] = {said: call.arguments}
     entry: dict[str, Any] = {"index": call.index} if index else {}
     if call.id:
-        entry |= {"id": call.id, "type": "function"}
+        entry |= {"id": call.id, "type": call.kind}
     if call.name:
         function = {"name": call.name, **function}
-    return entry | {"function": function}
+    if call.signature:  # Source: https://ai.google.dev/gemini-api/docs/thought-signatures
+        entry["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return entry | {call.kind: function}
 
 
 def _message(choice: ChoiceDelta) -> dict[str, Any]:
@@ -112,7 +165,7 @@ def _message(choice: ChoiceDelta) -> dict[str, Any]:
         message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
         message["tool_calls"] = [_tool_call(call, index=False) for call in choice.tool_calls]
-    return message
+    return message | _opaque(choice)
 
 
 def fold(deltas: Sequence[Delta]) -> Delta:
@@ -135,6 +188,7 @@ def fold(deltas: Sequence[Delta]) -> Delta:
         id=next((d.id for d in deltas if d.id), first.id),
         model=next((d.model for d in deltas if d.model), first.model),
         created=next((d.created for d in deltas if d.created), first.created),
+        service_tier=next((d.service_tier for d in deltas if d.service_tier), ""),
     )
 
 
@@ -144,9 +198,17 @@ def unfold(whole: Delta) -> list[Delta]:
     They are composed: fields of ``raw`` that we do not know are left behind.
     """
     head = msgspec.structs.replace(whole, choices=(), usage=None, raw=b"", is_whole=False)
-    content = tuple(msgspec.structs.replace(choice, finish_reason=None) for choice in whole.choices)
+    content = tuple(
+        msgspec.structs.replace(choice, finish_reason=None, native_finish="", stop_sequence="")
+        for choice in whole.choices
+    )
     ends = tuple(
-        ChoiceDelta(index=choice.index, finish_reason=choice.finish_reason or "stop")
+        ChoiceDelta(
+            index=choice.index,
+            finish_reason=choice.finish_reason or "stop",
+            native_finish=choice.native_finish,
+            stop_sequence=choice.stop_sequence,
+        )
         for choice in whole.choices
     )
     deltas = [with_choices(head, content), with_choices(head, ends)]
@@ -158,7 +220,19 @@ def unfold(whole: Delta) -> list[Delta]:
 class _Fold:
     """One choice while its deltas come in."""
 
-    __slots__ = ("calls", "finish_reason", "reasoning", "refusal", "text")
+    __slots__ = (
+        "annotations",
+        "calls",
+        "details",
+        "finish_reason",
+        "logprobs",
+        "native",
+        "native_finish",
+        "reasoning",
+        "refusal",
+        "stop_sequence",
+        "text",
+    )
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -166,6 +240,12 @@ class _Fold:
         self.reasoning: list[str] = []
         self.calls: dict[int, ToolCallDelta] = {}
         self.finish_reason: str | None = None
+        self.details: list[ReasoningDetail] = []
+        self.native: list[NativeBlock] = []
+        self.annotations: list[Raw] = []
+        self.logprobs: list[bytes] = []
+        self.native_finish = ""
+        self.stop_sequence = ""
 
     def add(self, choice: ChoiceDelta) -> None:
         self.text.append(choice.text)
@@ -175,6 +255,13 @@ class _Fold:
             seen = self.calls.get(call.index)
             self.calls[call.index] = call if seen is None else _joined(seen, call)
         self.finish_reason = choice.finish_reason or self.finish_reason
+        self.details += choice.details
+        self.native += choice.native
+        self.annotations += choice.annotations
+        if choice.logprobs:
+            self.logprobs.append(choice.logprobs)
+        self.native_finish = choice.native_finish or self.native_finish
+        self.stop_sequence = choice.stop_sequence or self.stop_sequence
 
     def choice(self, index: int) -> ChoiceDelta:
         return ChoiceDelta(
@@ -184,7 +271,27 @@ class _Fold:
             reasoning="".join(self.reasoning),
             tool_calls=tuple(self.calls[position] for position in sorted(self.calls)),
             finish_reason=self.finish_reason,
+            details=tuple(self.details),
+            native=tuple(self.native),
+            annotations=tuple(self.annotations),
+            logprobs=_joined_logprobs(self.logprobs),
+            native_finish=self.native_finish,
+            stop_sequence=self.stop_sequence,
         )
+
+
+_logprob_lists = msgspec.json.Decoder(dict[str, list[Raw] | None])
+
+
+def _joined_logprobs(parts: Sequence[bytes]) -> bytes:
+    """Return the log-probabilities of all deltas as those of one answer."""
+    if len(parts) < 2:
+        return parts[0] if parts else b""
+    joined: dict[str, list[Raw]] = {}
+    for part in parts:
+        for name, entries in _logprob_lists.decode(part).items():
+            joined.setdefault(name, []).extend(entries or ())
+    return _encode(joined)
 
 
 def _joined(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
@@ -193,6 +300,8 @@ def _joined(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
         id=seen.id or more.id,
         name=seen.name or more.name,
         arguments=seen.arguments + more.arguments,
+        signature=seen.signature or more.signature,
+        kind=seen.kind,
     )
 
 

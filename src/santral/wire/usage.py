@@ -13,18 +13,30 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     input_uncached: int = 0
     cache_read: int = 0
-    cache_write: int = 0
+    cache_write: int = 0  # kept for five minutes, or for as long as the provider always keeps it
     output_text: int = 0
     reasoning: int = 0
     is_estimated: bool = False
+    cache_write_1h: int = 0  # kept for an hour, at a higher price
+    input_audio: int = 0
+    input_image: int = 0
+    output_audio: int = 0
+    output_image: int = 0
 
     @property
     def input_tokens(self) -> int:
-        return self.input_uncached + self.cache_read + self.cache_write
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write
+            + self.cache_write_1h
+            + self.input_audio
+            + self.input_image
+        )
 
     @property
     def output_tokens(self) -> int:
-        return self.output_text + self.reasoning
+        return self.output_text + self.reasoning + self.output_audio + self.output_image
 
     @property
     def total_tokens(self) -> int:
@@ -33,14 +45,13 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def plus(self, other: Usage) -> Usage:
         """Return the sum of two calls' usage (a corrective retry bills both)."""
         return Usage(
-            input_uncached=self.input_uncached + other.input_uncached,
-            cache_read=self.cache_read + other.cache_read,
-            cache_write=self.cache_write + other.cache_write,
-            output_text=self.output_text + other.output_text,
-            reasoning=self.reasoning + other.reasoning,
+            **{name: getattr(self, name) + getattr(other, name) for name in CLASSES},
             is_estimated=self.is_estimated or other.is_estimated,
         )
 
+
+#: The billing classes: every field of ``Usage`` that counts tokens.
+CLASSES = tuple(name for name in Usage.__struct_fields__ if name != "is_estimated")
 
 #: Bytes per token of common tokenizers on prose: English about 4.2, Turkish about 3. Chosen low,
 #: so that an estimate used for admission errs on the high side.

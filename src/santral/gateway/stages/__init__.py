@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from santral.gateway.stages.attempt import Attempts
 from santral.gateway.stages.compose import Compose
 from santral.gateway.stages.generate import Generate
 from santral.gateway.stages.input_guard import InputGuard
 from santral.gateway.stages.quota import Quota
 from santral.gateway.stages.retrieve import Retrieve
+from santral.gateway.stages.through_cache import ThroughCache
 from santral.gateway.stages.trace import Trace
 from santral.gateway.stages.validate_output import ValidateOutput
+
+__all__ = [
+    "Attempts",
+    "Compose",
+    "Generate",
+    "InputGuard",
+    "Quota",
+    "Retrieve",
+    "Stages",
+    "ThroughCache",
+    "Trace",
+    "ValidateOutput",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from santral.errors import BadRequest, QuotaExceeded
+from santral.errors import QuotaExceeded
 from santral.gateway.context import RequestContext
 from santral.quota.limit import ScopeLimits
 from santral.quota.limiter import Limiter
@@ -39,21 +39,9 @@ def _output_tokens(ctx: RequestContext, scopes: Sequence[ScopeLimits]) -> int:
     if cap is not None and (asked is None or asked > cap):
         ctx.output_cap = cap
         if asked is not None:
-            _lose(ctx, f"max_tokens={cap}")
+            ctx.losses.change("max_tokens", cap)
     most = ctx.output_cap or (DEFAULT_OUTPUT_TOKENS if asked is None else max(asked, 0))
     return most * max(ctx.call.view.n or 1, 1)
-
-
-def _lose(ctx: RequestContext, loss: str) -> None:
-    """Note a parameter that goes upstream changed; a strict route refuses instead."""
-    if ctx.route.strict:
-        raise BadRequest(
-            f"The route '{ctx.route.name}' is strict and would have to change a parameter: {loss}. "
-            "Ask for no more than that.",
-            code="parameter_not_supported",
-            param=loss.partition("=")[0],
-        )
-    ctx.losses.append(loss)
 
 
 class _Reserved:
@@ -69,6 +57,7 @@ class _Reserved:
         ctx.unit_tokens = int(ctx.body_bytes / BYTES_PER_TOKEN) + 1
         scopes = ctx.snapshot.limits.of(ctx.caller.tenant.id, ctx.caller.key.id)
         tokens = ctx.unit_tokens + _output_tokens(ctx, scopes)
+        ctx.losses.keep()
         try:
             ctx.hold = await self._limiter.reserve(scopes, tokens)
         except QuotaExceeded as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from santral.config.schema import RetrievalRouteConfig
+from santral.config.routes import RetrievalRouteConfig
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.input_guard import refused
 from santral.gateway.stages.verdicts import note

@@ -111,6 +111,8 @@ def build_record(
         started_at_us=ctx.started_at_us,
         duration_us=duration_us,
         status=status,
+        dialect=ctx.dialect.name,
+        losses=ctx.losses.names(),
         is_streaming=bool(extras is not None and ctx.call.view.stream),
         is_cancelled=status == LEFT_STATUS,
         is_degraded=_is_degraded(ctx, last),

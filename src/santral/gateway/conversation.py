@@ -1,0 +1,28 @@
+"""A conversation in any dialect: read it, find its route, and answer it by the one path."""
+
+from __future__ import annotations
+
+from santral.errors import SantralError
+from santral.gateway.context import RequestContext
+from santral.gateway.desk import find_route
+from santral.gateway.inbound import Inbound
+from santral.gateway.pipeline import answer, refuse
+from santral.gateway.respond import Responder
+from santral.gateway.stages import Stages
+
+
+class Conversation:
+    """Handles requests that a model answers with deltas: chat, messages, responses, and the like."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+
+    async def __call__(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
+        """Answer one request; what is wrong with it is a refusal that leaves a trace."""
+        try:
+            ctx.call = await ctx.dialect.parse(inbound, ctx)
+            find_route(ctx, ctx.call.view.model)
+        except SantralError as error:
+            await refuse(ctx, error, self._stages)
+        await answer(ctx, responder.emit, self._stages)
+        await responder.finish()

@@ -1,0 +1,195 @@
+"""Takes requests in: who is calling, is there room, the body within size and time; then hands on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random  # noqa: TID251 - for the type alone; the generator is an argument
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from santral.errors import NotAllowed, NotFound, Overloaded, SantralError, TooSlow, nearest
+from santral.gateway.attendance import Attendance, Guest, Receive
+from santral.gateway.body import read_body
+from santral.gateway.context import Dialect, RequestContext
+from santral.gateway.inbound import Inbound
+from santral.gateway.pipeline import refuse
+from santral.gateway.respond import Responder, Send
+from santral.gateway.stages import Stages
+from santral.gateway.state import Current, RouteState
+from santral.tenants.keyring import presented_key
+from santral.traces.ids import new_span_id, new_trace_id, parse_traceparent
+from santral.wire.loss import Losses
+
+log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+
+#: Answers one request whose body has been read; its errors are answered by the desk.
+Handler = Callable[[RequestContext, Inbound, Responder], Awaitable[None]]
+
+
+class Desk:
+    """The front desk of a gateway worker: every authenticated endpoint goes through here."""
+
+    def __init__(
+        self,
+        current: Current,
+        stages: Stages,
+        attendance: Attendance,
+        rng: random.Random,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.current = current
+        self.stages = stages
+        self._attendance = attendance
+        self._rng = rng
+        self._clock = clock
+        self._wall = wall
+
+    async def serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        dialect: Dialect,
+        handle: Handler,
+        *,
+        max_body_bytes: int | None = None,
+    ) -> None:
+        """Answer one request with ``handle``, whatever happens.
+
+        ``max_body_bytes`` replaces ``server.max_body_bytes`` where an endpoint takes more.
+
+        Raises:
+            SantralError: before anybody knows who is calling, or when there is no room.
+        """
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        ctx = self.new_context(headers, dialect)
+        settings = ctx.snapshot.config.server
+        if len(self._attendance) >= settings.max_in_flight:
+            raise Overloaded(
+                f"This worker is answering {settings.max_in_flight} requests already "
+                "(server.max_in_flight).",
+                retry_after_s=1,
+            )
+        responder = Responder(send, ctx)
+        guest = ctx.guest = self._attendance.enter(receive, settings.body_s)
+        try:
+            body = await read_body(receive, headers, max_body_bytes or settings.max_body_bytes)
+            guest.body_came()
+            ctx.body_bytes = len(body)
+            await self._answer(ctx, responder, _inbound(scope, headers, body), handle)
+        except SantralError as error:
+            await self._refuse(ctx, responder, error)
+        except asyncio.CancelledError:
+            if not guest.excuse():
+                raise
+            await self._excused(ctx, responder, guest)
+        finally:
+            self._attendance.leave(guest)
+
+    def new_context(self, headers: Mapping[bytes, bytes], dialect: Dialect) -> RequestContext:
+        """Return the context of a request that begins now.
+
+        Raises:
+            Unauthenticated: no valid key came with it.
+        """
+        now = self._wall()
+        key = presented_key(
+            _header(headers, b"authorization"),
+            _header(headers, b"x-api-key") or _header(headers, b"x-goog-api-key"),
+        )
+        snapshot = self.current.snapshot
+        parent = parse_traceparent(_header(headers, b"traceparent"))
+        return RequestContext(
+            request_id=f"req_{self._rng.getrandbits(96):024x}",
+            trace_id=new_trace_id(self._rng),
+            caller_trace_id=parent[0] if parent else "",
+            parent_span_id=parent[1] if parent else "",
+            root_span_id=new_span_id(self._rng),
+            caller=snapshot.ring.identify(key, now),
+            snapshot=snapshot,
+            dialect=dialect,
+            clock=self._clock,
+            started_at_us=int(now * 1e6),
+        )
+
+    async def _answer(
+        self, ctx: RequestContext, responder: Responder, inbound: Inbound, handle: Handler
+    ) -> None:
+        try:
+            await handle(ctx, inbound, responder)
+        except SantralError as error:
+            await responder.fail(error)
+        except Exception:  # the last handler: a fault of ours must still be an answer
+            log.exception("request_failed", extra={"trace_id": ctx.trace_id})
+            await responder.fail(
+                SantralError(
+                    "Something went wrong inside the gateway. Give the operator the request id "
+                    f"{ctx.request_id}."
+                )
+            )
+
+    async def _refuse(self, ctx: RequestContext, responder: Responder, error: SantralError) -> None:
+        try:
+            await refuse(ctx, error, self.stages)
+        except SantralError:
+            await responder.fail(error)
+
+    async def _excused(self, ctx: RequestContext, responder: Responder, guest: Guest) -> None:
+        """End a request that the attendance cancelled, and say why where somebody is there to hear it."""
+        if guest.is_stopped:
+            stopping = "The gateway is stopping and could not finish this answer. Ask again."
+            await responder.fail(Overloaded(stopping, code="gateway_stopping", retry_after_s=1))
+        elif guest.is_late:
+            late = f"The body did not arrive within {ctx.snapshot.config.server.body_s:g} s (server.body_s)."
+            await self._refuse(ctx, responder, TooSlow(late))
+        else:
+            log.info("client_left", extra={"trace_id": ctx.trace_id})
+
+
+def find_route(ctx: RequestContext, name: str) -> RouteState:
+    """Return the route a request names and note both in the context.
+
+    Raises:
+        NotFound: no such route; the nearest is named.
+        NotAllowed: the caller's key may not use it.
+    """
+    ctx.requested_model = name
+    allowed = ctx.caller.key.routes
+    route = ctx.snapshot.routes.get(name)
+    if route is None:
+        known = [known for known in ctx.snapshot.routes if allowed is None or known in allowed]
+        raise NotFound(
+            f"There is no model or route '{name[:128]}'.{nearest(name[:128], known)} "
+            "GET /v1/models lists them.",
+            code="model_not_found",
+            param="model",
+        )
+    if allowed is not None and name not in allowed:
+        raise NotAllowed(
+            f"This key may not use '{name}'. Ask an administrator for a key that may.",
+            param="model",
+        )
+    ctx.route = route
+    if route.strict:
+        ctx.losses = Losses(strict_route=route.name)
+    return route
+
+
+def _inbound(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Inbound:
+    return Inbound(
+        method=scope["method"],
+        path=scope["path"],
+        headers=headers,
+        body=body,
+        query=scope.get("query_string", b""),
+        parts=scope.get("santral.parts", {}),
+    )
+
+
+def _header(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    value = headers.get(name)
+    return "" if value is None else value.decode("latin-1")

@@ -1,0 +1,55 @@
+"""What a request lost on its way to a provider: parameters that were dropped or changed."""
+
+from __future__ import annotations
+
+from santral.errors import ParameterNotSupported
+
+
+class Losses:
+    """The losses of one request: those of the gateway, and those of the attempt under way.
+
+    What is lost goes into the header ``x-santral-loss`` and the trace; a strict route refuses
+    instead. Names are paths in the caller's own request: ``n``, ``messages.2.content.0``.
+    """
+
+    __slots__ = ("_attempt", "_kept", "strict_route")
+
+    def __init__(self, strict_route: str = "") -> None:
+        """``strict_route`` names the route, where it is strict."""
+        self.strict_route = strict_route
+        self._kept: list[str] = []
+        self._attempt: list[str] = []
+
+    def drop(self, name: str, reason: str = "") -> None:
+        """Note a parameter that does not reach the provider.
+
+        Raises:
+            ParameterNotSupported: the route is strict.
+        """
+        self._add(name, reason)
+
+    def change(self, name: str, value: object) -> None:
+        """Note a parameter that reaches the provider with another value; raises as ``drop``."""
+        self._add(f"{name}={value}", "")
+
+    def keep(self) -> None:
+        """Make what was noted so far part of every attempt: the gateway itself lost it."""
+        self._kept += self._attempt
+        self._attempt = []
+
+    def restart(self) -> None:
+        """Forget what the last attempt lost: another deployment may take it."""
+        self._attempt = []
+
+    def names(self) -> list[str]:
+        """Return every loss once, in the order they were noted."""
+        return list(dict.fromkeys([*self._kept, *self._attempt]))
+
+    def _add(self, loss: str, reason: str) -> None:
+        if self.strict_route:
+            raise ParameterNotSupported(
+                f"The route '{self.strict_route}' is strict and would have to drop or change "
+                f"'{loss}'{': ' + reason if reason else ''}. Leave it out, or use another route.",
+                param=loss.partition("=")[0],
+            )
+        self._attempt.append(loss)
