@@ -120,7 +120,11 @@ def _check_role(index: int, delta: dict[str, Any], *, is_first: bool) -> None:
 
 def _check_calls(state: _Choice, calls: list[dict[str, Any]]) -> None:
     for call in calls:
-        index, function = call.get("index"), call.get("function") or {}
+        index = call.get("index")
+        assert len({"function", "custom"} & call.keys()) == 1, f"tool call {index} is of no kind"
+        function, said = call.get("function"), "arguments"
+        if function is None:
+            function, said = call["custom"], "input"
         assert isinstance(index, int), f"a tool call has the index {index!r}"
         if index not in state.calls:
             assert index == len(state.calls), f"tool call {index} opens out of order"
@@ -130,4 +134,4 @@ def _check_calls(state: _Choice, calls: list[dict[str, Any]]) -> None:
         else:
             assert not call.get("id"), f"tool call {index} repeats its id"
             assert not function.get("name"), f"tool call {index} repeats its name"
-        assert isinstance(function.get("arguments", ""), str), "arguments are no text"
+        assert isinstance(function.get(said, ""), str), f"{said} is no text"

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 from tests.gateway.conftest import POLICIES
 from tests.gateway.worker import Answer, Worker, saying, whole
 
 from santral.guardrails.registry import CHECKS
-from santral.wire.delta import ChoiceDelta, Source, ToolCallDelta
+from santral.wire.delta import ChoiceDelta, NativeBlock, Source, ToolCallDelta
 
 EMAIL = "ayse.yilmaz@example.com"
 CARD = "4111 1111 1111 1111"
@@ -76,6 +77,28 @@ INPUT_PLACES: dict[str, Put] = {
     "said-reasoning": lambda text: messages(
         {"role": "assistant", "content": "Yes.", "reasoning_content": text}
     ),
+    "said-details": lambda text: messages(
+        {
+            "role": "assistant",
+            "content": "Yes.",
+            "reasoning_details": [{"type": "reasoning.text", "text": text, "signature": "s"}],
+        }
+    ),
+    "native-part": lambda text: {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "native",
+                        "dialect": "messages",
+                        "block": {"type": "search_result", "content": [{"text": text}]},
+                    }
+                ],
+            }
+        ]
+    },
+    "prediction": lambda text: {"prediction": {"type": "content", "content": text}},
     "variable": lambda text: prompt(name=text),
     "variable-list": lambda text: prompt(topics=["one", text]),
     "passage": lambda text: {"find": source(text=text)},
@@ -141,6 +164,16 @@ OUTPUT_PLACES: dict[str, Callable[[str], ChoiceDelta]] = {
     ),
     "refusal": lambda text: ChoiceDelta(refusal=text),
     "second-choice": lambda text: ChoiceDelta(index=1, text=text),
+    "native-block": lambda text: ChoiceDelta(
+        text='{"age": 1}',
+        native=(NativeBlock("messages", json.dumps({"type": "x", "content": [text]}).encode()),),
+    ),
+    "annotation": lambda text: ChoiceDelta(
+        text='{"age": 1}', annotations=(Raw(json.dumps({"title": text}).encode()),)
+    ),
+    "custom-call": lambda text: ChoiceDelta(
+        tool_calls=(ToolCallDelta(0, "c", "f", text, kind="custom"),), finish_reason="tool_calls"
+    ),
 }
 
 #: Checks on what comes out: what is planted, and what takes its place (none: it is refused).
@@ -153,6 +186,8 @@ OUTPUT_CHECKS: dict[str, tuple[str, str]] = {
     "out-citations": (f"Write to {EMAIL} [1].", "[EMAIL_1]"),
     "out-length": (LONG, ""),
 }
+#: Places beside which an answer has no text.
+NO_TEXT = ("tool-call", "refusal", "second-tool-call", "custom-call")
 VALUES = (EMAIL, SECRET, "the-last-word")
 
 
@@ -176,7 +211,7 @@ def test_what_is_planted_in_an_answer_reaches_no_client(
     for value in VALUES:
         assert value.encode() not in answer.body
         assert value.encode() not in worker.spooled[0]
-    if place in ("tool-call", "refusal", "second-tool-call") and "schema" in policy:
+    if place in NO_TEXT and "schema" in policy:
         return  # an answer without text breaks its schema: refused or asked again
     if instead:
         assert answer.status == 200
@@ -193,8 +228,9 @@ def test_without_the_check_it_would_reach_the_client(
     worker: Worker, policy: str, place: str, stream: bool
 ) -> None:
     plant(worker, place, OUTPUT_CHECKS[policy][0])
-    said = worker.ask(stream=stream).choices
-    assert any(value in repr(said) for value in VALUES)
+    answer = worker.ask(stream=stream)
+    said = repr(answer.choices) + answer.body.decode()
+    assert any(value in said for value in VALUES)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -236,7 +272,7 @@ def test_no_cell_is_empty() -> None:
     assert rows.keys() == POLICIES.keys()
 
 
-#: Fields of an answer that can carry text and that no check reads: they ride through in ``raw``.
+#: Fields of an answer that can carry text and that no check reads: they do not pass a policy.
 UNREAD: dict[str, dict[str, Any]] = {
     "function_call": {"function_call": {"name": "f", "arguments": EMAIL}},
     "custom tool call": {"tool_calls": [{"id": "c", "type": "custom", "custom": {"input": EMAIL}}]},
@@ -245,7 +281,6 @@ UNREAD: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.xfail(reason="unknown fields of an answer pass unread, also under a policy")
 @pytest.mark.parametrize("name", UNREAD)
 def test_fields_that_we_do_not_read_carry_nothing_past_a_check(worker: Worker, name: str) -> None:
     delta = whole(ChoiceDelta(text="Fine."))
@@ -255,7 +290,6 @@ def test_fields_that_we_do_not_read_carry_nothing_past_a_check(worker: Worker, n
     assert EMAIL.encode() not in worker.ask("out-mask").body
 
 
-@pytest.mark.xfail(reason="only messages, variables and passages are guarded")
 def test_a_predicted_output_is_guarded(worker: Worker) -> None:
     worker.ask("in-mask", prediction={"type": "content", "content": EMAIL})
     assert EMAIL not in worker.provider.asked[0].text

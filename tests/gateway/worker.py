@@ -136,13 +136,17 @@ def _choice(entry: dict[str, Any], content: dict[str, Any]) -> ChoiceDelta:
             ToolCallDelta(
                 call.get("index", position),
                 call.get("id", ""),
-                call["function"].get("name", ""),
-                call["function"].get("arguments", ""),
+                _called(call).get("name", ""),
+                _called(call).get("arguments", "") or _called(call).get("input", ""),
             )
             for position, call in enumerate(content.get("tool_calls") or ())
         ),
         entry["finish_reason"],
     )
+
+
+def _called(call: dict[str, Any]) -> dict[str, Any]:
+    return call.get("function") or call.get("custom") or {}
 
 
 class Worker:
@@ -364,6 +368,8 @@ def streamed(*choices: ChoiceDelta, size: int = 4, is_raw: bool = True) -> list[
             *(ChoiceDelta(index, piece) for piece in cut(choice.text, size)),
             *(ChoiceDelta(index, refusal=piece) for piece in cut(choice.refusal, size)),
             *(piece for call in choice.tool_calls for piece in _pieces(index, call, size)),
+            *(ChoiceDelta(index, native=(block,)) for block in choice.native),
+            *(ChoiceDelta(index, annotations=(note,)) for note in choice.annotations),
             ChoiceDelta(index, finish_reason=choice.finish_reason or "stop"),
         ]
         deltas += [part(p, role=n == 0, is_raw=is_raw) for n, p in enumerate(pieces)]
@@ -371,8 +377,13 @@ def streamed(*choices: ChoiceDelta, size: int = 4, is_raw: bool = True) -> list[
 
 
 def _pieces(index: int, call: ToolCallDelta, size: int) -> list[ChoiceDelta]:
-    opened = ToolCallDelta(call.index, call.id or f"call_{call.index}", call.name or "f")
-    more = [ToolCallDelta(call.index, arguments=piece) for piece in cut(call.arguments, size)]
+    opened = ToolCallDelta(
+        call.index, call.id or f"call_{call.index}", call.name or "f", kind=call.kind
+    )
+    more = [
+        ToolCallDelta(call.index, arguments=piece, kind=call.kind)
+        for piece in cut(call.arguments, size)
+    ]
     return [ChoiceDelta(index, tool_calls=(piece,)) for piece in (opened, *more)]
 
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from santral.wire.chat import ChatCall, ContentPart, Message
+from santral.gateway.leaves import Path, strings_in, with_string
+from santral.wire.chat import NULL, ChatCall, ContentPart, Message
 
 _object = msgspec.json.Decoder(dict[str, Raw])
-_list = msgspec.json.Decoder(list[Raw])
 _any = msgspec.json.Decoder(str)
 _content: msgspec.json.Decoder[str | list[ContentPart] | None] = msgspec.json.Decoder(
     str | list[ContentPart] | None
 )
 
 
+#: The message of a place that is in none: a top-level field of the request.
+OUTSIDE = -1
+
+
 class Place(NamedTuple):
-    """Where a text stands: a message, and the names and positions that lead to it from there."""
+    """Where a text stands: a message, and the names and positions that lead to it from there.
+
+    ``media_type`` is set where the text stands in a ``data:`` URL. Outside the messages the path
+    begins with ``fields`` or ``native``.
+    """
 
     message: int
-    path: tuple[str | int, ...]
+    path: Path
+    media_type: str = ""
 
 
 def texts_of(call: ChatCall) -> tuple[list[Place], list[str]]:
@@ -36,12 +48,15 @@ def texts_of(call: ChatCall) -> tuple[list[Place], list[str]]:
             texts.append(content)
         elif content is not None:
             _add(number, _part_texts(content), places, texts)
+            _add_files(number, content, places, texts)
         if _says_more(message):
             _add(number, _said(message), places, texts)
+    if call.native or call.view.prediction != NULL:
+        _add(OUTSIDE, _outside(call), places, texts)
     return places, texts
 
 
-_Found = Iterator[tuple[tuple[str | int, ...], str]]
+_Found = Iterator[tuple[Path, str]]
 
 
 def _add(number: int, found: _Found, places: list[Place], texts: list[str]) -> None:
@@ -56,6 +71,36 @@ def _part_texts(content: list[ContentPart]) -> _Found:
             yield ("content", position, "text"), part.text
         if part.refusal is not None:
             yield ("content", position, "refusal"), part.refusal
+        if part.block != NULL:
+            yield from strings_in(part.block, ("content", position, "block"))
+
+
+def _outside(call: ChatCall) -> _Found:
+    """Yield the texts of fields that are no messages: of the caller's dialect, and a prediction."""
+    if call.view.prediction != NULL:
+        yield from strings_in(call.view.prediction, ("fields", "prediction"))
+    for name, value in call.native.items():
+        yield from strings_in(value, ("native", name))
+
+
+#: Plain text in base64, as documents of other dialects come. Source: RFC 2397.
+_TEXT_URL = re.compile(r"data:(text/[\w.+-]+)(?:;charset=[\w-]+)?;base64,", re.IGNORECASE)
+
+
+def _add_files(
+    number: int, content: list[ContentPart], places: list[Place], texts: list[str]
+) -> None:
+    """Add the texts of text files; other files are read by nobody here."""
+    for position, part in enumerate(content):
+        data = part.file.file_data if part.file is not None else None
+        found = _TEXT_URL.match(data) if data else None
+        if data and found:
+            with suppress(ValueError):  # what is no base64 is for the provider to refuse
+                text = base64.b64decode(data[found.end() :]).decode(errors="replace")
+                places.append(
+                    Place(number, ("content", position, "file", "file_data"), found.group(1))
+                )
+                texts.append(text)
 
 
 def _says_more(message: Message) -> bool:
@@ -66,6 +111,7 @@ def _says_more(message: Message) -> bool:
         or message.reasoning_content
         or message.reasoning
         or message.function_call
+        or message.reasoning_details != NULL
     )
 
 
@@ -75,6 +121,8 @@ def _said(message: Message) -> _Found:
         text = getattr(message, name)
         if isinstance(text, str) and text:
             yield (name,), text
+    if message.reasoning_details != NULL:
+        yield from strings_in(message.reasoning_details, ("reasoning_details",))
     if message.function_call is not None and message.function_call.arguments:
         yield ("function_call", "arguments"), message.function_call.arguments
     for position, tool_call in enumerate(message.tool_calls or ()):
@@ -87,23 +135,34 @@ def _said(message: Message) -> _Found:
 def put_back(call: ChatCall, places: list[Place], old: list[str], new: tuple[str, ...]) -> None:
     """Write the texts that changed into the messages; everything else stays byte for byte."""
     for place, before, after in zip(places, old, new, strict=True):
-        if before != after:
+        if before == after:
+            continue
+        if place.media_type:
+            encoded = base64.b64encode(after.encode()).decode()
+            after = f"data:{place.media_type};base64,{encoded}"
+        if place.message == OUTSIDE:
+            fields = call.fields if place.path[0] == "fields" else call.native
+            name = str(place.path[1])
+            fields[name] = Raw(
+                msgspec.json.encode(with_string(fields[name], place.path[2:], after))
+            )
+        else:
             message = call.messages[place.message]
-            call.messages[place.message] = _put(message, place.path, after)
+            call.messages[place.message] = _unsigned(
+                with_string(message, place.path, after), place.path
+            )
 
 
-def _put(value: Any, path: tuple[str | int, ...], text: str) -> Any:
-    """Return the value with the text at the end of the path replaced."""
-    if not path:
-        return text
-    step, rest = path[0], path[1:]
-    if isinstance(step, int):
-        entries: list[Any] = list(_list.decode(value) if isinstance(value, Raw) else value)
-        entries[step] = _put(entries[step], rest, text)
-        return entries
-    fields = _fields(value)
-    fields[step] = _put(fields[step], rest, text)
-    return fields
+def _unsigned(message: Any, path: Path) -> Any:
+    """Return a message without the signatures of a reasoning that is another now."""
+    details = message.get("reasoning_details")
+    if path[0] in ("reasoning_details", "reasoning_content", "reasoning") and details:
+        entries = msgspec.json.decode(msgspec.json.encode(details))
+        message["reasoning_details"] = [
+            {name: value for name, value in entry.items() if name != "signature"}
+            for entry in entries
+        ]
+    return message
 
 
 def _fields(value: Raw | dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ from santral.errors import BadRequest, nearest
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
+#: Stands for a field that is not there: what rides through as ``Raw`` cannot be None.
+NULL = Raw(b"null")
+
+
 class FunctionCall(Struct, frozen=True):
     name: str | None = None
     arguments: str | None = None
@@ -35,12 +39,19 @@ class ToolCall(Struct, frozen=True):
     custom: CustomCall | None = None  # a tool that takes plain text
 
 
+class FilePart(Struct, frozen=True):
+    filename: str | None = None
+    file_data: str | None = None  # a data: URL
+
+
 class ContentPart(Struct, frozen=True):
-    """One part of a message; parts other than text ride through unread."""
+    """One part of a message. Images and sounds ride through unread."""
 
     type: str
     text: str | None = None
     refusal: str | None = None
+    block: Raw = NULL  # of a part that only one dialect knows
+    file: FilePart | None = None
 
 
 class Message(Struct, frozen=True):
@@ -53,6 +64,7 @@ class Message(Struct, frozen=True):
     function_call: FunctionCall | None = None  # what tool calls were before
     reasoning_content: Any = None  # a text where vendors of reasoning models agree
     reasoning: Any = None
+    reasoning_details: Raw = NULL
 
     @property
     def text(self) -> str:
@@ -118,6 +130,7 @@ class ChatRequest(Struct, frozen=True):
     n: int | None = None
     response_format: ResponseFormat | None = None
     user: str | None = None
+    prediction: Raw = NULL
     santral: Extras | None = None
 
 

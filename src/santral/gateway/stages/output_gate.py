@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from santral.errors import OutputRefused
 from santral.gateway.context import Emit, RequestContext
+from santral.gateway.leaves import strings_in, with_string
+from santral.gateway.stages.known import only_known
 from santral.gateway.stages.stream_masks import StreamMasks
 from santral.gateway.stages.verdicts import note
 from santral.guardrails.check import OutputContext
 from santral.guardrails.policy import Policy, inspect, inspect_output
 from santral.guardrails.verdict import Action, Verdict
-from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
+from santral.wire.delta import ChoiceDelta, Delta, NativeBlock
 from santral.wire.render import fold, with_choices
 
 #: Longest answer kept for the checks after a stream and for the trace, in characters. Chosen.
@@ -103,7 +106,13 @@ class OutputGate:
         """Forget what an attempt gave that nobody has seen: another one begins."""
         self._held = []
         streams = bool(self._policy.output) and not self._is_whole
-        self._masks = StreamMasks(self._policy.output, self._placeholders) if streams else None
+        if streams:
+            has_blocks = self._ctx.dialect.name not in ("chat", "completions")
+            self._masks = StreamMasks(
+                self._policy.output, self._placeholders, has_blocks=has_blocks
+            )
+        else:
+            self._masks = None
 
     def close(self) -> None:
         """Leave the answer's text to the trace."""
@@ -119,6 +128,8 @@ class OutputGate:
     async def _judge(self, answer: Delta, *, may_retry: bool) -> Correction | None:
         """Hold the whole answer against every check; pass it on as it came where nothing changed."""
         choices: list[ChoiceDelta] = []
+        if answer is not (answer := only_known(answer)):
+            self._held = [answer]
         for choice in answer.choices:
             outcome = await inspect_output(
                 self._policy.output, choice.text, self._context, placeholders=self._placeholders
@@ -154,12 +165,28 @@ class OutputGate:
         return msgspec.structs.replace(verdict, reason=reason)
 
     async def _masked(self, choice: ChoiceDelta, text: str) -> ChoiceDelta:
-        """Return the choice with its other texts masked too: refusal, reasoning, tool arguments."""
+        """Return the choice with its other texts masked too: refusal, reasoning, tool arguments, and
+        what only its own dialect knows."""
         others = [choice.refusal, choice.reasoning, *(c.arguments for c in choice.tool_calls)]
         for position, other in enumerate(others):
             if other:
                 others[position] = await self._inspected(other)
-        return _with_texts(choice, text, others)
+        native = [
+            NativeBlock(block.dialect, await self._leaves(Raw(block.json)))
+            for block in choice.native
+        ]
+        annotations = [Raw(await self._leaves(annotation)) for annotation in choice.annotations]
+        return msgspec.structs.replace(
+            _with_texts(choice, text, others), native=tuple(native), annotations=tuple(annotations)
+        )
+
+    async def _leaves(self, value: Raw) -> bytes:
+        masked: Any = value
+        for path, text in strings_in(value):
+            changed = await self._inspected(text)
+            if changed != text:
+                masked = with_string(masked, path, changed)
+        return bytes(masked) if masked is value else msgspec.json.encode(masked)
 
     async def _inspected(self, text: str) -> str:
         outcome = await inspect(
@@ -192,10 +219,21 @@ def _first(verdicts: Iterable[Verdict], action: Action) -> Verdict | None:
 def _with_texts(choice: ChoiceDelta, text: str, others: list[str]) -> ChoiceDelta:
     refusal, reasoning, *arguments = others
     calls = tuple(
-        ToolCallDelta(call.index, call.id, call.name, argument)
+        msgspec.structs.replace(call, arguments=argument)
         for call, argument in zip(choice.tool_calls, arguments, strict=True)
     )
-    return ChoiceDelta(choice.index, text, refusal, reasoning, calls, choice.finish_reason)
+    details = choice.details
+    if reasoning != choice.reasoning:  # nothing vouches for what the model did not say
+        details = tuple(detail for detail in details if detail.type == "encrypted")
+    return msgspec.structs.replace(
+        choice,
+        text=text,
+        refusal=refusal,
+        reasoning=reasoning,
+        tool_calls=calls,
+        details=details,
+        logprobs=choice.logprobs if text == choice.text else b"",
+    )
 
 
 def _instruction(verdict: Verdict) -> str:
