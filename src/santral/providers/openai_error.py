@@ -89,6 +89,16 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
+def scrubbed(message: Any, secret: str) -> str:
+    """Return a provider's message on one line, bounded, and without anything like a key."""
+    return _sentence(message, secret)
+
+
+def says_too_long(message: str) -> bool:
+    """Whether a provider's message says that the request is longer than its model takes."""
+    return _CONTEXT_WINDOW.search(message) is not None
+
+
 def _number(value: str | None) -> float | None:
     if value is None:
         return None
