@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
-from santral.traces.observe import TOKEN_CLASSES
+from santral.wire.usage import CLASSES
 
 SOURCES = [
     file.read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def used_words() -> set[str]:
         for text in SOURCES
         for word in re.findall(r"\bt(?:\.small)?\(['\"](\w+)['\"][,)]", text)
     }
-    return found | set(TOKEN_CLASSES) | {"w1h", "w24h", "w7d", "w30d"}
+    return found | set(CLASSES) | {"w1h", "w24h", "w7d", "w30d"}
 
 
 def test_every_word_is_there_in_both_languages_and_used() -> None:

@@ -137,7 +137,7 @@ async def test_a_database_with_data_is_migrated_by_its_operator_only(
     for path in (santral.db.migrate._FOLDER / "versions").glob("*.py"):
         (later / path.name).write_text(path.read_text())
     (later / "9000_later.py").write_text(
-        "revision = '9000'\ndown_revision = '0001'\ndef upgrade():\n    pass\n"
+        "revision = '9000'\ndown_revision = '0002'\ndef upgrade():\n    pass\n"
     )
     monkeypatch.setattr(santral.db.migrate, "_FOLDER", later.parent)
     with pytest.raises(StoreError, match=r"9000_later.*santral db migrate"):

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from santral.traces.observe import TOKEN_CLASSES
 from santral.traces.question import Progress
 from santral.traces.record import TraceRecord, VerdictRecord
 from santral.traces.signals.signal import (
@@ -27,7 +26,7 @@ from santral.traces.signals.signal import (
     Tally,
 )
 from santral.traces.store import TraceStore
-from santral.wire.usage import Usage
+from santral.wire.usage import CLASSES, Usage
 
 START_US = 1_760_000_000_000_000
 CHECKS = ("pii", "secrets", "injection", "json_schema", "citations", "refusal")
@@ -89,7 +88,7 @@ def recomputed(records: Sequence[TraceRecord]) -> Golden:
         ),
         cost=Cost(
             n=len(billed),
-            tokens={c: sum(getattr(r.usage, c) for r in billed) for c in TOKEN_CLASSES},
+            tokens={c: sum(getattr(r.usage, c) for r in billed) for c in CLASSES},
             cost_nanousd=sum(r.cost_nanousd or 0 for r in records),
             unknown_price=sum(r.cost_nanousd is None for r in billed),
             estimated_usage=sum(r.usage.is_estimated for r in billed if r.usage),

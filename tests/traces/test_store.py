@@ -303,8 +303,32 @@ def test_a_store_of_another_version_is_refused_whole(tmp_path: Path) -> None:
         with duckdb.connect(path) as connection:
             connection.execute("UPDATE schema_version SET version = 99")
         async with opened(path) as store:
-            with pytest.raises(StoreError, match="has version 99; this Santral reads version 1"):
+            with pytest.raises(StoreError, match="has version 99; this Santral reads version 2"):
                 await store.open()
+
+    asyncio.run(scenario())
+
+
+def test_a_store_of_an_older_version_gets_what_it_lacks_and_keeps_what_it_has(
+    tmp_path: Path, make_record: Any
+) -> None:
+    path = tmp_path / "t.duckdb"
+    record = make_record(1)
+
+    async def scenario() -> None:
+        async with opened(path) as store:
+            await store.insert([record], Progress(segment="s"))
+        with duckdb.connect(path) as connection:
+            connection.execute("UPDATE schema_version SET version = 1")
+            connection.execute("ALTER TABLE traces DROP COLUMN losses")
+            connection.execute("ALTER TABLE traces DROP COLUMN input_audio")
+            connection.execute("ALTER TABLE attempts DROP COLUMN purpose")
+        async with opened(path) as store:
+            later = make_record(2)
+            await store.insert([later], Progress(segment="s"))
+            for one in (record, later):
+                found = await store.get_trace(None, one.trace_id)
+                assert found.trace == one
 
     asyncio.run(scenario())
 

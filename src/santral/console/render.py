@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from santral.console.words import LANGUAGES, Words, choose_language
 from santral.traces.readable import clock_time, visible
+from santral.wire.usage import CLASSES
 
 LANGUAGE_COOKIE = "lang"
 _YEAR_S = 365 * 24 * 3600
@@ -68,7 +69,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(  # pyright: ignore[reportUnknownMemberType]
-            static=static.url, when=clock_time, languages=LANGUAGES
+            usage_classes=CLASSES, static=static.url, when=clock_time, languages=LANGUAGES
         )
         filters: dict[str, Callable[[str], str]] = {
             "visible": visible,

@@ -136,6 +136,16 @@ ledger = Table(
     Column("cache_write", BigInteger, nullable=False),
     Column("output_text", BigInteger, nullable=False),
     Column("reasoning", BigInteger, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0")
+        for name in (
+            "cache_write_1h",
+            "input_audio",
+            "input_image",
+            "output_audio",
+            "output_image",
+        )
+    ),
     Column("is_estimated", Boolean, nullable=False),
     Column("cost_nanousd", BigInteger),  # null: the price is unknown, which is not zero
     Column("price_version", Text, nullable=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import msgspec
 from msgspec import Struct
 
 from santral.traces.record import AttemptRecord, TraceRecord
@@ -35,6 +36,11 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     output_text: int
     reasoning: int
     is_estimated: bool
+    cache_write_1h: int
+    input_audio: int
+    input_image: int
+    output_audio: int
+    output_image: int
     cost_nanousd: int | None  # None: the price is unknown, which is not zero
     price_version: str
 
@@ -73,12 +79,7 @@ def _row(record: TraceRecord, attempt: AttemptRecord, began: datetime) -> Ledger
         model=attempt.model,
         day=began.date(),
         occurred_at=began,
-        input_uncached=usage.input_uncached,
-        cache_read=usage.cache_read,
-        cache_write=usage.cache_write,
-        output_text=usage.output_text,
-        reasoning=usage.reasoning,
-        is_estimated=usage.is_estimated,
+        **msgspec.structs.asdict(usage),
         cost_nanousd=attempt.cost_nanousd,
         price_version=attempt.price_version,
     )

@@ -16,14 +16,11 @@ from santral.db.tables import ledger, limits
 from santral.quota.entry import Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
+from santral.wire.usage import CLASSES
 
-_TOKENS: ColumnElement[int] = (
-    ledger.c.input_uncached
-    + ledger.c.cache_read
-    + ledger.c.cache_write
-    + ledger.c.output_text
-    + ledger.c.reasoning
-)
+_TOKENS: ColumnElement[int] = ledger.c[CLASSES[0]]
+for _name in CLASSES[1:]:
+    _TOKENS = _TOKENS + ledger.c[_name]
 
 _SUMS = (
     func.count().label("attempts"),

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from santral.traces.observe import TOKEN_CLASSES
 from santral.traces.question import FoundTrace, TraceSummary
 from santral.traces.readable import (
     clock_time,
@@ -21,6 +20,7 @@ from santral.traces.readable import (
     visible,
 )
 from santral.traces.record import SpanRecord, TraceRecord
+from santral.wire.usage import CLASSES
 
 #: Columns of a span's bar. Chosen: the whole line fits 80.
 _BAR = 28
@@ -159,7 +159,7 @@ def _bar(span: SpanRecord, total_us: int) -> str:
 def _bill(record: TraceRecord) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if record.usage is not None:
-        counts = [(name, getattr(record.usage, name)) for name in TOKEN_CLASSES]
+        counts = [(name, getattr(record.usage, name)) for name in CLASSES]
         rows += [(name, f"{count:,}") for name, count in counts if count]
         if record.usage.is_estimated:
             rows.append(("", "estimated: the provider reported no usage"))

@@ -14,6 +14,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from santral.wire.usage import CLASSES
+
 Kind = Literal["counter", "gauge", "histogram"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,7 +54,7 @@ _STATUS = Label("status", bound=40)
 _DIALECT = Label(
     "dialect", ("chat", "responses", "messages", "embeddings", "rerank", "moderations")
 )
-_CLASS = Label("class", ("input_uncached", "cache_read", "cache_write", "output_text", "reasoning"))
+_CLASS = Label("class", CLASSES)
 
 METRICS: tuple[Metric, ...] = (
     Metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from santral.traces.metrics import Counter, Histogram, Metrics
 from santral.traces.record import AttemptRecord, TraceRecord
-from santral.wire.usage import Usage
+from santral.wire.usage import CLASSES, Usage
 
 #: What the gateway's own limits refuse with; a provider's 429 has another code.
 _QUOTA_ERRORS = frozenset(
@@ -62,7 +62,7 @@ class _RouteChildren:
             o: metrics["santral_cache_total"].child(route, o) for o in ("off", "miss", "hit")
         }
         tokens = metrics["santral_tokens_total"]
-        self.tokens = [(name, tokens.child(route, name)) for name in TOKEN_CLASSES]
+        self.tokens = [(name, tokens.child(route, name)) for name in CLASSES]
 
     def observe(self, record: TraceRecord) -> None:
         self.duration.observe(record.duration_us / 1e6)
@@ -82,9 +82,6 @@ class _RouteChildren:
             self.cost.inc(cost_nanousd)
         elif usage.total_tokens:
             self.unknown.inc()
-
-
-TOKEN_CLASSES = ("input_uncached", "cache_read", "cache_write", "output_text", "reasoning")
 
 
 def overhead_us(duration_us: int, attempts: list[AttemptRecord]) -> int:

@@ -22,16 +22,10 @@ from santral.traces.record import (
     TraceRecord,
     VerdictRecord,
 )
-from santral.wire.usage import Usage
+from santral.wire.usage import CLASSES, Usage
 
-_USAGE = (
-    ("input_uncached", "BIGINT"),
-    ("cache_read", "BIGINT"),
-    ("cache_write", "BIGINT"),
-    ("output_text", "BIGINT"),
-    ("reasoning", "BIGINT"),
-    ("is_estimated", "BOOLEAN"),
-)
+#: The billing classes in the order of columns: classes that came later stand last.
+_USAGE = (*((name, "BIGINT") for name in CLASSES), ("is_estimated", "BOOLEAN"))
 _OWNER = (("n", "BIGINT"), ("tenant_id", "VARCHAR"))
 
 #: Every table of the telemetry store that holds what records say: its columns and their types.
@@ -69,6 +63,8 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("user", "VARCHAR"),
         ("config_hash", "VARCHAR"),
         ("tags", "VARCHAR"),
+        ("losses", "VARCHAR"),
+        ("decision", "VARCHAR"),
         ("overhead_us", "BIGINT"),
         *_USAGE,
     ),
@@ -96,6 +92,7 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("finish_reason", "VARCHAR"),
         ("cost_nanousd", "BIGINT"),
         ("price_version", "VARCHAR"),
+        ("purpose", "VARCHAR"),
         *_USAGE,
     ),
     "verdicts": (
@@ -126,9 +123,13 @@ Columns = dict[str, "np.ndarray[Any, Any]"]
 
 _dumps = msgspec.json.Encoder().encode
 _NO_USAGE: Row = (None,) * len(_USAGE)
+#: Columns of ``traces`` that hold a field of the record as JSON.
+_AS_JSON = ("tags", "losses", "decision")
 #: Columns of ``traces`` that are a field of the record as it is, in order.
 _PLAIN = tuple(
-    name for name, _ in TABLES["traces"][1:] if name not in {"tags", "overhead_us", *dict(_USAGE)}
+    name
+    for name, _ in TABLES["traces"][1:]
+    if name not in {*_AS_JSON, "overhead_us", *dict(_USAGE)}
 )
 
 
@@ -162,7 +163,8 @@ def storable(records: Sequence[TraceRecord]) -> list[TraceRecord]:
 def record_of(trace: Row, children: Mapping[str, Sequence[Row]]) -> TraceRecord:
     """Return the record whose row of ``traces`` and rows of other tables these are."""
     fields = _named("traces", trace)
-    fields["tags"] = msgspec.json.decode(fields["tags"])
+    for name in _AS_JSON:
+        fields[name] = msgspec.json.decode(fields[name])
     del fields["overhead_us"]
     fields["usage"] = _take_usage(fields)
     return TraceRecord(
@@ -205,6 +207,8 @@ def _trace_row(n: int, record: TraceRecord) -> Row:
         n,
         *[getattr(record, name) for name in _PLAIN],
         _json(record.tags),
+        _json(record.losses, "[]"),
+        _json(record.decision),
         overhead_us(record.duration_us, record.attempts),
         *_usage_row(record.usage),
     )
@@ -240,6 +244,7 @@ def _attempt_row(n: int, tenant_id: str, attempt: AttemptRecord) -> Row:
         attempt.finish_reason,
         attempt.cost_nanousd,
         attempt.price_version,
+        attempt.purpose,
         *_usage_row(attempt.usage),
     )
 
@@ -275,18 +280,11 @@ def _source_row(n: int, tenant_id: str, source: SourceRecord) -> Row:
 def _usage_row(usage: Usage | None) -> Row:
     if usage is None:
         return _NO_USAGE
-    return (
-        usage.input_uncached,
-        usage.cache_read,
-        usage.cache_write,
-        usage.output_text,
-        usage.reasoning,
-        usage.is_estimated,
-    )
+    return tuple(getattr(usage, name) for name, _ in _USAGE)
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return _dumps(value).decode() if value else "{}"
+def _json(value: Mapping[str, Any] | Sequence[str], empty: str = "{}") -> str:
+    return _dumps(value).decode() if value else empty
 
 
 def _named(table: str, row: Row) -> dict[str, Any]:

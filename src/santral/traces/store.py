@@ -33,11 +33,12 @@ from santral.traces.record import TraceRecord
 from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
+from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
 
 T = TypeVar("T")
 
-#: Counts up when a table changes; a store of another version is refused whole.
-SCHEMA_VERSION = 1
+#: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
+SCHEMA_VERSION = 2
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.
@@ -54,10 +55,10 @@ _DEDUP = """
      AND t.started_at_us = i.started_at_us
     WHERE t.started_at_us BETWEEN $low AND $high
 """
-_SUMMARY = """
+_SUMMARY = f"""
     trace_id, request_id, tenant_id, route, started_at_us, duration_us, status, error,
     is_streaming, is_cancelled, is_degraded, ttft_us, deployment, model, cache, prompt,
-    prompt_version, variant, input_uncached + cache_read + cache_write, output_text + reasoning,
+    prompt_version, variant, {" + ".join(INPUT_CLASSES)}, {" + ".join(OUTPUT_CLASSES)},
     cost_nanousd
 """
 _LIST = f"""
@@ -347,8 +348,25 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for table, columns in TABLES.items():
         body = ", ".join(f'"{name}" {kind}' for name, kind in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
+    _upgrade(connection)
     connection.execute(_CHECKPOINTS)
     connection.execute("COMMIT")
+
+
+def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give the tables of an older version the columns that came since; what they held stays."""
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    if row is None or row[0] >= SCHEMA_VERSION:
+        return
+    empty = {"BIGINT": "0", "BOOLEAN": "false", "DOUBLE": "0", "VARCHAR": "''"}
+    as_json = {"losses": "'[]'", "decision": "'{}'"}
+    for table, columns in TABLES.items():
+        for name, kind in columns:
+            default = as_json.get(name, empty[kind])
+            connection.execute(
+                f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "{name}" {kind} DEFAULT {default}'
+            )
+    connection.execute("UPDATE schema_version SET version = $v", {"v": SCHEMA_VERSION})
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -398,7 +416,7 @@ def _append(
         return
     connection.register("incoming", arrays)
     try:
-        connection.execute(f"INSERT INTO {table} SELECT * FROM incoming")  # noqa: S608 - own names
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 - own names
     finally:
         connection.unregister("incoming")
 

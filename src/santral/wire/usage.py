@@ -52,6 +52,8 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 #: The billing classes: every field of ``Usage`` that counts tokens.
 CLASSES = tuple(name for name in Usage.__struct_fields__ if name != "is_estimated")
+OUTPUT_CLASSES = ("output_text", "reasoning", "output_audio", "output_image")
+INPUT_CLASSES = tuple(name for name in CLASSES if name not in OUTPUT_CLASSES)
 
 #: Bytes per token of common tokenizers on prose: English about 4.2, Turkish about 3. Chosen low,
 #: so that an estimate used for admission errs on the high side.

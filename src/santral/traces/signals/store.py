@@ -7,7 +7,6 @@ from typing import Any
 
 import duckdb
 
-from santral.traces.observe import TOKEN_CLASSES
 from santral.traces.signals.signal import (
     EXCLUSIONS,
     Cost,
@@ -19,6 +18,7 @@ from santral.traces.signals.signal import (
     Signals,
     Tally,
 )
+from santral.wire.usage import CLASSES
 
 Row = tuple[Any, ...]
 #: Of which route or tenant a row speaks; ("", "") is everything.
@@ -36,7 +36,7 @@ _REQUESTS = f"""
     WITH w AS (
         SELECT *, status < 400 AND NOT is_cancelled AND cache <> 'hit' AS is_timed,
                status < 400 AND NOT is_cancelled AND cache = 'hit' AS is_cached,
-               coalesce(input_uncached + cache_read + cache_write + output_text + reasoning, 0) > 0
+               coalesce({" + ".join(CLASSES)}, 0) > 0
                    AS is_billed
         FROM traces WHERE {_MEANT})
     SELECT {_GROUP}, coalesce(route, tenant_id, ''),
@@ -49,8 +49,6 @@ _REQUESTS = f"""
         count(*) FILTER (is_cached),
         quantile_disc(duration_us, [0.5, 0.95, 0.99]) FILTER (is_cached),
         count(*) FILTER (is_billed),
-        coalesce(sum(input_uncached), 0), coalesce(sum(cache_read), 0),
-        coalesce(sum(cache_write), 0), coalesce(sum(output_text), 0), coalesce(sum(reasoning), 0),
         coalesce(sum(cost_nanousd), 0),
         count(*) FILTER (is_billed AND cost_nanousd IS NULL),
         count(*) FILTER (is_billed AND is_estimated),
@@ -59,7 +57,8 @@ _REQUESTS = f"""
         count(*) FILTER (is_degraded),
         count(*) FILTER (cache = 'hit'),
         count(*) FILTER (cache IN ('hit', 'miss')),
-        count(*) FILTER (finish_reason = 'content_filter')
+        count(*) FILTER (finish_reason = 'content_filter'),
+        {", ".join(f"coalesce(sum({name}), 0)" for name in CLASSES)}
     FROM w GROUP BY GROUPING SETS ({_SETS})
 """  # noqa: S608 - composed of constants
 _FINISH = f"""
@@ -145,18 +144,18 @@ def _golden(
         ),
         cost=Cost(
             n=row[10],
-            tokens=dict(zip(TOKEN_CLASSES, map(int, row[11:16]), strict=True)),
-            cost_nanousd=int(row[16]),
-            unknown_price=row[17],
-            estimated_usage=row[18],
+            tokens=dict(zip(CLASSES, map(int, row[20:]), strict=True)),
+            cost_nanousd=int(row[11]),
+            unknown_price=row[12],
+            estimated_usage=row[13],
         ),
         quality=Quality(
             n=row[2],
-            errors=row[19],
-            cancelled=row[20],
-            degraded=row[21],
-            cache_hits=row[22],
-            cache_asked=row[23],
+            errors=row[14],
+            cancelled=row[15],
+            degraded=row[16],
+            cache_hits=row[17],
+            cache_asked=row[18],
             finish_reasons=finish,
             schema=checks.get("json_schema", Tally()),
             citations=checks.get("citations", Tally()),
@@ -173,7 +172,7 @@ def _safety(row: Row, verdicts: Row | None, checks: dict[str, Tally]) -> Safety:
         n=row[2],
         refused_by_guardrail=refused,
         refused_by_model=model,
-        refused_by_provider=row[24],
+        refused_by_provider=row[19],
         pii_masked=masked,
         pii_requests=is_masked,
         injections_blocked=injections,
