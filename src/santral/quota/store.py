@@ -18,9 +18,15 @@ from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
 from santral.wire.usage import CLASSES
 
-_TOKENS: ColumnElement[int] = ledger.c[CLASSES[0]]
-for _name in CLASSES[1:]:
-    _TOKENS = _TOKENS + ledger.c[_name]
+
+def _sum_of(names: Sequence[str]) -> ColumnElement[int]:
+    total: ColumnElement[int] = ledger.c[names[0]]
+    for name in names[1:]:
+        total = total + ledger.c[name]
+    return total
+
+
+_TOKENS = _sum_of(CLASSES)
 
 _SUMS = (
     func.count().label("attempts"),
