@@ -31,7 +31,7 @@ def providers_page() -> str:
     )
 
 
-_KEYS = {"bearer": "required", "optional": "optional", "none": "none"}
+_KEYS = {"bearer": "required", "optional": "optional", "none": "none", "own": "its own way"}
 
 
 def _address(vendor: Vendor) -> str:
@@ -41,10 +41,7 @@ def _address(vendor: Vendor) -> str:
 
 
 def _quirks(vendor: Vendor) -> str:
-    quirks = [f"{code(ours)} is sent as {code(theirs)}" for ours, theirs in vendor.renames.items()]
-    if not vendor.asks_usage:
-        quirks.append("reports usage unasked")
-    return "; ".join(quirks) or "none"
+    return "; ".join(vendor.quirks()) or "none"
 
 
 def _kinds(models: list[tuple[str, str]]) -> list[str]:

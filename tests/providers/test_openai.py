@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from random import Random
@@ -13,9 +14,11 @@ from msgspec import Raw
 from tests.stream_checker import check_chat_stream, text_of
 from tests.upstream import PII, REFUSAL, Upstream, answer_to, usage_of
 
-from santral.config.upstreams import TimeoutsConfig
+from santral.config.secret import SecretRef
+from santral.config.upstreams import ProviderConfig, TimeoutsConfig
 from santral.errors import (
     ContextWindowExceeded,
+    ModelNotFound,
     ProviderBusy,
     ProviderError,
     ProviderFailed,
@@ -26,8 +29,10 @@ from santral.errors import (
     ProviderUnreachable,
 )
 from santral.providers.aiohttp_client import AiohttpClient
+from santral.providers.connection import connect_to
 from santral.providers.openai import OpenAIProvider
 from santral.providers.provider import ProviderCall
+from santral.providers.vendor import Vendor
 from santral.wire.delta import Delta
 from santral.wire.render import chunk, fold, usage_chunk
 from santral.wire.sse import DONE, encode_event
@@ -53,9 +58,13 @@ def call_of(model: str, *, is_streaming: bool, **more: Any) -> ProviderCall:
 
 
 def provider_at(upstream: Upstream, client: AiohttpClient, **quirks: Any) -> OpenAIProvider:
-    url = f"{upstream.base_url}/chat/completions"
-    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-    return OpenAIProvider(client, url, headers, secret=KEY, **quirks)
+    os.environ["TEST_OPENAI_KEY"] = KEY
+    clock = {"wall_clock": quirks.pop("wall_clock")} if "wall_clock" in quirks else {}
+    vendor = Vendor(kind="test", title="Test", **{"output_limit": "max_completion_tokens"} | quirks)
+    config = ProviderConfig(
+        kind="test", base_url=upstream.base_url, api_key=SecretRef("env:TEST_OPENAI_KEY")
+    )
+    return OpenAIProvider(connect_to("test", config, vendor, client), **clock)
 
 
 def ask(
@@ -184,10 +193,10 @@ FAILURES: list[tuple[str, type[ProviderError], int | None]] = [
     ("failed:402", ProviderRefusedKey, 402),
     ("failed:403", ProviderRefusedKey, 403),
     ("refused", ProviderRefusedRequest, 400),
-    ("refused:404", ProviderRefusedRequest, 404),
+    ("refused:404", ModelNotFound, 404),
     ("refused:413", ProviderRefusedRequest, 413),
     ("refused:422", ProviderRefusedRequest, 422),
-    ("unheard-of", ProviderRefusedRequest, 404),
+    ("unheard-of", ModelNotFound, 404),
     ("context", ContextWindowExceeded, 400),
     ("context:vllm", ContextWindowExceeded, 400),
     ("error-inside", ProviderFailed, 200),

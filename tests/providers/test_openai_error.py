@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from santral.errors import (
     ContextWindowExceeded,
+    ModelNotFound,
     ProviderBusy,
     ProviderError,
     ProviderFailed,
@@ -35,7 +36,7 @@ def body_of(error: Any) -> bytes:
     ("status", "kind"),
     [
         (400, ProviderRefusedRequest),
-        (404, ProviderRefusedRequest),
+        (404, ModelNotFound),
         (409, ProviderRefusedRequest),
         (413, ProviderRefusedRequest),
         (422, ProviderRefusedRequest),

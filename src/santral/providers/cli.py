@@ -16,7 +16,7 @@ from santral.tenants.table import print_table
 providers_app = typer.Typer(help="Providers that can be called.", no_args_is_help=True)
 prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
 
-_AUTH = {"bearer": "required", "optional": "optional", "none": "none"}
+_AUTH = {"bearer": "required", "optional": "optional", "none": "none", "own": "its own way"}
 
 
 @providers_app.callback()
@@ -60,10 +60,7 @@ def _row(vendor: Vendor) -> tuple[str, ...]:
 
 
 def _quirks(vendor: Vendor) -> str:
-    quirks = [f"{ours} is sent as {theirs}" for ours, theirs in vendor.renames.items()]
-    if not vendor.asks_usage:
-        quirks.append("usage comes unasked")
-    return "; ".join(quirks)
+    return "; ".join(vendor.quirks())
 
 
 def _day(row: Price) -> str:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Any
 
 import msgspec
-from msgspec import Raw
 
-from santral.errors import ProviderError
+from santral.errors import ProviderBusy, ProviderError, ProviderRefusedKey
+from santral.providers.connection import Connection
 from santral.providers.estimate import estimate_input
+from santral.providers.keys import ProviderKey
 from santral.providers.openai_answer import read_whole
 from santral.providers.openai_chunk import ChunkReader
 from santral.providers.openai_error import refusal
+from santral.providers.openai_request import RequestWriter
 from santral.providers.provider import ChatOnly, ProviderCall
-from santral.providers.upstream import UpstreamClient, UpstreamResponse
+from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import Delta
 from santral.wire.render import fold, unfold
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
-
-_encode = msgspec.json.Encoder().encode
-_TRUE = Raw(b"true")
-_WITH_USAGE = Raw(b'{"include_usage":true}')
-_NO_RENAMES: Mapping[str, str] = {}
 
 
 class OpenAIProvider(ChatOnly):
@@ -31,50 +27,42 @@ class OpenAIProvider(ChatOnly):
 
     def __init__(
         self,
-        client: UpstreamClient,
-        url: str,
-        headers: Mapping[str, str],
+        connection: Connection,
         *,
-        secret: str = "",
-        asks_usage: bool = True,
-        renames: Mapping[str, str] = _NO_RENAMES,
-        output_limit: str = "max_completion_tokens",
         wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
     ) -> None:
-        """``url`` is the chat endpoint; ``secret`` is the key, kept out of every message.
-
-        The rest are the vendor's quirks, see ``registry.Vendor``.
-        """
-        self._client = client
-        self._url = url
-        self._headers = dict(headers)
-        self._secret = secret
-        self._asks_usage = asks_usage
-        self._renames = renames
-        self._output_limit = output_limit
+        """The vendor's quirks come with the connection, see ``Vendor``."""
+        self._connection = connection
+        self._writer = RequestWriter(connection.vendor)
         self._wall_clock = wall_clock
+        self._url = f"{connection.base_url}/chat/completions"
 
     def __repr__(self) -> str:
-        return f"OpenAIProvider({self._url!r})"
+        return f"{type(self).__name__}({self._url!r})"
+
+    def address(self, model: str) -> str:
+        """Return where conversations with a model are asked for."""
+        del model  # it goes into the body
+        return self._url
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer's deltas; see ``Provider``."""
-        response = await self._client.post(
-            self._url,
-            self._headers_of(call),
-            self._body_of(call),
+        response, key = await self._connection.post(
+            self.address(call.model),
+            self._writer.write(call),
             call.timeouts,
+            self._refusal,
+            model=call.model,
             is_streaming=call.is_streaming,
+            more={"traceparent": call.traceparent} if call.traceparent else None,
         )
         try:
-            if response.status != 200:
-                raise await self._refusal(response)
             if not (call.is_streaming and _is_event_stream(response.headers)):
-                for delta in await self._at_once(response, call):
+                for delta in await self._at_once(response, call, key.secret):
                     yield delta
                 return
             # The loop stands here and not in a generator of its own: a layer less per delta.
-            reader = ChunkReader(secret=self._secret)
+            reader = ChunkReader(secret=key.secret)
             chunks = response.chunks()
             while not reader.is_over:
                 for delta in await _pull(chunks, response, reader):
@@ -82,66 +70,35 @@ class OpenAIProvider(ChatOnly):
             for delta in _end(reader, call):
                 yield delta
             await response.finish()
+        except (ProviderBusy, ProviderRefusedKey) as error:  # inside the 200
+            self._connection.keys.failed(key, error, call.model)
+            raise
         finally:
             await response.close()
 
-    def _headers_of(self, call: ProviderCall) -> Mapping[str, str]:
-        if call.traceparent:
-            return {**self._headers, "traceparent": call.traceparent}
-        return self._headers
-
-    def _body_of(self, call: ProviderCall) -> bytes:
-        fields: dict[str, Any] = {**call.fields, "model": call.model}
-        for name in call.native:
-            call.losses.drop(name)
-        if call.is_streaming:
-            fields["stream"] = _TRUE
-            if self._asks_usage:
-                fields["stream_options"] = _with_usage(fields.get("stream_options"))
-        else:
-            fields.pop("stream", None)
-            fields.pop("stream_options", None)  # OpenAI refuses it without a stream
-        if call.max_output_tokens is not None:
-            self._bound_output(fields, call.max_output_tokens)
-        for name, vendors in self._renames.items():
-            if name in fields:
-                fields.setdefault(vendors, fields.pop(name))
-        return _encode(fields)
-
-    def _bound_output(self, fields: dict[str, Any], limit: int) -> None:
-        """Keep the client's own output limit where it is stricter, under the name it chose."""
-        is_set = False
-        for name in ("max_completion_tokens", "max_tokens"):
-            asked = _integer(fields.get(name))
-            if asked is not None:
-                is_set = True
-                if asked > limit:
-                    fields[name] = limit
-        if not is_set:
-            fields[self._output_limit] = limit
-
-    async def _refusal(self, response: UpstreamResponse) -> ProviderError:
-        body = await response.read()
+    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
         return refusal(
             response.status,
             response.headers,
-            body,
+            await response.read(),
             now=self._wall_clock(),
-            secret=self._secret,
+            secret=key.secret,
         )
 
-    async def _at_once(self, response: UpstreamResponse, call: ProviderCall) -> list[Delta]:
+    async def _at_once(
+        self, response: UpstreamResponse, call: ProviderCall, secret: str
+    ) -> list[Delta]:
         """Return an answer that is not to be streamed, or that the provider did not stream."""
         if _is_event_stream(response.headers):
-            return [await self._folded(response, call)]
-        whole = read_whole(await response.read(), secret=self._secret)
+            return [await self._folded(response, call, secret)]
+        whole = read_whole(await response.read(), secret=secret)
         if whole.usage is None:
             whole = msgspec.structs.replace(whole, usage=_estimated(whole, call))
         return unfold(whole) if call.is_streaming else [whole]
 
-    async def _folded(self, response: UpstreamResponse, call: ProviderCall) -> Delta:
+    async def _folded(self, response: UpstreamResponse, call: ProviderCall, secret: str) -> Delta:
         """Return as a whole what came as a stream although none was asked for."""
-        reader = ChunkReader(secret=self._secret)
+        reader = ChunkReader(secret=secret)
         chunks = response.chunks()
         deltas: list[Delta] = []
         while not reader.is_over:
@@ -169,25 +126,6 @@ async def _pull(
 
 def _end(reader: ChunkReader, call: ProviderCall) -> list[Delta]:
     return reader.end(lambda: estimate_input(call.fields))
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, Raw):
-        value = msgspec.json.decode(value)
-    return value if isinstance(value, int) else None
-
-
-_options = msgspec.json.Decoder(dict[str, Any])
-
-
-def _with_usage(options: Any) -> Any:
-    """Return stream options that ask for usage and keep what else the client set."""
-    if options is None:
-        return _WITH_USAGE
-    try:
-        return {**_options.decode(_encode(options)), "include_usage": True}
-    except msgspec.DecodeError:
-        return _WITH_USAGE
 
 
 def _is_event_stream(headers: Mapping[str, str]) -> bool:

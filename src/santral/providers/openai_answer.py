@@ -90,8 +90,8 @@ def read_whole(body: bytes, *, secret: str = "") -> Delta:
         ProviderError: an error inside the 200.
     """
     answer = decode_answer(body)
-    if answer.error:
-        raise error_inside(answer.error, secret=secret)
+    if answer.error or answer.object == "error":
+        raise error_inside(answer.error or msgspec.json.decode(body), secret=secret)
     if not answer.choices:
         raise ProviderGarbled("The provider's answer has no choices.")
     return Delta(

@@ -166,7 +166,7 @@ class ChunkReader:
         if b"\n" in raw:  # JSON over several data lines: on one line it can be sent on as it is
             raw = on_one_line(raw)
         answer = decode_answer(raw)
-        if answer.error or event.name == b"error":
+        if answer.error or event.name == b"error" or answer.object == "error":
             raise error_inside(answer.error or _generic.decode(raw), secret=self._secret)
         if answer.usage is not None:
             self._usage = usage_of(answer.usage) or self._usage
