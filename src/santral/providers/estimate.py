@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from santral.wire.chat import Message
-from santral.wire.usage import BYTES_PER_TOKEN, estimate_tokens
+from santral.wire.usage import BYTES_PER_TOKEN, Usage, estimate_tokens
 
 #: Role, separators and the like of one message. Source: OpenAI cookbook, "How to count tokens".
 TOKENS_PER_MESSAGE = 4
@@ -27,3 +27,12 @@ def estimate_input(fields: Mapping[str, Any]) -> int:
     except (msgspec.DecodeError, RecursionError):
         return int(len(raw) / BYTES_PER_TOKEN) + 1
     return sum(estimate_tokens(message.text) + TOKENS_PER_MESSAGE for message in messages)
+
+
+def estimate_usage(fields: Mapping[str, Any], said_bytes: int) -> Usage:
+    """Return the usage of an answer that came without: ``said_bytes`` is its length as UTF-8."""
+    return Usage(
+        input_uncached=estimate_input(fields),
+        output_text=int(said_bytes / BYTES_PER_TOKEN) + 1,
+        is_estimated=True,
+    )

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError, nearest
 from santral.providers.azure import AzureProvider
+from santral.providers.cloud_vendors import CLOUD_VENDORS
 from santral.providers.connection import Connection, connect_to
+from santral.providers.gemini import GeminiProvider, VertexProvider
 from santral.providers.openai import OpenAIProvider
 from santral.providers.openai_engines import OPENAI_ENGINES
 from santral.providers.openai_vendors import OPENAI_VENDORS
@@ -31,6 +33,7 @@ VENDORS: dict[str, Vendor] = _rows(
     ),
     *OPENAI_VENDORS,
     *OPENAI_ENGINES,
+    *CLOUD_VENDORS,
 )
 
 
@@ -60,5 +63,7 @@ def build_provider(
 #: Dialects out: how each one is built. A dialect is one file; this is its line.
 DIALECTS: dict[str, Callable[[Connection], Provider]] = {
     "azure": AzureProvider,
+    "gemini": GeminiProvider,
     "openai": OpenAIProvider,
+    "vertex": VertexProvider,
 }

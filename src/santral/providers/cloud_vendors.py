@@ -1,0 +1,46 @@
+"""Vendors of the clouds, each with a dialect and a way to sign in of its own."""
+
+from __future__ import annotations
+
+from santral.config.upstreams import Capability
+from santral.providers.vendor import Vendor
+
+_GEMINI: frozenset[Capability] = frozenset(
+    {
+        "tools",
+        "parallel_tools",
+        "json_schema",
+        "json_object",
+        "vision",
+        "audio_in",
+        "files",
+        "reasoning",
+        "logprobs",
+        "prompt_cache",
+        "streaming",
+        "n",
+    }
+)
+
+CLOUD_VENDORS: tuple[Vendor, ...] = (
+    Vendor(
+        kind="gemini",
+        title="Google Gemini (AI Studio)",
+        dialect="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        key_header="x-goog-api-key",  # never in the address: addresses are written into logs
+        capabilities=_GEMINI,
+        reference="https://ai.google.dev/api/generate-content",
+        models_path="",
+    ),
+    Vendor(
+        kind="vertex",
+        title="Google Vertex AI",
+        dialect="vertex",
+        base_url="https://aiplatform.googleapis.com",  # of the region global; others have their own
+        auth="own",
+        capabilities=_GEMINI,
+        reference="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        models_path="",
+    ),
+)
