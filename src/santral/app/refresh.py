@@ -84,6 +84,7 @@ def changed_without_restart(old: Config, new: Config) -> list[str]:
 def _watched(loaded: LoadedConfig) -> list[Path]:
     config = loaded.config
     files = [route.output_schema for route in config.routes.values()]
+    files += [route.complexity.model for route in config.routes.values() if route.complexity]
     found = [loaded.path, config.prompts.folder, config.prices.file, *files]
     return [path for path in found if path is not None]
 

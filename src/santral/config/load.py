@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from santral.config.locate import locate
 from santral.config.references import check_references
+from santral.config.routes import ComplexityConfig
 from santral.config.schema import Config
 from santral.errors import ConfigError, nearest
 
@@ -27,7 +28,7 @@ RESERVED = frozenset(
 #: What every configuration has without being told: the embedded answerer.
 BUILT_IN: dict[str, dict[str, Any]] = {
     "providers": {"local": {"kind": "local"}},
-    "deployments": {"extractive": {"provider": "local", "model": "extractive"}},
+    "deployments": {"extractive": {"provider": "local", "model": "extractive", "region": "local"}},
 }
 
 
@@ -209,7 +210,10 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
     """Make every path absolute, relative ones from the folder of the file."""
     routes = {
         name: route.model_copy(
-            update={"output_schema": folder / route.output_schema if route.output_schema else None}
+            update={
+                "output_schema": folder / route.output_schema if route.output_schema else None,
+                "complexity": _absolute(route.complexity, folder),
+            }
         )
         for name, route in config.routes.items()
     }
@@ -224,3 +228,9 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
             "routes": routes,
         }
     )
+
+
+def _absolute(complexity: ComplexityConfig | None, folder: Path) -> ComplexityConfig | None:
+    if complexity is None or complexity.model is None:
+        return complexity
+    return complexity.model_copy(update={"model": folder / complexity.model})

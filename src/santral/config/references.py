@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from santral.config.routes import RouteConfig
 from santral.config.schema import Config
 from santral.errors import ConfigError, nearest
 
@@ -48,8 +49,11 @@ def _references(config: Config) -> Iterator[Reference]:
     for name, route in config.routes.items():
         place = ("routes", name)
         for rung in route.ladder:
-            for deployment in rung.deployments:
+            for deployment in (*rung.deployments, *rung.canary):
                 yield Reference((*place, "ladder"), deployment, "deployment", config.deployments)
+        for deployment in route.shadow.deployments if route.shadow else ():
+            yield Reference((*place, "shadow"), deployment, "deployment", config.deployments)
+        yield from _fallbacks(name, route, config)
         if route.policy:
             known = [*config.policies, NO_POLICY]
             yield Reference((*place, "policy"), route.policy, "policy", known)
@@ -57,3 +61,18 @@ def _references(config: Config) -> Iterator[Reference]:
             yield Reference(
                 (*place, "experiment"), route.experiment, "experiment", config.experiments
             )
+
+
+def _fallbacks(name: str, route: RouteConfig, config: Config) -> Iterator[Reference]:
+    """Names in the settings of what happens when a deployment fails."""
+    rungs = [rung.name for rung in route.ladder if rung.name]
+    for setting in _DETOURS:
+        for deployment in getattr(route, setting) or ():
+            known = [*config.deployments, *rungs]
+            yield Reference(("routes", name, setting), deployment, "deployment", known)
+    if route.last_resort is not None and route.last_resort.deployment:
+        place = ("routes", name, "last_resort", "deployment")
+        yield Reference(place, route.last_resort.deployment, "deployment", config.deployments)
+
+
+_DETOURS = ("on_context_window", "on_content_policy", "on_rate_limit", "on_timeout", "on_server_error")

@@ -3,33 +3,93 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from santral.config.caching import CacheConfig
+from santral.config.failure import HedgeConfig, LastResortConfig
 from santral.config.section import Name, Seconds, Section
+
+#: How the deployments of one rung share its traffic.
+StrategyName: TypeAlias = Literal[
+    "weighted", "round_robin", "least_busy", "lowest_latency", "cheapest"
+]
+Percent = Annotated[float, Field(gt=0, le=100)]
 
 
 class RungConfig(Section):
-    """One rung of a route's ladder: deployments that share its traffic by weight."""
+    """One rung of a route's ladder: deployments that share its traffic."""
 
     deployments: dict[Name, float] = Field(
         min_length=1, description="Deployment names and their weights."
+    )
+    name: Name | None = Field(default=None, description="What complexity.tiers calls this rung.")
+    strategy: StrategyName | None = Field(
+        default=None, description="How they share it; default is the route's."
+    )
+    canary: dict[Name, Percent] = Field(
+        default_factory=dict[Name, float],
+        description="Deployments on trial and the percent of users or sessions that get them first.",
     )
 
     @model_validator(mode="after")
     def _weights(self) -> RungConfig:
         if any(w < 0 for w in self.deployments.values()) or not any(self.deployments.values()):
             raise ValueError("weights must not be negative, and one must be above zero")
+        if sum(self.canary.values()) > 100:
+            raise ValueError("the percents of canary must not add up to more than 100")
+        both = sorted(self.canary.keys() & self.deployments.keys())
+        if both:
+            raise ValueError(f"'{both[0]}' is in canary and in deployments; leave one")
         return self
 
 
-class CacheConfig(Section):
-    """The exact cache of a route."""
+class ComplexityConfig(Section):
+    """Easy requests go to the first tier, harder ones to later tiers."""
 
-    enabled: bool = Field(
-        default=False, description="Serve equal requests of one tenant from memory."
+    tiers: list[Name] = Field(
+        min_length=2, max_length=4, description="Names of rungs, for the easiest requests first."
     )
-    ttl_s: Seconds = Field(default=3600.0, description="How long an answer may be served.")
+    model: Path | None = Field(
+        default=None,
+        description="Classifier made by `santral routes train`; default is the shipped one.",
+    )
+    thresholds: list[float] | None = Field(
+        default=None,
+        description="Scores from 0 to 1 at which the next tier begins, one fewer than tiers; "
+        "default is what the classifier was calibrated to.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ComplexityConfig:
+        cuts = self.thresholds
+        if cuts is None:
+            return self
+        if len(cuts) != len(self.tiers) - 1:
+            raise ValueError(f"thresholds needs {len(self.tiers) - 1} numbers for these tiers")
+        if cuts != sorted(cuts) or not all(0 <= cut <= 1 for cut in cuts):
+            raise ValueError("thresholds must rise, from 0 to 1")
+        return self
+
+
+class ShadowConfig(Section):
+    """A copy of some requests for deployments whose answers nobody gets."""
+
+    deployments: list[Name] = Field(min_length=1, description="Who gets the copies.")
+    share: float = Field(default=0.1, gt=0, le=1, description="Part of the requests copied.")
+    when: Literal["after", "beside"] = Field(
+        default="after", description="Once the real answer has left, or in parallel with it."
+    )
+    max_waiting: int = Field(
+        default=64, ge=1, le=4096, description="Copies that may wait; further ones are dropped."
+    )
+    concurrency: int = Field(
+        default=2, ge=1, le=64, description="Copies of this route asked at one time, per worker."
+    )
+    not_tenants: list[Name] = Field(
+        default_factory=list[str], description="Ids of tenants whose requests are never copied."
+    )
 
 
 class RetrievalRouteConfig(Section):
@@ -54,7 +114,7 @@ class RouteConfig(Section):
     )
     experiment: Name | None = Field(default=None, description="A name under [experiments].")
     retrieval: RetrievalRouteConfig | None = Field(default=None, description="Passages to add.")
-    cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
+    cache: CacheConfig = Field(default_factory=CacheConfig, description="Answers kept.")
     output_schema: Path | None = Field(
         default=None, description="JSON Schema file that every answer must match."
     )
@@ -66,3 +126,78 @@ class RouteConfig(Section):
     strict: bool = Field(
         default=False, description="Refuse a request rather than drop a parameter."
     )
+    truncate_dimensions: bool = Field(
+        default=False,
+        description="Cut embeddings that are longer than the asked dimensions and scale them to unit "
+        "length; sound for models trained for it (Matryoshka) alone.",
+    )
+    deadline_s: Seconds | None = Field(
+        default=None, description="Time for all attempts together; default is each one's total_s."
+    )
+    retries: int | None = Field(
+        default=None, ge=0, le=10, description="In place of each deployment's own retries."
+    )
+    on_context_window: list[Name] | None = Field(
+        default=None,
+        description="Deployments or rungs to ask first when the request is too long for a model; "
+        "`[]` asks no other. Default is the rest of the ladder.",
+    )
+    on_content_policy: list[Name] | None = Field(
+        default=None, description="The same when a provider's own filter refused."
+    )
+    on_rate_limit: list[Name] | None = Field(
+        default=None, description="The same when a provider's rate limit refused."
+    )
+    on_timeout: list[Name] | None = Field(
+        default=None, description="The same when a provider was too slow."
+    )
+    on_server_error: list[Name] | None = Field(
+        default=None, description="The same when a provider broke or could not be reached."
+    )
+    hedge: HedgeConfig | None = Field(
+        default=None, description="A second attempt beside one that is slow to begin."
+    )
+    last_resort: LastResortConfig | None = Field(
+        default=None, description="What is answered when every deployment failed."
+    )
+    early_end: bool = Field(
+        default=False,
+        description="Stop the provider once the JSON that was asked for is complete.",
+    )
+    strategy: StrategyName = Field(
+        default="weighted",
+        description="How the deployments of a rung share its traffic: by weight, in turns, the "
+        "least busy, the fastest to a first token, or the cheapest that can.",
+    )
+    sticky: bool = Field(
+        default=False,
+        description="Keep a session (else a user) on its deployment while that is healthy.",
+    )
+    min_quality: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Least measured quality that strategy cheapest takes first.",
+    )
+    allowed_regions: list[Name] | None = Field(
+        default=None,
+        description="Regions its requests may go to; eu allows eu-west-1 too. Default is any.",
+    )
+    complexity: ComplexityConfig | None = Field(
+        default=None, description="Choose the rung by how hard the request is."
+    )
+    shadow: ShadowConfig | None = Field(
+        default=None, description="Mirror requests to deployments on trial."
+    )
+
+    @model_validator(mode="after")
+    def _tiers(self) -> RouteConfig:
+        if self.complexity is not None:
+            names = [rung.name for rung in self.ladder]
+            for tier in self.complexity.tiers:
+                if names.count(tier) != 1:
+                    raise ValueError(
+                        f"complexity.tiers names '{tier}', and {names.count(tier)} rungs of the "
+                        "ladder have that name; give exactly one rung name = that"
+                    )
+        return self

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from santral.config.caching import CacheStoreConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
 from santral.config.secret import SecretRef
@@ -41,6 +42,11 @@ class ServerConfig(Section):
     )
     body_s: Seconds = Field(
         default=30.0, description="How long a client may take to send its body."
+    )
+    allow_private_urls: bool = Field(
+        default=False,
+        description="Pass on images and files whose address is on a private network; engines that "
+        "fetch them can then be sent anywhere.",
     )
 
 
@@ -131,6 +137,31 @@ class LimitsConfig(Section):
     tokens_per_day: int | None = Field(default=None, ge=1, description="Input and output, UTC day.")
 
 
+class ResponsesConfig(Section):
+    """Responses that are kept for `previous_response_id`, in the data folder."""
+
+    store: bool = Field(
+        default=True, description="Whether a response is kept when its request does not say."
+    )
+    keep_days: float = Field(
+        default=30.0, gt=0, le=3650, description="How long a response is kept."
+    )
+    max_per_tenant: int = Field(
+        default=100_000, ge=1, description="Responses kept of a tenant; the oldest ones go first."
+    )
+    max_bytes_per_tenant: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=65_536,
+        description="Bytes kept of a tenant; the oldest responses go first.",
+    )
+    max_response_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024,
+        description="Largest response kept, with its conversation; a larger one is answered and "
+        "not kept, and says so in its field `store`.",
+    )
+
+
 class PromptsConfig(Section):
     """Prompts kept as files."""
 
@@ -173,12 +204,17 @@ class Config(Section):
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     log: LogConfig = Field(default_factory=LogConfig)
+    cache: CacheStoreConfig = Field(default_factory=CacheStoreConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    responses: ResponsesConfig = Field(default_factory=ResponsesConfig)
     prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     prices: PricesConfig = Field(default_factory=PricesConfig)
     providers: dict[Name, ProviderConfig] = Field(default_factory=dict)
     deployments: dict[Name, DeploymentConfig] = Field(default_factory=dict)
     routes: dict[Name, RouteConfig] = Field(default_factory=dict)
+    residency: dict[Name, list[Name]] = Field(
+        default_factory=dict, description="Regions that a tenant's requests may go to, by its id."
+    )
     policies: dict[Name, PolicyConfig] = Field(default_factory=dict)
     experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
     collections: dict[Name, CollectionConfig] = Field(default_factory=dict)
@@ -190,10 +226,12 @@ RELOADABLE = frozenset(
         "providers",
         "deployments",
         "routes",
+        "residency",
         "policies",
         "experiments",
         "collections",
         "limits",
+        "responses",
         "prompts",
         "prices",
     }

@@ -10,8 +10,10 @@ from msgspec import Struct
 from santral.traces.record import AttemptRecord, TraceRecord
 from santral.wire.usage import Usage
 
-#: The only kind so far: what an attempt used. A correction will be a row of another kind.
+#: What an attempt used. A correction will be a row of another kind.
 SETTLE = "settle"
+#: What a mirrored request used: known to the operator, in nobody's balance and limits.
+SHADOW = "shadow"
 
 _MICROSECONDS = 1_000_000
 
@@ -70,7 +72,7 @@ def _row(record: TraceRecord, attempt: AttemptRecord, began: datetime) -> Ledger
     return LedgerRow(
         request_id=record.request_id,
         attempt=attempt.number,
-        kind=SETTLE,
+        kind=SHADOW if attempt.purpose == SHADOW else SETTLE,
         tenant_id=record.tenant_id,
         key_id=record.key_id,
         route=record.route,

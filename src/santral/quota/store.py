@@ -13,7 +13,7 @@ from santral.db.engine import Connection
 from santral.db.insert import upsert
 from santral.db.store import bump_revision
 from santral.db.tables import ledger, limits
-from santral.quota.entry import Balance, LedgerRow
+from santral.quota.entry import SHADOW, Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
 from santral.wire.usage import CLASSES
@@ -27,6 +27,9 @@ def _sum_of(names: Sequence[str]) -> ColumnElement[int]:
 
 
 _TOKENS = _sum_of(CLASSES)
+
+#: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
+_IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
 
 _SUMS = (
     func.count().label("attempts"),
@@ -93,6 +96,7 @@ async def tokens_today(conn: Connection, day: date) -> dict[Scope, int]:
     statement = (
         select(ledger.c.tenant_id, ledger.c.key_id, func.sum(_TOKENS))
         .where(ledger.c.day == day)
+        .where(_IS_BILLED)
         .group_by(ledger.c.tenant_id, ledger.c.key_id)
     )
     used: dict[Scope, int] = {}
@@ -104,7 +108,7 @@ async def tokens_today(conn: Connection, day: date) -> dict[Scope, int]:
 
 async def balance(conn: Connection, tenant_id: TenantId, day: date | None = None) -> Balance:
     """Return the sum of a tenant's rows, of one UTC day or of all."""
-    statement = select(*_SUMS).where(ledger.c.tenant_id == tenant_id)
+    statement = select(*_SUMS).where(ledger.c.tenant_id == tenant_id).where(_IS_BILLED)
     if day is not None:
         statement = statement.where(ledger.c.day == day)
     return _balance((await conn.execute(statement)).one())
@@ -115,7 +119,7 @@ async def balances_by_day(
 ) -> list[tuple[date, str, str, Balance]]:
     """Return the sums of a tenant's rows by day, route and model, the latest day first."""
     group = (ledger.c.day, ledger.c.route, ledger.c.model)
-    statement = select(*group, *_SUMS).where(ledger.c.tenant_id == tenant_id)
+    statement = select(*group, *_SUMS).where(ledger.c.tenant_id == tenant_id).where(_IS_BILLED)
     if day is not None:
         statement = statement.where(ledger.c.day == day)
     statement = statement.group_by(*group).order_by(ledger.c.day.desc(), *group[1:])
