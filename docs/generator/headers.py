@@ -30,6 +30,7 @@ SENT = {
     "price is unknown.",
     "x-santral-cache": "What the exact cache said: `off`, `miss` or `hit`.",
     "x-santral-deployment": "The deployment that answered, or was tried last.",
+    "x-santral-degraded": "`true` where a route's last rung or its last resort answered.",
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
     "x-ratelimit-limit-requests": "Requests that may come at once.",
     "x-ratelimit-remaining-requests": "Requests left now.",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.routing.parts import Clock
 
 from santral.errors import (
+    ContentPolicyRefused,
     ContextWindowExceeded,
+    ModelNotFound,
+    ParameterNotSupported,
     ProviderBusy,
     ProviderError,
     ProviderFailed,
@@ -15,7 +21,7 @@ from santral.errors import (
     ProviderRefusedRequest,
     ProviderUnreachable,
 )
-from santral.routing.health import Health, HealthSettings
+from santral.routing.health import BREAKER_STATES, Health, HealthSettings, State
 
 SETTINGS = HealthSettings(last=10, window_s=60, at_least=3, failure_share=0.5, open_s=10)
 
@@ -194,3 +200,34 @@ def test_under_any_history_the_counts_hold_and_an_open_breaker_opens_again(
             assert breaker.failures == sum(failed for _, failed in breaker.outcomes)
     clock.now += SETTINGS.max_open_s + SETTINGS.probe_s
     assert health.admits("d"), "no deployment stays shut out for ever"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelNotFound("no"),
+        ParameterNotSupported("no"),
+        ContentPolicyRefused("no"),
+        ContextWindowExceeded("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_says_nothing_about_the_deployment_opens_no_breaker(error: ProviderError) -> None:
+    health = Health(Clock(), SETTINGS)
+    fail(health, 50, error)
+    assert health.state("d") == "closed"
+
+
+def test_a_request_that_was_never_sent_closes_no_breaker() -> None:
+    clock = Clock()
+    health = opened(clock)
+    clock.now += SETTINGS.open_s
+    assert health.admits("d")
+    health.failed("d", ParameterNotSupported("refused before anybody was asked"))
+    assert health.state("d") == "half_open"
+    assert health.admits("d"), "the probe is given back"
+
+
+def test_every_state_has_a_number_for_the_metric() -> None:
+    assert set(BREAKER_STATES) == set(get_args(State))
+    assert sorted(BREAKER_STATES.values()) == [0, 1, 2]

@@ -12,9 +12,18 @@ from typing import Literal
 
 from msgspec import Struct
 
-from santral.errors import ProviderBusy, ProviderError, ProviderRefusedKey, ProviderRefusedRequest
+from santral.errors import (
+    ParameterNotSupported,
+    ProviderBusy,
+    ProviderError,
+    ProviderRefusedKey,
+    ProviderRefusedRequest,
+)
 
 State = Literal["closed", "open", "half_open"]
+
+#: What the metric ``santral_breaker_state`` shows.
+BREAKER_STATES: dict[State, int] = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class HealthSettings(Struct, frozen=True, kw_only=True):
@@ -50,9 +59,13 @@ class Health:
     def failed(self, deployment: str, error: ProviderError) -> None:
         """Note a failure; one that is the request's own fault counts as an answer.
 
-        A hint to wait (``retry_after_s``) opens the breaker for just as long, and a refused key at
-        once: both say that the next call fails too.
+        A request that was refused before the provider was asked says nothing about it. A hint to
+        wait (``retry_after_s``) opens the breaker for just as long, and a refused key at once: both
+        say that the next call fails too.
         """
+        if isinstance(error, ParameterNotSupported):
+            self.abandoned(deployment)
+            return
         if isinstance(error, ProviderRefusedRequest):
             self.succeeded(deployment)
             return

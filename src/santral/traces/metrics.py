@@ -125,6 +125,24 @@ METRICS: tuple[Metric, ...] = (
         labels=(_DEPLOYMENT, Label("error")),
     ),
     Metric(
+        name="santral_breaker_state",
+        kind="gauge",
+        help="The circuit breaker of a deployment: 0 closed, 1 half open, 2 open.",
+        labels=(_DEPLOYMENT,),
+    ),
+    Metric(
+        name="santral_retries_refused_total",
+        kind="counter",
+        help="Retries and hedges not made because the deployment's retry budget was used up.",
+        labels=(_DEPLOYMENT,),
+    ),
+    Metric(
+        name="santral_shadow_total",
+        kind="counter",
+        help="Copies of requests for deployments on trial, by what became of them.",
+        labels=(_ROUTE, Label("outcome", ("answered", "failed", "dropped"))),
+    ),
+    Metric(
         name="santral_quota_refusals_total",
         kind="counter",
         help="Requests refused because a limit was used up.",

@@ -12,13 +12,14 @@ class Losses:
     instead. Names are paths in the caller's own request: ``n``, ``messages.2.content.0``.
     """
 
-    __slots__ = ("_attempt", "_kept", "strict_route")
+    __slots__ = ("_attempt", "_kept", "_mended", "strict_route")
 
     def __init__(self, strict_route: str = "") -> None:
         """``strict_route`` names the route, where it is strict."""
         self.strict_route = strict_route
         self._kept: list[str] = []
         self._attempt: list[str] = []
+        self._mended: dict[str, bool] = {}
 
     def drop(self, name: str, reason: str = "") -> None:
         """Note a parameter that does not reach the provider.
@@ -40,12 +41,34 @@ class Losses:
     def restart(self) -> None:
         """Forget what the last attempt lost: another deployment may take it."""
         self._attempt = []
+        self._mended = {}
+
+    def mend(self, name: str) -> None:
+        """Say that the gateway itself does what ``name`` asks for, should the attempt drop it."""
+        self._mended[name] = False
+
+    def is_mended(self, name: str) -> bool:
+        """Whether the attempt dropped what the gateway does itself."""
+        return self._mended.get(name, False)
+
+    def fork(self) -> Losses:
+        """Return losses for an attempt beside another one; ``take`` those of the one that wins."""
+        fork = Losses(self.strict_route)
+        fork._kept = self._kept
+        return fork
+
+    def take(self, fork: Losses) -> None:
+        """Make the losses of a forked attempt those of the request."""
+        self._attempt = fork._attempt
 
     def names(self) -> list[str]:
         """Return every loss once, in the order they were noted."""
         return list(dict.fromkeys([*self._kept, *self._attempt]))
 
     def _add(self, loss: str, reason: str) -> None:
+        if loss in self._mended:
+            self._mended[loss] = True
+            return
         if self.strict_route:
             raise ParameterNotSupported(
                 f"The route '{self.strict_route}' is strict and would have to drop or change "

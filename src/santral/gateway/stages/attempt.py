@@ -3,91 +3,251 @@
 from __future__ import annotations
 
 import asyncio
-import random  # noqa: TID251 - for the type alone; the generator is an argument
+import math
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ProviderError
-from santral.gateway.context import RequestContext
+from santral.gateway.context import HEDGE_LOST, RequestContext
+from santral.gateway.stages.early_end import EarlyEnd, stop_sequences
+from santral.gateway.stages.last_resort import may_resort, message_for, static_answer, static_record
 from santral.gateway.stages.meter import Meter
 from santral.gateway.stages.output_gate import OutputGate
+from santral.gateway.stages.route import Router, may_ask, note_load
 from santral.providers.provider import ProviderCall
-from santral.routing.choose import candidates
-from santral.routing.fallback import first_content, with_fallback
-from santral.routing.health import Health
-from santral.routing.route import Deployment
+from santral.routing.fallback import Fallback, Plan, first_content
+from santral.routing.hedge import Race
+from santral.routing.route import Deployment, Recovery
 from santral.traces.ids import format_traceparent
+from santral.wire.delta import Delta
+from santral.wire.loss import Losses
+
+#: The field that is done here where a provider cannot: answers are cut at its texts.
+STOP = "stop"
 
 
 class Attempts:
     """Finds a deployment that answers; every attempt is recorded."""
 
-    def __init__(self, health: Health, rng: random.Random) -> None:
-        self._health = health
-        self._rng = rng
+    def __init__(self, router: Router, fallback: Fallback) -> None:
+        self._router = router
+        self._fallback = fallback
+        self._health = fallback.health
 
     async def over_route(self, ctx: RequestContext, gate: OutputGate) -> None:
-        """Ask deployments in order until one answers; what failed unseen stays unseen."""
+        """Ask deployments until one answers, then the last resort; what failed unseen stays unseen."""
+        run = _Run(self._fallback, ctx, gate)
+        ladder = self._router.candidates(ctx)
+        try:
+            await self._fallback.over(ladder, run.attempt, run.plan, may_continue=run.may_continue)
+        except ProviderError as error:
+            if ctx.is_committed or not may_resort(error):
+                raise
+            failure = error
+        else:
+            return
+        await run.resort(failure)
 
-        async def attempt(deployment: Deployment) -> None:
-            gate.restart()
-            ctx.losses.restart()
-            await self._one_attempt(ctx, gate, deployment)
 
-        await with_fallback(
-            candidates(ctx.route.route, self._health, self._rng),
-            attempt,
-            may_continue=lambda: not ctx.is_committed,
+class _Run:
+    """One way over the route for one request."""
+
+    __slots__ = ("_ctx", "_fallback", "_gate", "plan")
+
+    def __init__(self, fallback: Fallback, ctx: RequestContext, gate: OutputGate) -> None:
+        recovery = ctx.route.route.recovery
+        self._fallback = fallback
+        self._ctx = ctx
+        self._gate = gate
+        self.plan = Plan(
+            route=ctx.route.name,
+            recovery=recovery,
+            left_s=_left_s(ctx, recovery),
+            is_streaming=bool(ctx.call.view.stream),
+            may_ask=self._may_ask,
         )
 
-    async def _one_attempt(
-        self, ctx: RequestContext, gate: OutputGate, deployment: Deployment
-    ) -> None:
-        meter = Meter(ctx, deployment)
+    def may_continue(self) -> bool:
+        """Whether another attempt would be unseen: nothing of the answer has left."""
+        return not self._ctx.is_committed
+
+    def _may_ask(self, deployment: Deployment) -> bool:
+        return may_ask(self._ctx, deployment)
+
+    async def attempt(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
+        """Ask one deployment; what becomes of it is recorded and noted in its health."""
+        ctx, health = self._ctx, self._fallback.health
+        self._gate.restart()
+        if race is None:
+            ctx.losses.restart()
+        losses = ctx.losses if race is None else ctx.losses.fork()
+        meter = Meter(ctx, deployment, purpose)
         ctx.deployment = deployment.name
+        ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
+        deployment.load.begin()
         try:
-            async with aclosing(deployment.provider.stream(_call(ctx, deployment))) as deltas:
-                held, rest = await first_content(deltas)
-                for delta in held:
-                    meter.take(delta)
-                    await gate(delta)
-                async for delta in rest:
-                    meter.take(delta)
-                    await gate(delta)
+            await self._pour(deployment, meter, losses, race)
         except ProviderError as error:
             meter.failed(error.detail_code, error.upstream_status)
-            self._health.failed(deployment.name, error)
+            health.failed(deployment.name, error)
             raise
         except asyncio.CancelledError:
-            meter.failed(ctx.interruption, None)
-            self._health.abandoned(deployment.name)
+            is_lost = race is not None and race.is_lost
+            meter.failed(HEDGE_LOST if is_lost else ctx.interruption, None)
+            health.abandoned(deployment.name)
             raise
         except Exception:  # a check refused the answer: that says nothing about the deployment
-            self._health.abandoned(deployment.name)
+            health.abandoned(deployment.name)
             raise
         else:
-            self._health.succeeded(deployment.name)
+            health.succeeded(deployment.name)
         finally:
-            ctx.attempts.append(meter.record())
+            record = meter.record()
+            ctx.attempts.append(record)
+            note_load(deployment, record, self._fallback.clock(), self.plan.is_streaming)
+            if self.plan.recovery.hedge is not None:
+                self._note_pace(deployment, meter)
+
+    async def resort(self, error: ProviderError) -> None:
+        """Answer with the route's last resort, marked as degraded.
+
+        Raises:
+            ProviderError: ``error``, where the route has none or it cannot answer this request.
+        """
+        ctx, recovery = self._ctx, self.plan.recovery
+        if recovery.last_resort is not None and self._may_ask(recovery.last_resort):
+            try:
+                await self.attempt(recovery.last_resort, "last_resort", None)
+            except ProviderError:
+                raise error from None
+            ctx.is_degraded = True
+            return
+        message = message_for(ctx, recovery.messages)
+        if not message:
+            raise error
+        self._gate.restart()
+        ctx.losses.restart()
+        ctx.attempts.append(static_record(ctx))
+        ctx.deployment, ctx.is_degraded = "last_resort", True
+        for delta in static_answer(ctx, message):
+            await self._gate.replay(delta)
+
+    async def _pour(
+        self, deployment: Deployment, meter: Meter, losses: Losses, race: Race | None
+    ) -> None:
+        call, end = self._call(deployment, losses)
+        gate = self._gate
+        async with aclosing(deployment.provider.stream(call)) as deltas:
+            held, rest = await first_content(deltas)
+            if race is not None:
+                await race.win()
+                self._won(deployment, losses)
+            if end is None and losses.is_mended(STOP):
+                end = self._early_end(call.fields)
+            if end is not None:
+                return await _pour_until(end, deltas, held, meter, gate)
+            for delta in held:
+                meter.take(delta)
+                await gate(delta)
+            async for delta in rest:
+                meter.take(delta)
+                await gate(delta)
+
+    def _won(self, deployment: Deployment, losses: Losses) -> None:
+        ctx = self._ctx
+        ctx.losses.take(losses)
+        ctx.deployment = deployment.name
+        ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
+
+    def _call(self, deployment: Deployment, losses: Losses) -> tuple[ProviderCall, EarlyEnd | None]:
+        """Return the call, and who looks for its end where that is known to be us."""
+        ctx = self._ctx
+        fields = upstream_fields(ctx)
+        end: EarlyEnd | None = None
+        if self.plan.recovery.early_end or STOP in fields:
+            end = self._who_ends(deployment, fields, losses)
+        call = ProviderCall(
+            model=deployment.model,
+            fields=fields,
+            # An answer can be ended early only while it is being made.
+            is_streaming=bool(ctx.call.view.stream) or end is not None,
+            timeouts=self._timeouts(deployment),
+            question=ctx.question,
+            sources=ctx.sources,
+            traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id),
+            max_output_tokens=ctx.output_cap,
+            dialect=ctx.call.dialect,
+            native=ctx.call.native,
+            losses=losses,
+            caller_headers=ctx.caller_headers,
+        )
+        return call, end
+
+    def _who_ends(
+        self, deployment: Deployment, fields: dict[str, Any], losses: Losses
+    ) -> EarlyEnd | None:
+        """Return what ends the answer here: its JSON is complete, or the model cannot stop itself."""
+        stops: Any = None
+        if STOP in fields:
+            losses.mend(STOP)
+            stops = fields.pop(STOP) if deployment.emulates_stop else None
+        is_json = self.plan.recovery.early_end and _wants_json(self._ctx)
+        if stops is None and not is_json:
+            return None
+        return self._early_end({STOP: stops}, is_json=is_json)
+
+    def _early_end(self, fields: dict[str, Any], *, is_json: bool = False) -> EarlyEnd:
+        stops = stop_sequences(fields.get(STOP))
+        return EarlyEnd(stops, is_json=is_json, choices=self._ctx.call.view.n or 1)
+
+    def _timeouts(self, deployment: Deployment) -> TimeoutsConfig:
+        """Return the deployment's clocks, none of them beyond the request's deadline."""
+        timeouts = deployment.timeouts
+        if self.plan.recovery.deadline_s is None:
+            return timeouts
+        left_s = max(0.001, _left_s(self._ctx, self.plan.recovery))
+        if left_s >= timeouts.total_s:
+            return timeouts
+        return timeouts.model_copy(update={"total_s": left_s})
+
+    def _note_pace(self, deployment: Deployment, meter: Meter) -> None:
+        self._fallback.hedging.pace.note(
+            deployment.name, meter.silent_s(), is_streaming=self.plan.is_streaming
+        )
 
 
-def _call(ctx: RequestContext, deployment: Deployment) -> ProviderCall:
-    return ProviderCall(
-        model=deployment.model,
-        fields=upstream_fields(ctx),
-        is_streaming=bool(ctx.call.view.stream),
-        timeouts=deployment.timeouts,
-        question=ctx.question,
-        sources=ctx.sources,
-        traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id),
-        max_output_tokens=ctx.output_cap,
-        dialect=ctx.call.dialect,
-        native=ctx.call.native,
-        losses=ctx.losses,
-        caller_headers=ctx.caller_headers,
-    )
+async def _pour_until(
+    end: EarlyEnd, deltas: Any, held: list[Delta], meter: Meter, gate: OutputGate
+) -> None:
+    """Pour until the answer is whole, or has come to the end that we look for."""
+    for delta in held:
+        meter.take(delta)
+        for ready in end.take(delta):
+            await gate(ready)
+    if held and held[-1].is_whole:
+        return
+    while not end.is_over:
+        delta = await anext(deltas, None)
+        if delta is None:
+            return
+        meter.take(delta)
+        for ready in end.take(delta):
+            await gate(ready)
+    await gate(Delta(usage=meter.cut()))
+
+
+def _left_s(ctx: RequestContext, recovery: Recovery) -> float:
+    """Return the seconds until the request's deadline."""
+    deadline_s = recovery.deadline_s
+    return math.inf if deadline_s is None else deadline_s - ctx.elapsed_us() / 1e6
+
+
+def _wants_json(ctx: RequestContext) -> bool:
+    asked = ctx.call.view.response_format
+    return ctx.output_schema is not None or (asked is not None and asked.type != "text")
 
 
 def upstream_fields(ctx: RequestContext) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from santral.gateway.context import CLIENT_LEFT, STOPPING, RequestContext
+from santral.gateway.context import CLIENT_LEFT, HEDGE_LOST, STOPPING, RequestContext
 from santral.routing.route import Deployment
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import Delta
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
+
+#: Ends that are ours: the provider was at work, and bills what it read.
+_OUR_ENDS = (CLIENT_LEFT, STOPPING, HEDGE_LOST)
 
 
 class Meter:
@@ -18,15 +21,18 @@ class Meter:
         "_deployment",
         "_error",
         "_finish_reason",
+        "_is_cut",
+        "_purpose",
         "_start_us",
         "_ttft_us",
         "_upstream_status",
         "_usage",
     )
 
-    def __init__(self, ctx: RequestContext, deployment: Deployment) -> None:
+    def __init__(self, ctx: RequestContext, deployment: Deployment, purpose: str = "") -> None:
         self._ctx = ctx
         self._deployment = deployment
+        self._purpose = purpose
         self._start_us = ctx.elapsed_us()
         self._ttft_us: int | None = None
         self._usage: Usage | None = None
@@ -34,6 +40,7 @@ class Meter:
         self._finish_reason = ""
         self._error = ""
         self._upstream_status: int | None = None
+        self._is_cut = False
 
     def take(self, delta: Delta) -> None:
         """Count one delta; a later usage replaces an earlier one, as providers report totals."""
@@ -52,9 +59,20 @@ class Meter:
         self._error = code
         self._upstream_status = upstream_status
 
+    def cut(self) -> Usage:
+        """Note that we ended the answer; return what it used so far, estimated."""
+        self._is_cut = True
+        self._finish_reason = "stop"
+        return self._used()
+
+    def silent_s(self) -> float:
+        """Seconds to the first content, or until now where none has come."""
+        us = self._ttft_us
+        return (self._ctx.elapsed_us() - self._start_us if us is None else us) / 1e6
+
     def record(self) -> AttemptRecord:
         """Return the attempt; one that produced nothing before it failed used nothing."""
-        usage = self._usage or self._estimate()
+        usage = self._used()
         cost = self._ctx.snapshot.prices.cost(
             self._deployment.kind,
             self._deployment.price or self._deployment.model,
@@ -75,13 +93,24 @@ class Meter:
             usage=usage,
             cost_nanousd=cost.nanousd if usage.total_tokens else 0,
             price_version=cost.price_version,
+            purpose=self._purpose,
         )
 
+    def _used(self) -> Usage:
+        if self._usage is None:
+            return self._estimate()
+        return self._completed(self._usage) if self._is_cut else self._usage
+
     def _estimate(self) -> Usage:
-        if self._error and not self._characters and self._error not in (CLIENT_LEFT, STOPPING):
+        if self._error and not self._characters and self._error not in _OUR_ENDS:
             return Usage()
         return Usage(
             input_uncached=self._ctx.unit_tokens,
             output_text=int(self._characters / BYTES_PER_TOKEN),
             is_estimated=True,
         )
+
+    def _completed(self, reported: Usage) -> Usage:
+        """Return a report that came before the end with the output that came after it."""
+        missing = self._estimate().output_tokens - reported.output_tokens
+        return reported.plus(Usage(output_text=max(0, missing), is_estimated=True))
