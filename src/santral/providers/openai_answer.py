@@ -6,12 +6,20 @@ https://platform.openai.com/docs/api-reference/chat/object and the same page's c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from santral.errors import ProviderGarbled
+from santral.providers.openai_carried import (
+    annotations_of_search,
+    logprobs_of,
+    read_annotations,
+    read_details,
+    signature_of,
+    transcript_of,
+)
 from santral.providers.openai_error import error_inside
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.usage import Usage
@@ -22,10 +30,17 @@ class WireFunction(Struct):
     arguments: str | dict[str, Any] | None = None
 
 
+class WireCustom(Struct):
+    name: str | None = None
+    input: str | None = None
+
+
 class WireToolCall(Struct):
     index: int | None = None
     id: str | None = None
     function: WireFunction | None = None
+    custom: WireCustom | None = None  # a tool that takes plain text
+    extra_content: Any = None  # Google's: the signature of a thought
 
 
 class WireContent(Struct):
@@ -37,6 +52,10 @@ class WireContent(Struct):
     reasoning_content: str | None = None
     reasoning: Any = None
     tool_calls: list[WireToolCall] | None = None
+    function_call: WireFunction | None = None  # what tool calls were before
+    reasoning_details: Any = None
+    annotations: Any = None
+    audio: Any = None
 
 
 class WireChoice(Struct):
@@ -44,15 +63,18 @@ class WireChoice(Struct):
     delta: WireContent | None = None
     message: WireContent | None = None
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _PromptDetails(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class _CompletionDetails(Struct):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class _Usage(Struct):
@@ -74,9 +96,13 @@ class WireAnswer(Struct):
     choices: list[WireChoice] | None = None
     usage: _Usage | None = None
     error: Any = None
+    service_tier: Any = None
+    search_results: Any = None  # Perplexity's sources, and their older form
+    citations: Any = None
 
 
 NO_CONTENT = WireContent()
+NO_FUNCTION = WireFunction()
 _NO_PROMPT_DETAILS = _PromptDetails()
 _NO_COMPLETION_DETAILS = _CompletionDetails()
 _decoder = msgspec.json.Decoder(WireAnswer)
@@ -95,13 +121,14 @@ def read_whole(body: bytes, *, secret: str = "") -> Delta:
     if not answer.choices:
         raise ProviderGarbled("The provider's answer has no choices.")
     return Delta(
-        choices=tuple(_whole_choice(choice) for choice in answer.choices),
+        choices=tuple(_whole_choice(answer, choice) for choice in answer.choices),
         usage=usage_of(answer.usage),
         raw=body,
         is_whole=True,
         id=str(answer.id or ""),
         model=answer.model or "",
         created=int(answer.created or 0),
+        service_tier=tier_of(answer),
     )
 
 
@@ -118,48 +145,109 @@ def decode_answer(data: bytes) -> WireAnswer:
         raise ProviderGarbled(f"The provider's answer is {what}.") from None
 
 
-def _whole_choice(choice: WireChoice) -> ChoiceDelta:
+def _whole_choice(answer: WireAnswer, choice: WireChoice) -> ChoiceDelta:
     message = choice.message or choice.delta or NO_CONTENT
+    reasoned = read_details(message.reasoning_details)
+    finish, native = finish_of(choice)
     return ChoiceDelta(
         index=choice.index or 0,
         text=text_of(message),
         refusal=message.refusal or "",
-        reasoning=reasoning_of(message),
+        reasoning=reasoning_of(message) or reasoned.text,
         tool_calls=tuple(
-            _whole_call(position, call) for position, call in enumerate(message.tool_calls or ())
+            _whole_call(position, call) for position, call in enumerate(calls_of(message))
         ),
-        finish_reason=finish_reason_of(choice) or "stop",
+        finish_reason=finish or "stop",
+        details=reasoned.details,
+        annotations=sources_of(answer, message),
+        logprobs=logprobs_of(choice.logprobs),
+        native_finish=native,
     )
 
 
 def _whole_call(position: int, call: WireToolCall) -> ToolCallDelta:
-    function = call.function or WireFunction()
-    arguments = function.arguments or ""
-    if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments).decode()
+    name, arguments = said_by(call)
     return ToolCallDelta(
-        index=position, id=call.id or "", name=function.name or "", arguments=arguments
+        index=position,
+        id=call.id or f"call_{position}",
+        name=name,
+        arguments=arguments,
+        signature=signature_of(call.extra_content),
+        kind="function" if call.custom is None else "custom",
     )
 
 
+def calls_of(content: WireContent) -> list[WireToolCall]:
+    """Return the tool calls; the one of OpenAI's first form, ``function_call``, is one of them."""
+    if content.function_call is None:
+        return content.tool_calls or []
+    legacy = WireToolCall(index=0, function=content.function_call)
+    return [*(content.tool_calls or ()), legacy]
+
+
+def said_by(call: WireToolCall) -> tuple[str, str]:
+    """Return name and arguments of a call; arguments that are no text are written out as JSON."""
+    if call.custom is not None:
+        return call.custom.name or "", call.custom.input or ""
+    function = call.function or NO_FUNCTION
+    arguments = function.arguments or ""
+    if not isinstance(arguments, str):
+        arguments = msgspec.json.encode(arguments).decode()
+    return function.name or "", arguments
+
+
+def sources_of(answer: WireAnswer, content: WireContent) -> tuple[Raw, ...]:
+    """Return what the answer cites: the message's annotations, or what a search found."""
+    if content.annotations:
+        return read_annotations(content.annotations)
+    if answer.search_results or answer.citations:
+        return annotations_of_search(answer.search_results, answer.citations)
+    return ()
+
+
+def tier_of(answer: WireAnswer) -> str:
+    return answer.service_tier if isinstance(answer.service_tier, str) else ""
+
+
 def text_of(content: WireContent) -> str:
-    """Return the text; Mistral's thinking models give it in parts."""
+    """Return the text; Mistral's thinking models give it in parts, spoken answers as transcript."""
     text = content.content
-    if isinstance(text, str):
+    if isinstance(text, str) and text:
         return text
-    return "".join(part["text"] for part in text or () if isinstance(part.get("text"), str))
+    if not text:
+        return transcript_of(content.audio) if content.audio is not None else ""
+    return "".join(part["text"] for part in text if isinstance(part.get("text"), str))
 
 
 def reasoning_of(content: WireContent) -> str:
-    """Return the reasoning, under whichever of its two names; objects are left to ``raw``."""
+    """Return the reasoning, under whichever of its names; objects are left to ``raw``."""
     reasoning = content.reasoning_content or content.reasoning
+    if reasoning is None and isinstance(content.content, list):
+        return _thinking_parts(content.content)
     return reasoning if isinstance(reasoning, str) else ""
 
 
-def finish_reason_of(choice: WireChoice) -> str | None:
-    """Return why the choice ended in OpenAI's words; some send an empty text for "not yet"."""
+def _thinking_parts(parts: list[dict[str, Any]]) -> str:
+    """Return the thinking parts of Mistral. Source: mistralai 3.7.0, thinkchunk.py"""
+    pieces: list[dict[str, Any]] = []
+    for part in parts:
+        thinking = part.get("thinking")
+        if isinstance(thinking, list):
+            pieces += [piece for piece in cast("list[Any]", thinking) if isinstance(piece, dict)]
+    return "".join(piece["text"] for piece in pieces if isinstance(piece.get("text"), str))
+
+
+def finish_of(choice: WireChoice) -> tuple[str | None, str]:
+    """Return why the choice ended in OpenAI's words, and in the vendor's where it says another.
+
+    Some send an empty text for "not yet". A ``function_call`` is a tool call here.
+    """
     reason = choice.finish_reason
-    return _ENDS.get(reason, reason) if reason else None
+    if not reason:
+        return None, ""
+    if reason == "function_call":
+        return "tool_calls", reason
+    return _ENDS.get(reason, reason), ""
 
 
 #: What others call it. Sources: Mistral, TGI, Anthropic-like servers behind this dialect.
@@ -182,13 +270,16 @@ def usage_of(usage: _Usage | None) -> Usage | None:
     completion = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
     read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or 0
     write = prompt.cache_write_tokens or 0
+    heard, spoken = prompt.audio_tokens or 0, completion.audio_tokens or 0
     output, reasoning = usage.completion_tokens or 0, completion.reasoning_tokens or 0
     if (usage.total_tokens or 0) - usage.prompt_tokens - output == reasoning:
         output += reasoning  # xAI counts reasoning beside the completion, not inside
     return Usage(
-        input_uncached=max(0, usage.prompt_tokens - read - write),
+        input_uncached=max(0, usage.prompt_tokens - read - write - heard),
         cache_read=read,
         cache_write=write,
-        output_text=max(0, output - reasoning),
+        output_text=max(0, output - reasoning - spoken),
         reasoning=reasoning,
+        input_audio=heard,
+        output_audio=spoken,
     )

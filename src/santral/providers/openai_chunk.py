@@ -24,11 +24,15 @@ from santral.providers.openai_answer import (
     WireFunction,
     WireToolCall,
     decode_answer,
-    finish_reason_of,
+    finish_of,
     reasoning_of,
+    said_by,
+    sources_of,
     text_of,
+    tier_of,
     usage_of,
 )
+from santral.providers.openai_carried import Reasoned, logprobs_of, read_details, signature_of
 from santral.providers.openai_error import error_inside
 from santral.providers.openai_mend import Head, Mend, head_of, on_one_line
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
@@ -50,6 +54,7 @@ class ChunkReader:
     """
 
     __slots__ = (
+        "_alike",
         "_calls",
         "_decoder",
         "_error",
@@ -58,6 +63,7 @@ class ChunkReader:
         "_held",
         "_is_at_end",
         "_mend",
+        "_open_reasoning",
         "_secret",
         "_seen",
         "_usage",
@@ -78,6 +84,8 @@ class ChunkReader:
         self._usage: Usage | None = None
         self._usage_raw = b""
         self._head: Head | None = None
+        self._alike: tuple[object, ...] = ()
+        self._open_reasoning: dict[int, int] = {}  # characters that no detail has closed yet
         self._error: ProviderError | None = None
         self._is_at_end = False
         self.has_started = False  # content or an end has come
@@ -184,7 +192,7 @@ class ChunkReader:
             return None
         text = content.content
         alike = (answer.id, answer.model, answer.created, answer.object)
-        if _rest_of(answer, choice, content) != _NOTHING or alike != (*head, _KIND):
+        if _rest_of(answer, choice, content) != _NOTHING or alike != self._alike:
             return None
         if not isinstance(text, str) or self._held:
             return None
@@ -204,7 +212,7 @@ class ChunkReader:
         mended: list[ChoiceDelta] = []
         mend = self._mend
         for choice in choices:
-            made = self._choice(choice, mend)
+            made = self._choice(answer, choice, mend)
             if made is not None:
                 mended.append(made)
         if not mended:
@@ -213,6 +221,7 @@ class ChunkReader:
         head = self._head
         if head is None:
             head = self._head = head_of(answer)
+            self._alike = (*head, _KIND)
         if (answer.id, answer.model, answer.created) != head or answer.object != _KIND:
             mend.fields = {**head._asdict(), "object": _KIND}
         if answer.usage is not None:
@@ -229,9 +238,10 @@ class ChunkReader:
             id=head.id,
             model=head.model,
             created=head.created,
+            service_tier=tier_of(answer),
         )
 
-    def _choice(self, choice: WireChoice, mend: Mend) -> ChoiceDelta | None:
+    def _choice(self, answer: WireAnswer, choice: WireChoice, mend: Mend) -> ChoiceDelta | None:
         content = choice.delta
         if content is None or choice.index is None or isinstance(content.content, list):
             mend.is_composed = True
@@ -241,20 +251,39 @@ class ChunkReader:
             mend.is_composed = True
             return None
         self._check_role(index, content.role, mend)
+        finish, native = finish_of(choice)
+        reasoned = self._reasoned(index, content)
+        is_last = finish is not None
         made = ChoiceDelta(
             index=index,
             text=text_of(content),
             refusal=content.refusal or "",
-            reasoning=reasoning_of(content),
-            tool_calls=self._tool_calls(index, content.tool_calls, mend)
-            if content.tool_calls
-            else (),
-            finish_reason=finish_reason_of(choice),
+            reasoning=reasoning_of(content) or reasoned.text,
+            tool_calls=self._tool_calls(index, content, mend),
+            finish_reason=finish,
+            details=reasoned.details,
+            # Perplexity repeats its sources in every chunk: they are taken from the last.
+            annotations=sources_of(answer, content) if is_last or content.annotations else (),
+            logprobs=logprobs_of(choice.logprobs) if choice.logprobs is not None else b"",
+            native_finish=native,
         )
-        if made.finish_reason != choice.finish_reason:
+        if not native and made.finish_reason != choice.finish_reason:
             mend.is_composed = True
         self._count(made)
         return made
+
+    def _reasoned(self, index: int, content: WireContent) -> Reasoned:
+        """Return the reasoning details, and keep count of what they close."""
+        said = len(reasoning_of(content))
+        if content.reasoning_details is None:
+            if said:
+                self._open_reasoning[index] = self._open_reasoning.get(index, 0) + said
+            return _NO_REASONING
+        before = self._open_reasoning.get(index, 0)
+        reasoned = read_details(content.reasoning_details, before)
+        open_ = before + (len(reasoned.text) or said)
+        self._open_reasoning[index] = 0 if reasoned.details else open_
+        return reasoned
 
     def _check_role(self, index: int, role: str | None, mend: Mend) -> None:
         if index not in self._seen:
@@ -276,33 +305,57 @@ class ChunkReader:
             self.output_bytes += len(call.name) + len(call.arguments)
 
     def _tool_calls(
-        self, choice: int, calls: list[WireToolCall], mend: Mend
+        self, choice: int, content: WireContent, mend: Mend
     ) -> tuple[ToolCallDelta, ...]:
-        return tuple(self._tool_call(choice, call, mend) for call in calls)
+        if content.function_call is not None:
+            return (self._legacy_call(choice, content.function_call),)
+        if not content.tool_calls:
+            return ()
+        return tuple(self._tool_call(choice, call, mend) for call in content.tool_calls)
+
+    def _legacy_call(self, choice: int, function: WireFunction) -> ToolCallDelta:
+        """Return a piece of OpenAI's first form of a tool call, whose bytes need no mending."""
+        name, arguments = said_by(WireToolCall(function=function))
+        if (choice, 0) in self._calls:
+            return ToolCallDelta(arguments=arguments)
+        made = ToolCallDelta(id=f"call_{choice}_0", name=name, arguments=arguments)
+        self._calls[choice, 0] = made
+        return made
 
     def _tool_call(self, choice: int, call: WireToolCall, mend: Mend) -> ToolCallDelta:
         index = call.index
         if index is None:  # Gemini's imitation: a new id is a new call
             mend.is_composed = True
             index = self._open_calls(choice, is_new=bool(call.id))
-        function = call.function or WireFunction()
-        arguments = function.arguments or ""
-        if not isinstance(arguments, str):
+        if call.function is not None and isinstance(call.function.arguments, dict):
             mend.is_composed = True
-            arguments = _encode(arguments).decode()
+        name, arguments = said_by(call)
         seen = self._calls.get((choice, index))
         if seen is None:
-            made = ToolCallDelta(
-                index=index, id=call.id or "", name=function.name or "", arguments=arguments
-            )
-            if not call.id:
-                mend.is_composed = True
-                made = msgspec.structs.replace(made, id=f"call_{choice}_{index}")
-            self._calls[choice, index] = made
-            return made
-        if call.id or function.name:  # llama.cpp repeats both (its pull request 12379)
+            return self._new_call(choice, index, call, mend)
+        if call.id or name:  # llama.cpp repeats both (its pull request 12379)
             mend.is_composed = True
-        return ToolCallDelta(index=index, arguments=arguments)
+        return ToolCallDelta(
+            index=index,
+            arguments=arguments,
+            signature=signature_of(call.extra_content),
+            kind=seen.kind,
+        )
+
+    def _new_call(self, choice: int, index: int, call: WireToolCall, mend: Mend) -> ToolCallDelta:
+        name, arguments = said_by(call)
+        made = ToolCallDelta(
+            index=index,
+            id=call.id or f"call_{choice}_{index}",
+            name=name,
+            arguments=arguments,
+            signature=signature_of(call.extra_content),
+            kind="function" if call.custom is None else "custom",
+        )
+        if not call.id:
+            mend.is_composed = True
+        self._calls[choice, index] = made
+        return made
 
     def _open_calls(self, choice: int, *, is_new: bool) -> int:
         count = sum(1 for of_choice, _ in self._calls if of_choice == choice)
@@ -319,7 +372,8 @@ class ChunkReader:
             self._held = {k: v for k, v in _fields.decode(raw).items() if k not in known}
 
 
-_NOTHING = (None,) * 7
+_NOTHING = (None,) * 12
+_NO_REASONING = Reasoned()
 
 
 def _rest_of(answer: WireAnswer, choice: WireChoice, content: WireContent) -> tuple[object, ...]:
@@ -332,4 +386,9 @@ def _rest_of(answer: WireAnswer, choice: WireChoice, content: WireContent) -> tu
         content.reasoning_content,
         content.reasoning,
         content.tool_calls,
+        content.function_call,
+        content.reasoning_details,
+        content.annotations,
+        content.audio,
+        choice.logprobs,
     )
