@@ -147,7 +147,7 @@ class GeminiReader:
         self.said_bytes += len(raw)
         if part.function_call is not None:
             yield ChoiceDelta(index, tool_calls=(self._call(choice, part, part.function_call),))
-        elif part.text is None and raw != b"{}":
+        elif part.text is None and bytes(raw) != b"{}":
             yield ChoiceDelta(index, native=(NativeBlock("gemini", bytes(raw)),))
         elif part.text is None:
             return
@@ -163,7 +163,7 @@ class GeminiReader:
 
     def _call(self, choice: _Choice, part: Part, call: FunctionCall) -> ToolCallDelta:
         """Return a whole call; Gemini makes them in one piece, and often without an id."""
-        args = bytes(call.args) if call.args is not None and call.args != b"null" else b"{}"
+        args = bytes(call.args) if bytes(call.args) != b"null" else b"{}"
         number, choice.calls = choice.calls, choice.calls + 1
         origin = self._first.id or f"{zlib.crc32(call.name.encode() + args):08x}"
         return ToolCallDelta(

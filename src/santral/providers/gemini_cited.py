@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
+from santral.wire.chat import NULL
 from santral.wire.delta import ChoiceDelta, NativeBlock
 from santral.wire.gemini import Candidate, Citation, GroundingMetadata, grounding_decoder
 
@@ -26,8 +27,8 @@ class Cited:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._citations: list[Citation] = []
-        self._grounding: Raw | None = None
-        self._url_context: Raw | None = None
+        self._grounding = NULL
+        self._url_context = NULL
 
     def said(self, text: str) -> None:
         """Note more text of the answer: places are counted in it."""
@@ -48,15 +49,15 @@ class Cited:
         if annotations:
             yield ChoiceDelta(index, annotations=annotations)
         native: dict[str, Raw] = {}
-        if self._grounding is not None:
+        if self._grounding is not NULL:
             native["groundingMetadata"] = self._grounding
-        if self._url_context is not None:
+        if self._url_context is not NULL:
             native["urlContextMetadata"] = self._url_context
         if native:
             yield ChoiceDelta(index, native=(NativeBlock("gemini", _encode(native)),))
 
     def _annotations(self) -> tuple[Raw, ...]:
-        if not self._citations and self._grounding is None:
+        if not self._citations and self._grounding is NULL:
             return ()
         text = "".join(self._text).encode()
         made = [
@@ -67,8 +68,8 @@ class Cited:
         return (*made, *_grounded(text, self._grounding))
 
 
-def _grounded(text: bytes, raw: Raw | None) -> Iterator[Raw]:
-    if raw is None:
+def _grounded(text: bytes, raw: Raw) -> Iterator[Raw]:
+    if raw is NULL:
         return
     try:
         grounding = grounding_decoder.decode(raw)
@@ -98,5 +99,5 @@ def _characters(text: bytes, size: int) -> int:
     return len(text[: max(0, size)].decode(errors="ignore"))
 
 
-def _says(raw: Raw | None) -> bool:
-    return raw is not None and bytes(raw) not in _NOTHING
+def _says(raw: Raw) -> bool:
+    return bytes(raw) not in _NOTHING

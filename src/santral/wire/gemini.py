@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from santral.wire.chat import NULL
+
 #: What a request sends in place of a thought signature where a call was not made by Gemini.
 #: Source: https://ai.google.dev/gemini-api/docs/thought-signatures
 SKIP_SIGNATURE = "skip_thought_signature_validator"
@@ -31,13 +33,13 @@ class FileData(Struct, frozen=True, rename="camel"):
 
 class FunctionCall(Struct, frozen=True, rename="camel"):
     name: str = ""
-    args: Raw | None = None
+    args: Raw = NULL
     id: str = ""
 
 
 class FunctionResponse(Struct, frozen=True, rename="camel"):
     name: str = ""
-    response: Raw | None = None
+    response: Raw = NULL
     id: str = ""
     parts: list[Part] = []
 
@@ -135,8 +137,8 @@ class Candidate(Struct, frozen=True, rename="camel"):
     finish_message: str = ""
     index: int = 0
     citation_metadata: CitationMetadata | None = None
-    grounding_metadata: Raw | None = None
-    url_context_metadata: Raw | None = None
+    grounding_metadata: Raw = NULL
+    url_context_metadata: Raw = NULL
     logprobs_result: LogprobsResult | None = None
 
 
