@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.local import Analysis, LocalProvider
-from santral.providers.provider import Provider
+from santral.providers.local_embed import MODELS as LOCAL_MODELS
+from santral.providers.local_embed import LocalEmbedder, LocalReranker, TextFeatures
+from santral.providers.provider import Operation, Provider
 from santral.providers.registry import build_provider
+from santral.providers.tasks import Tasked
+from santral.providers.tasks_http import Doer
 from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
 from santral.traces.ids import RandomBits
 
@@ -74,13 +78,24 @@ class ProviderPool:
         client = AiohttpClient(max_connections=config.max_connections)
         return config, build_provider(name, config, client, self._local), client
 
-    def _local(self) -> LocalProvider:
-        return LocalProvider(
+    def _local(self) -> Provider:
+        answerer = LocalProvider(
             self._analysis,
             clock=self._wall,
             new_id=lambda: f"chatcmpl-{self._rng.getrandbits(96):024x}",
         )
+        features = TextFeatures(terms=_prefixes, ngrams=ngrams)
+        doers: dict[Operation, Doer] = {
+            "embed": LocalEmbedder(features),
+            "rerank": LocalReranker(features),
+        }
+        return Tasked(answerer, doers, purposes=LOCAL_MODELS)
 
 
 def _terms(text: str, language: str) -> list[str]:
     return terms(text, language if language in ("tr", "en") else "other")
+
+
+def _prefixes(text: str) -> list[str]:
+    """Return stems by one rule for every language: a query is too short to tell its own."""
+    return terms(text, "tr")

@@ -39,6 +39,7 @@ class ProviderCall(Struct, kw_only=True):
     native: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
     losses: Losses = field(default_factory=Losses)
     caller_headers: Mapping[str, str] = field(default_factory=dict[str, str])  # anthropic-beta, ...
+    prompt_cache: Literal["pass", "auto"] = "pass"  # auto: mark what is worth caching, if none is
 
 
 class TaskCall(Struct, kw_only=True):
@@ -54,6 +55,11 @@ class TaskCall(Struct, kw_only=True):
     timeouts: TimeoutsConfig
     traceparent: str = ""
     losses: Losses = field(default_factory=Losses)
+    usage: Usage | None = None  # what was used so far, also when the rest of a batch fails
+
+    def spend(self, usage: Usage) -> None:
+        """Note what a part of this call used; its provider bills it whatever becomes of the rest."""
+        self.usage = usage if self.usage is None else self.usage.plus(usage)
 
 
 class TaskAnswer(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError, nearest
+from santral.providers.anthropic import AnthropicProvider
 from santral.providers.azure import AzureProvider
 from santral.providers.cloud_vendors import CLOUD_VENDORS
 from santral.providers.connection import Connection, connect_to
@@ -14,6 +15,8 @@ from santral.providers.openai import OpenAIProvider
 from santral.providers.openai_engines import OPENAI_ENGINES
 from santral.providers.openai_vendors import OPENAI_VENDORS
 from santral.providers.provider import Provider
+from santral.providers.task_vendors import TASK_VENDORS
+from santral.providers.tasks import TasksAlone, with_tasks
 from santral.providers.upstream import UpstreamClient
 from santral.providers.vendor import Vendor
 
@@ -31,8 +34,20 @@ VENDORS: dict[str, Vendor] = _rows(
         auth="none",
         needs_question=True,
     ),
+    Vendor(
+        kind="anthropic",
+        title="Anthropic",
+        dialect="anthropic",
+        base_url="https://api.anthropic.com/v1",
+        key_header="x-api-key",
+        capabilities=frozenset(
+            {"stream", "tools", "parallel_tools", "structured_output", "images", "files", "reasoning"}
+        ),
+        reference="https://platform.claude.com/docs/en/api/messages",
+    ),
     *OPENAI_VENDORS,
     *OPENAI_ENGINES,
+    *TASK_VENDORS,
     *CLOUD_VENDORS,
 )
 
@@ -57,13 +72,16 @@ def build_provider(
         if local_factory is None:
             raise ConfigError(f"providers.{name}.kind: 'local' is not available here.")
         return local_factory()
-    return DIALECTS[vendor.dialect](connect_to(name, config, vendor, client))
+    connection = connect_to(name, config, vendor, client)
+    return with_tasks(DIALECTS[vendor.dialect](connection), connection)
 
 
 #: Dialects out: how each one is built. A dialect is one file; this is its line.
 DIALECTS: dict[str, Callable[[Connection], Provider]] = {
+    "anthropic": AnthropicProvider,
     "azure": AzureProvider,
     "gemini": GeminiProvider,
     "openai": OpenAIProvider,
+    "tasks": lambda connection: TasksAlone(),
     "vertex": VertexProvider,
 }

@@ -115,6 +115,7 @@ class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     user: str | None = None
     tags: dict[str, str] = {}
     cache: bool | None = None
+    shadow: bool | None = None  # false: no copy of this request for deployments on trial
     output_schema: Raw = Raw(b"")  # empty: none given
 
 
@@ -195,13 +196,13 @@ def parse_chat(body: bytes) -> ChatCall:
         if not body.isascii():
             str(body, "utf-8")  # fields we only pass through are skipped unread by the decoder
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}", code="invalid_json") from None
     return ChatCall(view, fields)
 
 
-def _invalid(text: str) -> BadRequest:
+def invalid(text: str) -> BadRequest:
     """Turn msgspec's ``Expected `int`, got `str` - at `$.n` `` into an error that names the place."""
     reason, _, path = text.partition(" - at `")
     param = path.rstrip("`").removeprefix("$").removeprefix(".") or None
