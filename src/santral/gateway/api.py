@@ -14,6 +14,10 @@ from santral.gateway.context import Dialect
 from santral.gateway.conversation import Conversation
 from santral.gateway.desk import Desk, Handler, Scope
 from santral.gateway.dialects.chat import ChatDialect
+from santral.gateway.dialects.responses import ResponsesDialect
+from santral.gateway.dialects.responses_lookup import Lookup
+from santral.gateway.dialects.responses_state import ResponseStore
+from santral.gateway.objects import ObjectFolder
 from santral.gateway.respond import Send
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current
@@ -44,15 +48,22 @@ class GatewayApp:
         in_flight = metrics["santral_in_flight"].child()
         metrics.watch(lambda: in_flight.set(len(attendance)))
         conversation = Conversation(stages)
+        store = ResponseStore(
+            ObjectFolder(current.snapshot.config.data.folder / "objects", "responses", wall)
+        )
+        responses = ResponsesDialect(store, wall)
         #: Endpoints by exact path, then by pattern, whose named groups become ``Inbound.parts``.
         self._endpoints: dict[str, dict[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._at_desk(CHAT, conversation)},
+            "/v1/responses": {"POST": self._at_desk(responses, conversation)},
             "/v1/models": {"GET": self._models},
             "/health/live": {"GET": self._live},
             "/health/ready": {"GET": self._ready},
             "/metrics": {"GET": self._show_metrics},
         }
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = []
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
+            *self._kept_responses(responses, Lookup(store)),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,6 +84,21 @@ class GatewayApp:
             await self._desk.serve(scope, receive, send, dialect, handle)
 
         return endpoint
+
+    def _kept_responses(
+        self, dialect: Dialect, lookup: Lookup
+    ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
+        one = {
+            "GET": self._at_desk(dialect, lookup.retrieve),
+            "DELETE": self._at_desk(dialect, lookup.delete),
+        }
+        items = {"GET": self._at_desk(dialect, lookup.list_input)}
+        cancel = {"POST": self._at_desk(dialect, lookup.cancel)}
+        return [
+            (re.compile("/v1/responses/(?P<id>[^/]+)"), one),
+            (re.compile("/v1/responses/(?P<id>[^/]+)/input_items"), items),
+            (re.compile("/v1/responses/(?P<id>[^/]+)/cancel"), cancel),
+        ]
 
     def _by_pattern(self, scope: Scope) -> dict[str, Endpoint] | None:
         for pattern, methods in self._patterns:

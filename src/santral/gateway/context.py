@@ -64,6 +64,7 @@ class RequestContext:
         "requested_model",
         "root_span_id",
         "route",
+        "said",
         "snapshot",
         "sources",
         "spans",
@@ -113,6 +114,7 @@ class RequestContext:
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
         self.losses = Losses()  # quota and generate: what was dropped or changed on the way
         self.is_guarded = False  # input_guard: the messages are masked as the policy wants
+        self.said: list[Any] = []  # input_guard: the caller's messages, masked, without prompt and sources
         self.prompt = ""  # compose
         self.prompt_version = ""  # compose
         self.prompt_settings: dict[str, Any] = {}  # compose: model settings of the prompt

@@ -19,7 +19,7 @@ class InputGuard:
     async def __call__(self, ctx: RequestContext) -> None:
         checks = ctx.route.policy.input
         if not checks:
-            ctx.is_guarded = True
+            _pass(ctx)
             return
         start = ctx.elapsed_us()
         places, texts = texts_of(ctx.call)
@@ -38,7 +38,12 @@ class InputGuard:
         if outcome.is_changed:
             put_back(ctx.call, places, texts, outcome.texts[: len(texts)])
             _put_variables(variables, iter(outcome.texts[len(texts) :]))
-        ctx.is_guarded = True
+        _pass(ctx)
+
+
+def _pass(ctx: RequestContext) -> None:
+    ctx.is_guarded = True
+    ctx.said = list(ctx.call.messages)
 
 
 def _variable_texts(variables: Mapping[str, Any]) -> Iterator[str]:
