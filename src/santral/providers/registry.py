@@ -41,7 +41,16 @@ VENDORS: dict[str, Vendor] = _rows(
         base_url="https://api.anthropic.com/v1",
         key_header="x-api-key",
         capabilities=frozenset(
-            {"stream", "tools", "parallel_tools", "structured_output", "images", "files", "reasoning"}
+            {
+                "tools",
+                "parallel_tools",
+                "json_schema",
+                "vision",
+                "files",
+                "reasoning",
+                "prompt_cache",
+                "streaming",
+            }
         ),
         reference="https://platform.claude.com/docs/en/api/messages",
     ),
