@@ -24,7 +24,17 @@ _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
 
 #: Fields of the chat form that some vendors take and OpenAI does not. The order is that of losses.
-_CARRIED = ("reasoning_content", "reasoning_details", "cache_control", "is_error", "extra_content")
+_CARRIED = (
+    "reasoning_content",
+    "reasoning_details",
+    "cache_control",
+    "is_error",
+    "extra_content",
+    "native_blocks",
+    "block_order",
+)
+#: Those whose absence changes no answer.
+_SILENT = ("cache_control", "block_order")
 
 
 class MessageFitter:
@@ -58,18 +68,25 @@ class MessageFitter:
                 fitted.append(message)
         return _pictures_after_results(fitted) if is_foreign else fitted
 
-    def fit_tools(self, tools: Any, *, is_foreign: bool) -> Any:
-        """Return the tools without cache markers where the vendor does not take them."""
+    def fit_tools(self, tools: Any, losses: Losses, *, is_foreign: bool) -> Any:
+        """Return the tools without what only other dialects know."""
         vendor = self._vendor
-        if vendor.takes_cache_control or not (is_foreign or "cache_control" in vendor.refuses):
+        keeps_markers = vendor.takes_cache_control or not (
+            is_foreign or "cache_control" in vendor.refuses
+        )
+        if keeps_markers and not is_foreign:
             return tools
         raw = _encode(tools)
-        if b'"cache_control"' not in raw:
+        if _FOREIGN_TOOL.search(raw) is None:
             return tools
-        return [
-            {name: value for name, value in tool.items() if name != "cache_control"}
-            for tool in _entries.decode(raw)
-        ]
+        unwanted = {"anthropic"} if keeps_markers else {"anthropic", "cache_control"}
+        fitted: list[dict[str, Raw]] = []
+        for position, tool in enumerate(_entries.decode(raw)):
+            if bytes(tool.get("type", b"")) == b'"native"':
+                losses.drop(f"tools.{position}")
+            else:
+                fitted.append({name: v for name, v in tool.items() if name not in unwanted})
+        return fitted
 
     def _is_refused(self, raw: bytes | Raw) -> bool:
         """Whether a message of the vendor's own dialect may hold what it refuses."""
@@ -78,13 +95,17 @@ class MessageFitter:
         return self._marks.search(raw) is not None
 
 
+_FOREIGN_TOOL = re.compile(rb'"(?:cache_control|anthropic|native)"')
+
 #: How nearly every message begins: with a role that everybody knows. Measured: 4 us for 64 messages
 #: of 59 kB, against 32 us for looking for another role in all of them.
 _PLAIN_ROLE = re.compile(rb'\{\s*"role"\s*:\s*"(?:user|assistant|tool|system)"')
 
 #: What a message of another dialect may hold and OpenAI does not take as it is.
 _FOREIGN = re.compile(
-    b'"(?:' + b"|".join(name.encode() for name in _CARRIED) + b'|native|file_url)"|"file"|"tool"'
+    b'"(?:'
+    + b"|".join(name.encode() for name in _CARRIED)
+    + b'|native|anthropic|file|tool|image_url|input_audio)"'
 )
 
 
@@ -133,7 +154,7 @@ class _Message:
         value = message.pop(name)
         if name == "reasoning_content" and self._vendor.reasoning_field:
             message.setdefault(self._vendor.reasoning_field, value)
-        elif not (name == "cache_control" or _is_nothing(value)):
+        elif not (name in _SILENT or _is_nothing(value)):
             self._losses.drop(f"{self._path}.{name}")
 
     def _parts(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -146,6 +167,8 @@ class _Message:
                 self._is_foreign or "cache_control" in self._vendor.refuses
             ):
                 part.pop("cache_control", None)
+            if self._is_foreign:
+                part.pop("anthropic", None)  # titles and contexts of documents
             kept.append(part)
         return kept
 

@@ -20,6 +20,10 @@ from santral.wire.loss import Losses
 
 _encode = msgspec.json.Encoder().encode
 _options = msgspec.json.Decoder(dict[str, Any])
+#: Fields that translations of other dialects write and OpenAI does not know.
+_FOREIGN_FIELDS = frozenset({"thinking", "top_k"})
+#: Fields that say something about tools, and without them are refused.
+_OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _TRUE = Raw(b"true")
 _NULL = b"null"
 _WITH_USAGE = Raw(b'{"include_usage":true}')
@@ -88,7 +92,15 @@ class RequestWriter:
             fields["messages"], call.losses, is_foreign=is_foreign
         )
         if "tools" in fields:
-            fields["tools"] = self._messages.fit_tools(fields["tools"], is_foreign=is_foreign)
+            fitted = self._messages.fit_tools(fields["tools"], call.losses, is_foreign=is_foreign)
+            fields["tools"] = fitted
+            if not fitted:
+                for name in _OF_TOOLS:
+                    fields.pop(name, None)
+        if is_foreign:
+            for name in _FOREIGN_FIELDS - self._takes:
+                if name in fields and not _is_null(fields.pop(name)):
+                    call.losses.drop(name)
 
     def _bound_output(self, fields: dict[str, Any], limit: int) -> None:
         """Keep the client's own output limit where it is stricter, under the name it chose."""
