@@ -146,6 +146,9 @@ class VertexProvider(GeminiProvider):
         self._token = _token_of(connection, wall_clock)
         self._models = _models_of(connection)
 
+    def __repr__(self) -> str:
+        return f"VertexProvider({self._models!r})"
+
     def address(self, model: str, verb: str) -> str:
         """Return where ``verb`` is asked of a model of Google, or of an endpoint given in full."""
         root = self._models.partition("/projects/")[0]
