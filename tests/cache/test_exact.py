@@ -13,11 +13,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from santral.cache.exact import NON_SEMANTIC, CachedAnswer, ExactCache, cache_key
+from santral.cache.answer import CachedAnswer
+from santral.cache.exact import ExactCache
+from santral.cache.key import NON_SEMANTIC, Scope, cache_key
 from santral.wire.delta import ChoiceDelta, Delta
 from santral.wire.usage import Usage
 
-PARTITION = {"tenant_id": "t", "route": "r", "policy": "p", "prompt": "x@1.0.0", "index": "7"}
+PARTITION = {
+    "tenant_id": "t",
+    "route": "r",
+    "policy": "p",
+    "prompt": "x@1.0.0",
+    "config": "c",
+    "index": "7",
+}
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 VALUES = st.recursive(
@@ -30,7 +39,7 @@ FIELDS = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
 def key_of(fields: Mapping[str, Any], **partition: str) -> bytes:
-    return cache_key(**PARTITION | partition, fields=fields)
+    return cache_key(Scope(**PARTITION | partition), fields)
 
 
 def raw(fields: Mapping[str, Any]) -> dict[str, Raw]:

@@ -126,6 +126,11 @@ class RouteConfig(Section):
     strict: bool = Field(
         default=False, description="Refuse a request rather than drop a parameter."
     )
+    prompt_cache: Literal["pass", "auto"] = Field(
+        default="pass",
+        description="auto: mark the parts of a prompt that a provider should cache, where a request "
+        "brings no marks of its own; pass: as the request has it.",
+    )
     truncate_dimensions: bool = Field(
         default=False,
         description="Cut embeddings that are longer than the asked dimensions and scale them to unit "

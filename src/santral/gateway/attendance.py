@@ -25,7 +25,16 @@ class ClientLeft(Exception):
 class Guest:
     """One request while it is served."""
 
-    __slots__ = ("deadline", "has_left", "is_late", "is_stopped", "receive", "task", "watcher")
+    __slots__ = (
+        "deadline",
+        "has_left",
+        "is_late",
+        "is_needed",
+        "is_stopped",
+        "receive",
+        "task",
+        "watcher",
+    )
 
     def __init__(self, task: asyncio.Task[Any], receive: Receive, deadline: float) -> None:
         self.task = task
@@ -34,6 +43,7 @@ class Guest:
         self.is_late = False
         self.has_left = False
         self.is_stopped = False  # the drain is over, and it was not finished
+        self.is_needed: Callable[[], bool] | None = None  # whether others wait for its answer
         self.watcher: asyncio.Task[None] | None = None
 
     def body_came(self) -> None:
@@ -101,5 +111,6 @@ async def _watch(guest: Guest) -> None:
         message = await guest.receive()
         if message["type"] == "http.disconnect":
             guest.has_left = True
-            guest.task.cancel()
+            if guest.is_needed is None or not guest.is_needed():
+                guest.task.cancel()
             return

@@ -119,6 +119,11 @@ class Searcher:
         hits = list(zip(rows.tolist(), scores.tolist(), strict=True))
         return select_passages(index.passages, hits, top_k=top_k, max_tokens=max_tokens)
 
+    def generation(self, tenant_id: str, collection: str) -> str:
+        """Return the name of the index that a search would use: another one may find other passages."""
+        loaded = self._loaded.get((self._owner(tenant_id, collection), collection))
+        return "" if loaded is None else loaded.generation
+
     def explain(
         self,
         tenant_id: str,

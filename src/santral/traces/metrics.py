@@ -105,8 +105,45 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_cache_total",
         kind="counter",
-        help="Requests by what the exact cache said.",
-        labels=(_ROUTE, Label("outcome", ("off", "miss", "hit"))),
+        help="Requests by what the caches said; collapsed ones shared another's upstream call.",
+        labels=(_ROUTE, Label("outcome", ("off", "miss", "hit", "semantic", "collapsed"))),
+    ),
+    Metric(
+        name="santral_cache_lookups_total",
+        kind="counter",
+        help="Questions to a tier of the caches; semantic_shadow serves nothing.",
+        labels=(
+            Label("tier", ("memory", "redis", "semantic_serve", "semantic_shadow")),
+            Label("result", ("hit", "miss")),
+        ),
+    ),
+    Metric(
+        name="santral_cache_saved_usd_total",
+        kind="counter",
+        help="What the answers that caches served have cost when they were made, in US dollars.",
+        labels=(Label("outcome", ("hit", "semantic", "collapsed")),),
+    ),
+    Metric(
+        name="santral_cache_entries",
+        kind="gauge",
+        help="Answers that this worker keeps in memory.",
+        labels=(Label("tier", ("memory", "semantic")),),
+    ),
+    Metric(
+        name="santral_cache_bytes",
+        kind="gauge",
+        help="Memory of the answers that this worker keeps.",
+        labels=(Label("tier", ("memory", "semantic")),),
+    ),
+    Metric(
+        name="santral_cache_store_errors_total",
+        kind="counter",
+        help="Questions that the shared store did not answer in time, or at all.",
+    ),
+    Metric(
+        name="santral_cache_store_left_out",
+        kind="gauge",
+        help="1 while the shared store is left out because it is slow or dead.",
     ),
     Metric(
         name="santral_guardrail_verdicts_total",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from santral.traces.cached import OUTCOMES
 from santral.traces.metrics import Counter, Histogram, Metrics
 from santral.traces.record import AttemptRecord, TraceRecord
 from santral.wire.usage import CLASSES, Usage
@@ -59,7 +60,7 @@ class _RouteChildren:
         self.unknown: Counter = metrics["santral_cost_unknown_total"].child(route)
         self.quota: Counter = metrics["santral_quota_refusals_total"].child(route)
         self.cache = {
-            o: metrics["santral_cache_total"].child(route, o) for o in ("off", "miss", "hit")
+            o: metrics["santral_cache_total"].child(route, o) for o in OUTCOMES
         }
         tokens = metrics["santral_tokens_total"]
         self.tokens = [(name, tokens.child(route, name)) for name in CLASSES]

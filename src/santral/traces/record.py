@@ -99,7 +99,10 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     cost_nanousd: int | None = None
     price_version: str = ""
-    cache: str = "off"  # off, miss, hit
+    cache: str = "off"  # off, miss, hit, semantic, collapsed
+    cache_entry: str = ""  # the beginning of the key of the answer that was kept or served
+    cache_similarity: float = 0.0  # of the question whose answer was given, or would have been
+    cache_saved_nanousd: int = 0  # what making the answer has cost, when that was saved
     prompt: str = ""
     prompt_version: str = ""
     experiment: str = ""

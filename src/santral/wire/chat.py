@@ -106,6 +106,13 @@ class RetrievalExtra(Struct, frozen=True, forbid_unknown_fields=True):
     top_k: int | None = None
 
 
+class CacheExtra(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much less than its route a request takes from a cache: nothing here widens it."""
+
+    semantic: bool | None = None  # false: equal requests only
+    threshold: float | None = None  # higher than the route's; a lower one changes nothing
+
+
 class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     """The ``santral`` field of a request body."""
 
@@ -114,7 +121,7 @@ class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     session: str | None = None
     user: str | None = None
     tags: dict[str, str] = {}
-    cache: bool | None = None
+    cache: bool | CacheExtra | None = None
     shadow: bool | None = None  # false: no copy of this request for deployments on trial
     output_schema: Raw = Raw(b"")  # empty: none given
 
@@ -225,6 +232,7 @@ _EXTRA_NAMES: dict[str, tuple[str, ...]] = {
     "santral": Extras.__struct_fields__,
     "santral.prompt": PromptExtra.__struct_fields__,
     "santral.retrieval": RetrievalExtra.__struct_fields__,
+    "santral.cache": CacheExtra.__struct_fields__,
 }
 
 

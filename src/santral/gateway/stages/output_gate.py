@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 from typing import Any
 
 import msgspec
@@ -34,6 +35,18 @@ class Correction(Struct, frozen=True):
     instruction: str
 
 
+class Tap(Protocol):
+    """Sees an answer on its way out: a cache that keeps it, callers who share it."""
+
+    async def send(self, delta: Delta, emit: Emit) -> None:
+        """Take a delta that may leave, and emit it."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what nobody has seen: another attempt begins."""
+        ...
+
+
 class OutputGate:
     """Takes the deltas of one answer; ``finish`` says whether it may stand."""
 
@@ -47,8 +60,8 @@ class OutputGate:
         "_masks",
         "_placeholders",
         "_policy",
-        "_sent",
         "_start_us",
+        "_tap",
     )
 
     def __init__(
@@ -64,7 +77,7 @@ class OutputGate:
         self._held: list[Delta] = []
         self._masks: StreamMasks | None = None
         self._kept: list[str] = []
-        self._sent: list[Delta] | None = None
+        self._tap: Tap | None = None
         self._start_us = 0
         self.restart()
 
@@ -97,14 +110,15 @@ class OutputGate:
         """Send a delta that passed the gate before: it comes from the cache."""
         await self._send(delta)
 
-    def record(self) -> list[Delta]:
-        """Return a list that will hold every delta sent."""
-        self._sent = []
-        return self._sent
+    def tap(self, tap: Tap) -> None:
+        """Let ``tap`` see every delta on its way out, and stand between it and the caller."""
+        self._tap = tap
 
     def restart(self) -> None:
         """Forget what an attempt gave that nobody has seen: another one begins."""
         self._held = []
+        if self._tap is not None:
+            self._tap.restart()
         streams = bool(self._policy.output) and not self._is_whole
         if streams:
             has_blocks = self._ctx.dialect.name not in ("chat", "completions")
@@ -119,11 +133,12 @@ class OutputGate:
         self._ctx.answer_text = "".join(self._kept)
 
     async def _send(self, delta: Delta) -> None:
-        if self._sent is not None:
-            self._sent.append(delta)
         if len(self._kept) < MAX_KEPT:  # every part holds a character or more
             self._kept += [c.text for c in delta.choices if c.index == 0 and c.text]
-        await self._emit(delta)
+        if self._tap is None:
+            await self._emit(delta)
+        else:
+            await self._tap.send(delta, self._emit)
 
     async def _judge(self, answer: Delta, *, may_retry: bool) -> Correction | None:
         """Hold the whole answer against every check; pass it on as it came where nothing changed."""
