@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.markdown import code, page, table
-from santral.providers.prices import PriceBook
+from santral.providers.catalogue import Catalogue, load_catalogue
 from santral.providers.registry import VENDORS, Vendor
 
 INTRO = """\
@@ -17,17 +17,27 @@ def providers_page() -> str:
     rows = [
         (code(v.kind), v.title, _address(v), _KEYS[v.auth], _quirks(v)) for v in VENDORS.values()
     ]
-    book = PriceBook.load()
-    models = sorted({(price.kind, price.model) for price in book.prices()})
+    catalogue = load_catalogue()
     return page(
         "Providers",
         INTRO,
         table(("Kind", "Provider", "Default address", "Key", "Quirks"), rows),
-        "## Models with a shipped price",
-        f"Version {code(book.version)} of the price file. `santral prices show` prints the prices. A "
-        "model that is not here has an unknown cost, never a cost of zero; give it a price with "
-        "`[prices] file`.",
-        table(("Kind", "Models"), [(code(kind), _models(models, kind)) for kind in _kinds(models)]),
+        "## Models in the catalogue",
+        f"Version {code(catalogue.header.version)}, from {' and '.join(catalogue.header.sources)}. "
+        "`santral prices show` prints the prices, `santral prices check` which one each of your "
+        "deployments has, and `santral prices update FILE` puts a newer catalogue in force. A model "
+        "that has no price has an unknown cost, never a cost of zero; give it one with "
+        "`[prices] file`, whose rows count before the catalogue's.",
+        table(
+            (
+                "Kind",
+                "Models",
+                "with a price",
+                "with a known context window",
+                "length or time tiers",
+            ),
+            [_counts(catalogue, kind) for kind in sorted({e.kind for e in catalogue.models})],
+        ),
     )
 
 
@@ -44,9 +54,12 @@ def _quirks(vendor: Vendor) -> str:
     return "; ".join(vendor.quirks()) or "none"
 
 
-def _kinds(models: list[tuple[str, str]]) -> list[str]:
-    return sorted({kind for kind, _ in models})
-
-
-def _models(models: list[tuple[str, str]], kind: str) -> str:
-    return ", ".join(code(model) for other, model in models if other == kind)
+def _counts(catalogue: Catalogue, kind: str) -> tuple[str, ...]:
+    entries = [entry for entry in catalogue.models if entry.kind == kind]
+    return (
+        code(kind),
+        f"{len(entries):,}",
+        f"{sum(bool(entry.prices) for entry in entries):,}",
+        f"{sum(entry.context_tokens is not None for entry in entries):,}",
+        f"{sum(any(p.above or p.minutes for p in entry.prices) for entry in entries):,}",
+    )

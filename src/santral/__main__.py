@@ -31,7 +31,8 @@ def full_app() -> typer.Typer:
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
-    from santral.providers.cli import prices_app, providers_app  # noqa: PLC0415
+    from santral.providers.cli import providers_app  # noqa: PLC0415
+    from santral.providers.prices_cli import prices_app  # noqa: PLC0415
     from santral.quota.cli import ledger_app, limits_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415

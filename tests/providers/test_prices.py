@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.errors import ConfigError
-from santral.providers.prices import PriceBook
+from santral.providers.catalogue import load_catalogue
+from santral.providers.prices import AMOUNTS, PriceBook, names_of
 from santral.providers.registry import VENDORS
 from santral.wire.usage import Usage
 
-SHIPPED = PriceBook.load()
+SHIPPED = load_catalogue().prices
 
 
 def at_us(day: str) -> int:
@@ -56,9 +57,10 @@ def test_an_unknown_model_has_no_cost() -> None:
     assert cost.price_version
 
 
-def test_a_price_says_nothing_about_the_time_before_it() -> None:
-    assert SHIPPED.cost("openai", "gpt-5", Usage(), at_us("2025-08-06")).nanousd is None
-    assert SHIPPED.cost("openai", "gpt-5", Usage(), at_us("2025-08-07")).nanousd == 0
+def test_a_price_says_nothing_about_the_time_before_it(tmp_path: Path) -> None:
+    book = load(tmp_path, HEAD + ROW)
+    assert book.cost("openai", "m", Usage(), at_us("2025-12-31")).nanousd is None
+    assert book.cost("openai", "m", Usage(), at_us("2026-01-01")).nanousd == 0
 
 
 def test_the_embedded_answerer_is_free_by_statement() -> None:
@@ -80,9 +82,68 @@ def test_every_shipped_row_belongs_to_a_provider_we_know() -> None:
     assert {row.kind for row in SHIPPED.prices()} <= set(VENDORS)
 
 
-def test_a_cheaper_cache_and_a_dearer_output_is_what_vendors_charge() -> None:
+def test_a_long_input_costs_what_its_length_costs() -> None:
+    short = Usage(input_uncached=200_000, output_text=1)
+    long = Usage(input_uncached=150_000, cache_read=50_001, output_text=1)
+    assert SHIPPED.cost("gemini", "gemini-2.5-pro", short, TODAY).nanousd == 250_010_000
+    # 150,000 at 2.50, 50,001 cached at 0.25, one token out at 15: every token at the long price
+    assert SHIPPED.cost("gemini", "gemini-2.5-pro", long, TODAY).nanousd == 387_515_250
+
+
+def test_a_variant_costs_its_own_price_and_an_unknown_one_is_unknown() -> None:
+    usage = Usage(input_uncached=1_000_000)
+    costs = {
+        variant: SHIPPED.cost("openai", "gpt-5.2", usage, TODAY, variant).nanousd
+        for variant in ("", "default", "batch", "flex", "priority", "turbo")
+    }
+    assert costs == {
+        "": 1_750_000_000,
+        "default": 1_750_000_000,
+        "batch": 875_000_000,
+        "flex": 875_000_000,
+        "priority": 3_500_000_000,
+        "turbo": None,
+    }
+
+
+def test_a_region_of_bedrock_costs_more_than_all_of_them() -> None:
+    usage = Usage(input_uncached=1_000_000)
+    name = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert SHIPPED.cost("bedrock", f"global.{name}", usage, TODAY).nanousd == 3_000_000_000
+    assert SHIPPED.cost("bedrock", f"us.{name}", usage, TODAY).nanousd == 3_300_000_000
+    assert SHIPPED.cost("bedrock", name, usage, TODAY).nanousd == 3_300_000_000
+
+
+def test_an_hour_of_cache_costs_more_than_five_minutes() -> None:
+    short, long = Usage(cache_write=100_000), Usage(cache_write_1h=100_000)
+    model = "claude-sonnet-4-5-20250929"
+    assert SHIPPED.cost("anthropic", model, short, TODAY).nanousd == 375_000_000
+    assert SHIPPED.cost("anthropic", model, long, TODAY).nanousd == 600_000_000
+
+
+def test_a_row_for_some_hours_of_the_day_counts_in_those() -> None:
+    rows = [row for row in SHIPPED.prices() if row.minutes]
+    assert rows, "no shipped row has hours"
+    row = rows[0]
+    first, _ = row.minutes or (0, 0)
+    at = TODAY + first * 60_000_000
+    assert row.is_in_force(at)
+    assert not row.is_in_force(at - 60_000_000)
+    other = SHIPPED.price(row.kind, row.model, at - 60_000_000)
+    assert other is not None
+    assert other.rates != row.rates
+
+
+def test_names_lose_only_marks_that_are_no_other_model() -> None:
+    assert names_of("gpt-4o-2024-08-06")[-1] == "gpt-4o"
+    assert names_of("us.anthropic.claude-x-20250929-v1:0")[-1] == "anthropic.claude-x"
+    assert names_of("global.anthropic.claude-x")[-1] == "global.anthropic.claude-x"
+    assert names_of("gpt-5.2-mini") == ("gpt-5.2-mini",)
+
+
+def test_no_shipped_rate_is_negative_and_every_class_has_one() -> None:
     for row in SHIPPED.prices():
-        assert row.cache_read <= row.input <= row.output
+        assert all(getattr(row.rates, name) >= 0 for name in AMOUNTS)
 
 
 HEAD = 'version = "1"\ncurrency = "USD"\n'
@@ -104,7 +165,7 @@ def test_the_newest_row_in_force_counts(tmp_path: Path) -> None:
 
 
 def test_classes_without_a_price_fall_back_on_input_and_output(tmp_path: Path) -> None:
-    row = load(tmp_path, HEAD + ROW).prices()[0]
+    row = load(tmp_path, HEAD + ROW).prices()[0].rates
     assert (row.cache_read, row.cache_write, row.reasoning) == (row.input, row.input, row.output)
 
 
@@ -134,3 +195,24 @@ def test_a_broken_file_is_refused_with_its_place(tmp_path: Path, text: str, word
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         PriceBook.load(tmp_path / "nowhere.toml")
+
+
+def test_own_rows_win_over_the_catalogue_model_by_model(tmp_path: Path) -> None:
+    own = load(tmp_path, HEAD + ROW.replace('"m"', '"gpt-4o"'))
+    book = own.over(SHIPPED)
+    usage = Usage(input_uncached=1_000_000)
+    assert book.cost("openai", "gpt-4o", usage, TODAY).nanousd == 1_000_000_000
+    assert book.cost("openai", "gpt-4o-mini", usage, TODAY).nanousd == 150_000_000
+    assert book.version == f"1+{SHIPPED.version}"
+
+
+def test_a_file_can_give_lengths_and_variants(tmp_path: Path) -> None:
+    row = ROW + (
+        'above = [{ tokens = 10, input = "2", output = "4" }]\n'
+        'variants.batch = { input = "0.5", output = "1" }\n'
+    )
+    book = load(tmp_path, HEAD + row)
+    short, long = Usage(input_uncached=10), Usage(input_uncached=11)
+    assert book.cost("openai", "m", short, TODAY).nanousd == 10_000
+    assert book.cost("openai", "m", long, TODAY).nanousd == 22_000
+    assert book.cost("openai", "m", long, TODAY, "batch").nanousd == 5_500

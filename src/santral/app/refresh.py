@@ -12,6 +12,7 @@ from pathlib import Path
 from santral.config.load import LoadedConfig, load
 from santral.config.schema import RELOADABLE, Config
 from santral.errors import ConfigError, SantralError
+from santral.providers.catalogue import refreshed
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,8 @@ def _watched(loaded: LoadedConfig) -> list[Path]:
     config = loaded.config
     files = [route.output_schema for route in config.routes.values()]
     files += [route.complexity.model for route in config.routes.values() if route.complexity]
-    found = [loaded.path, config.prompts.folder, config.prices.file, *files]
+    prices = [config.prices.file, refreshed(config.data.folder)]
+    found = [loaded.path, config.prompts.folder, *prices, *files]
     return [path for path in found if path is not None]
 
 

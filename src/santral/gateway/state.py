@@ -7,11 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from santral.config.caching import CacheConfig
 from santral.config.load import LoadedConfig
 from santral.config.policies import CheckConfig, PolicyConfig
 from santral.config.references import NO_POLICY
-from santral.config.routes import CacheConfig, RetrievalRouteConfig, RouteConfig, RungConfig
+from santral.config.routes import RetrievalRouteConfig, RouteConfig, RungConfig
 from santral.config.schema import Config
 from santral.errors import ConfigError, SantralError
 from santral.experiments.experiment import Experiment
@@ -21,11 +23,14 @@ from santral.guardrails.policy import CheckList, Policy, compile_policy
 from santral.guardrails.schema import CompiledSchema, compile_schema
 from santral.prompts.library import PromptLibrary, load_prompts
 from santral.prompts.version import PromptVersion
+from santral.providers.catalogue import catalogue_in, combined_prices
 from santral.providers.prices import PriceBook
-from santral.providers.provider import Provider
+from santral.providers.provider import Operation, Provider
 from santral.providers.registry import VENDORS
+from santral.providers.tasks import operations_of
 from santral.quota.limit import LimitBook, limits_from
-from santral.routing.route import Deployment, Route
+from santral.routing.compile import Facts, compile_deployments, compile_route, pricing_by
+from santral.routing.route import Deployment, Pricing, Route
 from santral.tenants.keyring import KeyRing
 
 #: The check that a route with an output schema always has.
@@ -51,6 +56,9 @@ class RouteState:
     max_output_tokens: int | None
     strict: bool
     needs_question: bool  # a deployment or check wants the caller's question
+    truncate_dimensions: bool = False
+    operations: tuple[Operation, ...] = ()  # what at least one of its deployments can do
+    prompt_cache: Literal["pass", "auto"] = "pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Snapshot:
     config: Config
     digest: str
     routes: Mapping[str, RouteState]
+    deployments: Mapping[str, Deployment]
     prompts: PromptLibrary
     prices: PriceBook
     ring: KeyRing
@@ -90,32 +99,32 @@ def build_snapshot(
     providers: Mapping[str, Provider],
     ring: KeyRing,
     limits: LimitBook | None = None,
+    *,
+    facts: Facts | None = None,
+    before: Snapshot | None = None,
 ) -> Snapshot:
     """Compile a configuration with everything it names.
+
+    ``facts`` is what a catalogue knows of models. Deployments that are as they were ``before`` keep
+    what was learnt about them.
 
     Raises:
         ConfigError: a policy, prompt, schema, price or experiment cannot be used; nothing changes.
     """
     config = loaded.config
     prompts = load_prompts(config.prompts.folder)
-    prices = PriceBook.load(config.prices.file)
-    deployments = {
-        name: Deployment(
-            name=name,
-            provider=providers[deployment.provider],
-            kind=config.providers[deployment.provider].kind,
-            model=deployment.model,
-            timeouts=deployment.timeouts,
-            price=deployment.price,
-        )
-        for name, deployment in config.deployments.items()
-    }
+    catalogue = catalogue_in(config.data.folder)
+    prices = combined_prices(catalogue, config.prices.file)
+    deployments = compile_deployments(
+        config, providers, facts or catalogue.facts, before.deployments if before else None
+    )
     _check_prices(config, prices)
-    builder = _Builder(config, deployments, prompts)
+    builder = _Builder(config, deployments, prompts, pricing_by(prices, _now))
     return Snapshot(
         config=config,
         digest=loaded.digest,
         routes={**builder.bare_routes(), **builder.routes()},
+        deployments=deployments,
         prompts=prompts,
         prices=prices,
         ring=ring,
@@ -123,11 +132,15 @@ def build_snapshot(
     )
 
 
+def _now() -> float:
+    return time.time()  # noqa: TID251 - which price is in force today
+
+
 def _check_prices(config: Config, prices: PriceBook) -> None:
     """Refuse models without a price where the configuration says so."""
     if config.prices.unknown == "allow":
         return
-    now_us = int(time.time() * 1e6)  # noqa: TID251 - which price is in force today
+    now_us = int(_now() * 1e6)
     for name, deployment in config.deployments.items():
         kind = config.providers[deployment.provider].kind
         if prices.price(kind, deployment.price or deployment.model, now_us) is None:
@@ -175,8 +188,10 @@ class _Builder:
         config: Config,
         deployments: Mapping[str, Deployment],
         prompts: PromptLibrary,
+        pricing: Pricing,
     ) -> None:
         self._config = config
+        self._pricing = pricing
         self._policies = {
             name: _Policies.compile(name, policy)
             for name, policy in (config.policies | {NO_POLICY: PolicyConfig()}).items()
@@ -195,15 +210,13 @@ class _Builder:
         }
 
     def _route(self, name: str, config: RouteConfig) -> RouteState:
-        rungs = tuple(
-            tuple((self._deployments[d], weight) for d, weight in rung.deployments.items())
-            for rung in config.ladder
-        )
+        residency = self._config.residency
+        route = compile_route(name, config, self._deployments, residency, self._pricing)
         policies = self._policies[self._policy_name(config)]
         schema = _schema(name, config.output_schema)
         return RouteState(
             name=name,
-            route=Route(name=name, rungs=rungs),
+            route=route,
             policy=policies.plain,
             schema_policy=policies.with_schema,
             entity_checks=policies.entities,
@@ -216,7 +229,10 @@ class _Builder:
             schema=schema,
             max_output_tokens=config.max_output_tokens,
             strict=config.strict,
-            needs_question=any(VENDORS[d.kind].needs_question for rung in rungs for d, _ in rung),
+            prompt_cache=config.prompt_cache,
+            truncate_dimensions=config.truncate_dimensions,
+            operations=route_operations(route),
+            needs_question=any(VENDORS[d.kind].needs_question for d in route.deployments()),
         )
 
     def _policy_name(self, config: RouteConfig) -> str:
@@ -250,3 +266,20 @@ def _schema(route: str, path: Path | None) -> CompiledSchema | None:
         raise ConfigError(f"routes.{route}.output_schema: {path}: {error.strerror}.") from None
     except SantralError as error:
         raise ConfigError(f"routes.{route}.output_schema: {path}: {error.message}") from None
+
+
+#: The order in which people are told what a route can do.
+_OPERATIONS: tuple[Operation, ...] = (
+    "chat", "complete", "count_tokens", "embed", "rerank", "moderate",
+)  # fmt: skip
+
+
+def route_operations(route: Route) -> tuple[Operation, ...]:
+    """Return what at least one deployment of the route can do."""
+    able = {
+        operation
+        for rung in route.rungs
+        for deployment, _ in rung
+        for operation in operations_of(deployment.provider, deployment.model)
+    }
+    return tuple(operation for operation in _OPERATIONS if operation in able)

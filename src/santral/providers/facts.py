@@ -20,8 +20,3 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     def lacks(self) -> frozenset[str]:
         """What the model is known not to do."""
         return frozenset(name for name, has in self.capabilities.items() if not has)
-
-
-def model_facts(kind: str, model: str) -> ModelFacts | None:
-    """Return what is known of a model when there is no catalogue: nothing."""
-    return None
