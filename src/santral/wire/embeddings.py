@@ -69,7 +69,8 @@ def _paths(given: Any) -> list[TextPath]:
         return [("input", position) for position in range(len(entries))]
     if is_tokens(entries) or all(is_tokens(entry) and entry for entry in entries):
         return []
-    at = next(n for n, entry in enumerate(entries) if type(entry) is not type(entries[0]) or n)
+    first = type(entries[0])
+    at = next((n for n, entry in enumerate(entries) if type(entry) is not first), 0)
     raise _bad_input(
         "'input' must be a text, a list of texts, or token ids, all of one kind.", f"input[{at}]"
     )
@@ -173,7 +174,8 @@ def _in_form(vector: Vector, wanted: Format) -> Vector:
     _check(bool(vector) and math.isfinite(sum(vector)))
     if wanted == "float":
         return vector
-    return _packed(np.asarray(vector, "<f4"))
+    with np.errstate(over="ignore"):  # what is too large for a float32 becomes infinite
+        return _packed(np.asarray(vector, "<f4"))
 
 
 def _check(is_sound: bool) -> None:
@@ -182,8 +184,8 @@ def _check(is_sound: bool) -> None:
 
 
 def _packed(numbers: Any) -> str:
-    _check(bool(np.isfinite(numbers).all()))  # what is too large for a float32
-    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
+    _check(bool(np.isfinite(numbers).all()))
+    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _unpacked(vector: str) -> Any:

@@ -1,0 +1,1 @@
+"""Requests that are no conversations: one body in, one body out."""
