@@ -15,10 +15,11 @@ from santral.providers.openai import OpenAIProvider
 from santral.providers.openai_engines import OPENAI_ENGINES
 from santral.providers.openai_vendors import OPENAI_VENDORS
 from santral.providers.provider import Provider
+from santral.providers.responses import ResponsesProvider
 from santral.providers.task_vendors import TASK_VENDORS
 from santral.providers.tasks import TasksAlone, with_tasks
 from santral.providers.upstream import UpstreamClient
-from santral.providers.vendor import Vendor
+from santral.providers.vendor import Vendor, can
 
 
 def _rows(*vendors: Vendor) -> dict[str, Vendor]:
@@ -53,6 +54,28 @@ VENDORS: dict[str, Vendor] = _rows(
             }
         ),
         reference="https://platform.claude.com/docs/en/api/messages",
+    ),
+    Vendor(
+        kind="openai-responses",
+        title="OpenAI, by its Responses protocol",
+        dialect="responses",
+        base_url="https://api.openai.com/v1",
+        capabilities=can(
+            "tools", "parallel_tools", "json_schema", "json_object", "vision", "files", "reasoning",
+            "logprobs", "prompt_cache", "streaming",
+        ),
+        reference="https://platform.openai.com/docs/api-reference/responses",
+    ),
+    Vendor(
+        kind="azure-responses",
+        title="Azure OpenAI, by the Responses protocol (base_url ends in /openai/v1)",
+        dialect="responses",
+        key_header="api-key",
+        capabilities=can(
+            "tools", "parallel_tools", "json_schema", "json_object", "vision", "files", "reasoning",
+            "logprobs", "prompt_cache", "streaming",
+        ),
+        reference="https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses",
     ),
     *OPENAI_VENDORS,
     *OPENAI_ENGINES,
@@ -91,6 +114,7 @@ DIALECTS: dict[str, Callable[[Connection], Provider]] = {
     "azure": AzureProvider,
     "gemini": GeminiProvider,
     "openai": OpenAIProvider,
+    "responses": ResponsesProvider,
     "tasks": lambda connection: TasksAlone(),
     "vertex": VertexProvider,
 }
