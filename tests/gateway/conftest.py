@@ -120,7 +120,7 @@ variants.a = { weight = 1, prompt = "greeter@1.0.0" }
 variants.b = { weight = 1 }
 """
     for model, name in (("m-one", "one"), ("m-two", "two"), ("m-free", "free")):
-        text += f'[deployments.{name}]\nprovider = "stub"\nmodel = "{model}"\n'
+        text += f'[deployments.{name}]\nprovider = "stub"\nmodel = "{model}"\nretries = 0\n'
     for name, policy in POLICIES.items():
         text += f"[policies.{name}]\n{policy}\n"
         text += (

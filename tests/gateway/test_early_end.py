@@ -14,7 +14,7 @@ from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.render import fold
 from santral.wire.usage import Usage
 
-WORDS = st.text("abAB \n#{}\"\\[]é", max_size=40)
+WORDS = st.text('abAB \n#{}"\\[]é', max_size=40)
 
 
 def through(end: EarlyEnd, deltas: list[Delta]) -> list[Delta]:

@@ -194,6 +194,8 @@ class Worker:
         generate = self.process.app._desk.stages.generate
         generate._through_cache._cache.clear()
         generate._attempts._health._breakers.clear()
+        generate._attempts._fallback.budget._buckets.clear()
+        generate._attempts._fallback.hedging._buckets.clear()
         self.limit()
 
     def find(self, *sources: Source) -> None:

@@ -17,6 +17,10 @@ from santral.routing.route import Deployment, HedgeSettings
 #: Recent answers whose 95th percentile is looked at, and fewer than the second say nothing. Chosen.
 LAST, AT_LEAST = 128, 20
 
+#: The winner goes on after this, in seconds, though a loser has not ended. Chosen: closing a
+#: connection takes less than a millisecond.
+LOSER_S = 0.1
+
 #: Makes one attempt; the race is told when content has come.
 Attempt = Callable[[Deployment, str, "Race | None"], Awaitable[None]]
 
@@ -61,9 +65,7 @@ class Race:
         if self._winner is None:
             self._winner = task
             self._is_decided.set()
-            for other in self._tasks:
-                if other is not task:
-                    other.cancel()
+            await _ended([other for other in self._tasks if other is not task])
         elif self._winner is not task:
             await asyncio.Event().wait()  # cancelled already: it ends here
 
@@ -96,6 +98,14 @@ class Race:
         except TimeoutError:
             return False
         return True
+
+
+async def _ended(losers: list[asyncio.Task[None]]) -> None:
+    """Cancel the losers and let them close what they hold, so that the winner's record is the last."""
+    for loser in losers:
+        loser.cancel()
+    if losers:
+        await asyncio.wait(losers, timeout=LOSER_S)
 
 
 class Pace:

@@ -27,6 +27,8 @@ from santral.wire.loss import Losses
 
 #: The field that is done here where a provider cannot: answers are cut at its texts.
 STOP = "stop"
+#: The purpose of an attempt that is made when all others failed.
+LAST_RESORT = "last_resort"
 
 
 class Attempts:
@@ -86,7 +88,7 @@ class _Run:
         losses = ctx.losses if race is None else ctx.losses.fork()
         meter = Meter(ctx, deployment, purpose)
         ctx.deployment = deployment.name
-        ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
+        ctx.is_degraded = _is_degraded(ctx, deployment, purpose)
         deployment.load.begin()
         try:
             await self._pour(deployment, meter, losses, race)
@@ -120,10 +122,9 @@ class _Run:
         ctx, recovery = self._ctx, self.plan.recovery
         if recovery.last_resort is not None and self._may_ask(recovery.last_resort):
             try:
-                await self.attempt(recovery.last_resort, "last_resort", None)
+                await self.attempt(recovery.last_resort, LAST_RESORT, None)
             except ProviderError:
                 raise error from None
-            ctx.is_degraded = True
             return
         message = message_for(ctx, recovery.messages)
         if not message:
@@ -160,7 +161,7 @@ class _Run:
         ctx = self._ctx
         ctx.losses.take(losses)
         ctx.deployment = deployment.name
-        ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
+        ctx.is_degraded = _is_degraded(ctx, deployment, "")
 
     def _call(self, deployment: Deployment, losses: Losses) -> tuple[ProviderCall, EarlyEnd | None]:
         """Return the call, and who looks for its end where that is known to be us."""
@@ -183,6 +184,7 @@ class _Run:
             native=ctx.call.native,
             losses=losses,
             caller_headers=ctx.caller_headers,
+            prompt_cache=ctx.route.prompt_cache,
         )
         return call, end
 
@@ -237,6 +239,10 @@ async def _pour_until(
         for ready in end.take(delta):
             await gate(ready)
     await gate(Delta(usage=meter.cut()))
+
+
+def _is_degraded(ctx: RequestContext, deployment: Deployment, purpose: str) -> bool:
+    return purpose == LAST_RESORT or ctx.route.route.is_last_resort(deployment.name)
 
 
 def _left_s(ctx: RequestContext, recovery: Recovery) -> float:
