@@ -35,6 +35,7 @@ def full_app() -> typer.Typer:
     from santral.providers.prices_cli import prices_app  # noqa: PLC0415
     from santral.quota.cli import ledger_app, limits_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
+    from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
     from santral.traces.cli import traces_app  # noqa: PLC0415
 
@@ -51,6 +52,7 @@ def full_app() -> typer.Typer:
     app.add_typer(prices_app, name="prices")
     app.add_typer(prompts_app, name="prompts")
     app.add_typer(providers_app, name="providers")
+    app.add_typer(routes_app, name="routes")
     app.add_typer(tenants_app, name="tenants")
     app.add_typer(traces_app, name="traces")
     return app

@@ -13,7 +13,7 @@ from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.providers import ProviderPool
 from santral.app.refresh import LOOK_EVERY_S, Reloader
 from santral.app.server import Server, serve
-from santral.cache.exact import ExactCache
+from santral.cache.caches import Caches
 from santral.config.load import LoadedConfig
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
@@ -22,24 +22,30 @@ from santral.gateway.stages import (
     Compose,
     Generate,
     InputGuard,
+    Perform,
     Quota,
     Retrieve,
     Stages,
+    TaskGuard,
     ThroughCache,
     Trace,
     ValidateOutput,
 )
+from santral.gateway.stages.attempt import upstream_fields
+from santral.gateway.stages.route import Router
+from santral.gateway.stages.shadow import Mirror
 from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
 from santral.quota.memory import MemoryLimiter
 from santral.retrieval.search import Searcher
-from santral.routing.health import Health
+from santral.routing.fallback import Fallback
+from santral.routing.health import BREAKER_STATES, Health
+from santral.routing.shadow import ShadowQueue
+from santral.traces.cached import CacheMetrics
 from santral.traces.metrics import Metrics
 from santral.traces.observe import RequestMetrics
 from santral.traces.spool import Spool
 
-#: Memory of the exact cache in bytes. Chosen: some 20,000 answers.
-CACHE_BYTES = 32 * 1024 * 1024
 #: How often the event loop's lag is measured, in seconds. Chosen.
 LAG_EVERY_S = 0.25
 
@@ -75,7 +81,20 @@ class GatewayProcess:
             config.telemetry.spool_max_bytes,
             config.telemetry.spool_fsync,
         )
+        self._caches = Caches(config.cache, config.data.folder, "w0", time.monotonic, time.time)
+        self._cache_metrics = CacheMetrics(self.metrics)
+        self.metrics.watch(self._show_caches)
         self._attendance = Attendance(time.monotonic)
+        self._shadows = ShadowQueue()
+        self._mirror = Mirror(
+            self._shadows,
+            self._spool,
+            self.metrics,
+            config.telemetry,
+            self._rng,
+            time.time,
+            upstream_fields,
+        )
         self._access = Access.empty()
         self._access_reader = AccessReader(access_file(config))
         self.current = Current(
@@ -83,10 +102,13 @@ class GatewayProcess:
         )
         self._pool.keep()
         self._generation.set(1)
+        self._fallback = Fallback(Health(time.monotonic), self._rng, time.monotonic)
         self.metrics.watch(self._show_spool)
+        self.metrics.watch(self._show_deployments)
         self.app = self._build_app()
 
     def _build_app(self) -> GatewayApp:
+        fallback = self._fallback
         stages = Stages(
             trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
             quota=Quota(self._limiter),
@@ -94,10 +116,17 @@ class GatewayProcess:
             compose=Compose(),
             retrieve=Retrieve(self._searcher),
             generate=Generate(
-                ThroughCache(ExactCache(CACHE_BYTES, time.monotonic)),
-                Attempts(Health(time.monotonic), self._rng),
+                ThroughCache(self._caches, self._cache_metrics),
+                Attempts(
+                    Router(fallback.health, self._rng, fallback.clock, self._mirror), fallback
+                ),
             ),
             validate_output=ValidateOutput(),
+            task_guard=TaskGuard(),
+            perform=Perform(
+                self._caches.tiers,
+                fallback,
+            ),
         )
         return GatewayApp(
             self.current,
@@ -136,7 +165,14 @@ class GatewayProcess:
         gc.freeze()  # what start-up made lives as long as the process: never look at it again
         try:
             await serve(
-                server, sock, [self._attendance.run, self._refresh, reloader.run, self._measure_lag]
+                server, sock, [
+                    self._attendance.run,
+                    self._refresh,
+                    reloader.run,
+                    self._measure_lag,
+                    self._shadows.run,
+                    self._caches.run,
+                ]
             )
         finally:
             await self._pool.close()
@@ -145,11 +181,13 @@ class GatewayProcess:
     def _drain(self) -> None:
         self.current.is_draining = True
         self._attendance.drain(self._loaded.config.server.drain_s)
+        self._shadows.drain()
 
     def _apply(self, loaded: LoadedConfig) -> None:
         """Compile a new configuration and swap it in whole; raises ConfigError and changes nothing."""
         providers = self._pool.build(loaded.config.providers)
-        fresh = build_snapshot(loaded, providers, self.current.snapshot.ring)
+        before = self.current.snapshot
+        fresh = build_snapshot(loaded, providers, before.ring, before=before)
         self._pool.keep()
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
@@ -163,6 +201,7 @@ class GatewayProcess:
             await asyncio.sleep(LOOK_EVERY_S)
             self._take_access()
             await asyncio.to_thread(self._searcher.refresh)
+            await asyncio.to_thread(self._caches.refresh, self._caches.notes_due())
             await self._pool.close_retired()
 
     async def _measure_lag(self) -> None:
@@ -171,6 +210,19 @@ class GatewayProcess:
             start = time.perf_counter()
             await asyncio.sleep(LAG_EVERY_S)
             lag.observe(max(0.0, time.perf_counter() - start - LAG_EVERY_S))
+
+    def _show_deployments(self) -> None:
+        """Show the breaker and the refused retries of every deployment of the configuration."""
+        refused = self._fallback.budget.refused()
+        for name in self.current.snapshot.config.deployments:
+            state = BREAKER_STATES[self._fallback.health.state(name)]
+            self.metrics["santral_breaker_state"].child(name).set(state)
+            skipped = self.metrics["santral_retries_refused_total"].child(name)
+            skipped.set(refused.get(name, 0))
+
+    def _show_caches(self) -> None:
+        caches = self._caches
+        self._cache_metrics.show(caches.counters(), is_left_out=caches.tiers.breaker.is_open)
 
     def _show_spool(self) -> None:
         spool = self._spool

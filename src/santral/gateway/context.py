@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from santral.tenants.keyring import Caller
     from santral.web.errors import ErrorAnswer
     from santral.wire.chat import ChatCall
+    from santral.wire.task import TaskRequest
 
 #: Ids of a request's own steps: they count up, and are unique within their trace. The root's id is
 #: random, because providers are told it.
@@ -26,6 +27,8 @@ _SPAN_IDS = tuple(f"{number:016x}" for number in range(64))
 
 #: Codes of requests that were cut short.
 CLIENT_LEFT, STOPPING = "client_left", "gateway_stopping"
+#: Code of an attempt that was cancelled because another one beside it was quicker.
+HEDGE_LOST = "hedge_lost"
 
 Emit: TypeAlias = Callable[[Delta], Awaitable[None]]
 
@@ -38,6 +41,9 @@ class RequestContext:
         "attempts",
         "body_bytes",
         "cache",
+        "cache_entry",
+        "cache_saved_nanousd",
+        "cache_similarity",
         "call",
         "caller",
         "caller_headers",
@@ -48,7 +54,9 @@ class RequestContext:
         "experiment",
         "guest",
         "hold",
+        "index_generation",
         "is_committed",
+        "is_degraded",
         "is_guarded",
         "losses",
         "output_cap",
@@ -64,12 +72,15 @@ class RequestContext:
         "requested_model",
         "root_span_id",
         "route",
+        "route_decision",
         "said",
+        "send_copies",
         "snapshot",
         "sources",
         "spans",
         "started",
         "started_at_us",
+        "task",
         "trace_id",
         "ttft_us",
         "unit_tokens",
@@ -107,6 +118,7 @@ class RequestContext:
         self.caller_headers: dict[str, str] = {}  # api: those a provider may be told
         self.requested_model = ""  # api
         self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
+        self.task: TaskRequest | None = None  # api: in place of call, where it is no conversation
         self.route: RouteState  # api
         self.hold: Hold | None = None  # quota
         self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
@@ -121,17 +133,29 @@ class RequestContext:
         self.prompt_schema: dict[str, Any] | None = None  # compose: its output schema
         self.experiment = ""  # compose
         self.variant = ""  # compose
+        self.index_generation = ""  # retrieve: of the index that was searched
         self.question = ""  # retrieve: what was searched for
         self.sources: tuple[Source, ...] = ()  # retrieve
         self.output_schema: bytes | None = None  # validate_output: JSON Schema of the answer
-        self.cache = "off"  # generate
+        self.cache = "off"  # generate: off, miss, hit, semantic, collapsed
+        self.cache_entry = ""  # generate: the beginning of the key, to kill an answer by
+        self.cache_similarity = 0.0  # generate: of the question whose answer was, or would be, given
+        self.cache_saved_nanousd = 0  # generate: what making this answer has cost before
+        self.route_decision: dict[str, Attribute] = {}  # route: why these deployments were asked
+        self.send_copies: Callable[[], None] | None = None  # route: mirrors, once the answer left
         self.deployment = ""  # generate
         self.attempts: list[AttemptRecord] = []  # generate
+        self.is_degraded = False  # generate: a last rung or last resort answers
         self.ttft_us: int | None = None  # generate: first content, at our socket
         self.is_committed = False  # respond: something has been sent, no way back
         self.answer_text = ""  # validate_output: what the caller got
         self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output
         self.spans: list[SpanRecord] = []  # every stage adds its own
+
+    @property
+    def asked(self) -> ChatCall | TaskRequest | None:
+        """What came in: a conversation or a task; None while it could not be read."""
+        return self.task or getattr(self, "call", None)
 
     @property
     def interruption(self) -> str:

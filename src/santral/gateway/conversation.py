@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from santral.errors import SantralError
+from santral.gateway.ability import require
 from santral.gateway.context import RequestContext
 from santral.gateway.desk import find_route
 from santral.gateway.inbound import Inbound
 from santral.gateway.pipeline import answer, refuse
+from santral.gateway.private_url import refuse_private_urls, url_values
 from santral.gateway.respond import Responder
 from santral.gateway.stages import Stages
 
@@ -22,7 +24,11 @@ class Conversation:
         try:
             ctx.call = await ctx.dialect.parse(inbound, ctx)
             find_route(ctx, ctx.call.view.model)
+            refuse_private_urls(ctx, url_values(ctx.call))
+            require(ctx, "chat")
         except SantralError as error:
             await refuse(ctx, error, self._stages)
         await answer(ctx, responder.emit, self._stages)
         await responder.finish()
+        if ctx.send_copies is not None:
+            ctx.send_copies()

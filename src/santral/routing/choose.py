@@ -70,18 +70,34 @@ def candidates(
     Raises:
         BadRequest: at the first step, when no deployment can meet ``demand``.
     """
-    skipped: list[Deployment] = []
     rules = route.rules
     if rules is None:
-        for rung in route.rungs:
-            for deployment in drawn(rung, rng):
-                if health.admits(deployment.name):
-                    yield deployment
-                else:
-                    skipped.append(deployment)
-        yield from skipped
-        return
-    demand = demand or _NOTHING
+        return by_weight(route, health, rng)
+    return _planned(route, rules, health, rng, demand or _NOTHING, now, plan)
+
+
+def by_weight(route: Route, health: Health, rng: Rng) -> Iterator[Deployment]:
+    """Yield the deployments of a route whose request any of them can answer."""
+    skipped: list[Deployment] = []
+    for rung in route.rungs:
+        for deployment in drawn(rung, rng):
+            if health.admits(deployment.name):
+                yield deployment
+            else:
+                skipped.append(deployment)
+    yield from skipped
+
+
+def _planned(
+    route: Route,
+    rules: Rules,
+    health: Health,
+    rng: Rng,
+    demand: Demand,
+    now: float,
+    plan: Plan | None,
+) -> Iterator[Deployment]:
+    skipped: list[Deployment] = []
     chosen = plan or make_plan(route, rules, demand, rng)
     seen: set[str] = set()
     for rung in chosen.rungs:

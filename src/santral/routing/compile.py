@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from santral.config.routes import RouteConfig, RungConfig
 from santral.config.schema import Config
 from santral.config.upstreams import DeploymentConfig
 from santral.providers.facts import ModelFacts
+from santral.providers.prices import PriceBook
 from santral.providers.provider import Provider
 from santral.providers.registry import VENDORS
 from santral.routing.complexity import Classifier, Tiers
 from santral.routing.load import Load
 from santral.routing.recovery import compile_recovery, retry_settings, with_retries
 from santral.routing.route import Deployment, Pricing, Route, Rules, Rung, Shadow, Weighted
+from santral.wire.usage import Usage
 
 #: Tells what a catalogue knows of a model, by provider kind and model name.
 Facts = Callable[[str, str], ModelFacts | None]
@@ -50,7 +54,7 @@ def compile_route(
     return Route(
         name=name,
         rungs=rungs,
-        rules=None if _is_plain(settings, rules) else rules,
+        rules=_needed(rules),
         recovery=compile_recovery(settings, deployments),
     )
 
@@ -111,6 +115,7 @@ def _rules(
     made = tuple(_rung(rung, entries, settings, deployments) for rung, entries in pairs)
     used = [deployment for rung in made for deployment, _ in (*rung.entries, *rung.canary)]
     windows = [d.facts.context_tokens for d in used if d.facts.context_tokens is not None]
+    bounds = [d.facts.max_output_tokens for d in used if d.facts.max_output_tokens is not None]
     complexity = settings.complexity
     names = [rung.name for rung in made]
     return Rules(
@@ -124,6 +129,7 @@ def _rules(
         shadow=_shadow(settings, deployments),
         lacked=frozenset[str]().union(*(deployment.lacks for deployment in used)),
         least_context=min(windows, default=None),
+        least_output=min(bounds, default=None),
         has_dialects=len({deployment.dialect for deployment in used}) > 1,
         pricing=pricing,
     )
@@ -158,19 +164,37 @@ def _shadow(settings: RouteConfig, deployments: Mapping[str, Deployment]) -> Sha
     return Shadow(deployments=chosen, settings=settings.shadow)
 
 
-def _is_plain(settings: RouteConfig, rules: Rules) -> bool:
-    """Whether every request of the route is treated alike, so that none has to be looked at."""
-    depends = (
+def _needed(rules: Rules) -> Rules | None:
+    """Return what of the rules a request has to be held against: None where all are treated alike."""
+    if _decides_more(rules):
+        return rules
+    return replace(rules, only_limits=True) if _has_limits(rules) else None
+
+
+def _has_limits(rules: Rules) -> bool:
+    """Whether some deployment is known not to take every request."""
+    return bool(rules.lacked) or rules.least_context is not None or rules.least_output is not None
+
+
+def _decides_more(rules: Rules) -> bool:
+    """Whether a request has to be looked at even where every deployment can answer it."""
+    return bool(
         rules.is_sticky
         or rules.regions is not None
         or rules.residency
         or rules.tiers is not None
         or rules.shadow is not None
-        or rules.lacked
-        or rules.least_context is not None
-        or any(d.facts.max_output_tokens is not None for r in rules.rungs for d, _ in r.entries)
         or any(rung.canary for rung in rules.rungs)
         or (rules.has_dialects and any(len(rung.entries) > 1 for rung in rules.rungs))
+        or any(rung.strategy != "weighted" and len(rung.entries) > 1 for rung in rules.rungs)
     )
-    has_choice = any(rung.strategy != "weighted" and len(rung.entries) > 1 for rung in rules.rungs)
-    return not depends and not has_choice
+
+
+def pricing_by(prices: PriceBook, wall: Callable[[], float]) -> Pricing:
+    """Return what tells the price of a call at the time of asking; ``wall`` in seconds."""
+
+    def price(deployment: Deployment, usage: Usage) -> int | None:
+        name = deployment.price or deployment.model
+        return prices.cost(deployment.kind, name, usage, int(wall() * 1e6)).nanousd
+
+    return price

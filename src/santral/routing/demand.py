@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from msgspec import Raw, Struct
 
@@ -61,6 +62,16 @@ def demand_of(call: ChatCall, rules: Rules, *, tenant: str = "", body_bytes: int
     )
 
 
+def asks_nothing_special(call: ChatCall, rules: Rules, body_bytes: int) -> bool:
+    """Whether every deployment can answer as far as is known, so that no plan has to be made."""
+    if rules.least_context is not None and body_bytes >= rules.least_context:
+        return False
+    asked = call.max_output_tokens
+    if asked is not None and rules.least_output is not None and asked > rules.least_output:
+        return False
+    return not _needs(call, rules.lacked)
+
+
 def input_tokens(call: ChatCall) -> int:
     """Estimate the input of a call; an image is not counted by its bytes."""
     tokens = 0
@@ -73,10 +84,19 @@ def input_tokens(call: ChatCall) -> int:
 
 
 def _needs(call: ChatCall, lacked: frozenset[str]) -> frozenset[str]:
-    found = [need for need, asks in _ASKS.items() if need in lacked and asks(call)]
-    if not lacked.isdisjoint(_PART_NEEDS.values()):
-        found += _PARTS & lacked & _part_needs(call)
+    asked, looks_at_parts = _asked_for(lacked)
+    found = [need for need, asks in asked if asks(call)]
+    if looks_at_parts:
+        found += lacked & _part_needs(call)
     return frozenset(found)
+
+
+@lru_cache(maxsize=1024)
+def _asked_for(
+    lacked: frozenset[str],
+) -> tuple[tuple[tuple[str, Callable[[ChatCall], bool]], ...], bool]:
+    """Return the questions that are worth asking of a request, and whether its parts are."""
+    return tuple((need, _ASKS[need]) for need in _ASKS if need in lacked), bool(lacked & _PARTS)
 
 
 #: Content parts and what a model must be able to do with them.

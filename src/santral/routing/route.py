@@ -75,6 +75,8 @@ class Rules(Struct, frozen=True, kw_only=True):
         frozenset()
     )  # what some deployment cannot: all that a request is read for
     least_context: int | None = None  # the shortest known window
+    least_output: int | None = None  # the shortest known bound of an answer
+    only_limits: bool = False  # nothing but what deployments lack decides: few requests care
     has_dialects: bool = False  # its deployments speak more than one
     pricing: Pricing | None = None
 

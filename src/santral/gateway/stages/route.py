@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from santral.gateway.context import CLIENT_LEFT, HEDGE_LOST, STOPPING, RequestContext
 from santral.gateway.stages.shadow import Mirror
-from santral.routing.choose import Plan, candidates, make_plan, obstacle
+from santral.routing.choose import Plan, by_weight, candidates, make_plan, obstacle
 from santral.routing.complexity import Judgement
-from santral.routing.demand import SOFT, Demand, demand_of
+from santral.routing.demand import SOFT, Demand, asks_nothing_special, demand_of
 from santral.routing.health import Health
 from santral.routing.route import Deployment, Rules
 from santral.routing.strategy import Rng
@@ -41,7 +41,9 @@ class Router:
         route = ctx.route.route
         rules = route.rules
         if rules is None:
-            return candidates(route, self._health, self._rng)
+            return by_weight(route, self._health, self._rng)
+        if rules.only_limits and asks_nothing_special(ctx.call, rules, ctx.body_bytes):
+            return by_weight(route, self._health, self._rng)
         demand = demand_in(ctx, rules)
         judgement = None if rules.tiers is None else rules.tiers.judge(ctx.call)
         tier = None if judgement is None else judgement.tier

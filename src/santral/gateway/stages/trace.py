@@ -100,7 +100,8 @@ def build_record(
     duration_us = ctx.elapsed_us()
     costs = [a.cost_nanousd for a in ctx.attempts]
     known = [cost for cost in costs if cost is not None]
-    extras = ctx.call.extras if hasattr(ctx, "call") else None
+    asked = ctx.asked
+    extras = asked.extras if asked is not None else None
     return TraceRecord(
         trace_id=ctx.trace_id,
         request_id=ctx.request_id,
@@ -113,9 +114,10 @@ def build_record(
         status=status,
         dialect=ctx.dialect.name,
         losses=ctx.losses.names(),
-        is_streaming=bool(extras is not None and ctx.call.view.stream),
+        decision=ctx.route_decision,
+        is_streaming=bool(asked is not None and asked is not ctx.task and asked.view.stream),
         is_cancelled=status == LEFT_STATUS,
-        is_degraded=_is_degraded(ctx, last),
+        is_degraded=ctx.is_degraded,
         error=code,
         caller_trace_id=ctx.caller_trace_id,
         parent_span_id=ctx.parent_span_id,
@@ -128,12 +130,15 @@ def build_record(
         cost_nanousd=sum(known) if len(known) == len(costs) else None,
         price_version=last.price_version if last else "",
         cache=ctx.cache,
+        cache_entry=ctx.cache_entry,
+        cache_similarity=round(ctx.cache_similarity, 4),
+        cache_saved_nanousd=ctx.cache_saved_nanousd,
         prompt=ctx.prompt,
         prompt_version=ctx.prompt_version,
         experiment=ctx.experiment,
         variant=ctx.variant,
         session=(extras.session or "")[:128] if extras else "",
-        user=(extras.user or ctx.call.view.user or "")[:128] if extras else "",
+        user=(extras.user or asked.view.user or "")[:128] if extras and asked else "",
         config_hash=ctx.snapshot.digest,
         tags=extras.tags if extras else {},
         spans=[_root(ctx, duration_us, code), *ctx.spans],
@@ -151,11 +156,6 @@ def total_usage(attempts: list[AttemptRecord]) -> Usage | None:
         if attempt.usage is not None:
             total = attempt.usage if total is None else total.plus(attempt.usage)
     return total
-
-
-def _is_degraded(ctx: RequestContext, last: AttemptRecord | None) -> bool:
-    """The last rung answered, in place of a deployment that the route would rather have asked."""
-    return last is not None and ctx.route.route.is_last_resort(last.deployment)
 
 
 def _root(ctx: RequestContext, duration_us: int, code: str) -> SpanRecord:
@@ -189,7 +189,7 @@ def _payload(ctx: RequestContext, telemetry: TelemetryConfig) -> Payload | None:
     """
     if telemetry.payloads == "none" or not ctx.is_guarded:
         return None
-    messages: list[Any] = ctx.call.messages
+    messages: list[Any] = (ctx.task or ctx.call).messages
     limit = telemetry.max_payload_bytes
     return Payload(request=_cut(_encode(messages), limit), response=_cut(ctx.answer_text, limit))
 
