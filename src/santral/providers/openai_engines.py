@@ -12,6 +12,42 @@ from santral.providers.vendor import Vendor, can
 _ALL = can("tools", "json_schema", "json_object", "vision", "reasoning", "logprobs", "n")
 _SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
 
+#: Engines of other dialects, each with its file.
+NATIVE_ENGINES: tuple[Vendor, ...] = (
+    Vendor(
+        kind="ollama",
+        title="Ollama",
+        dialect="ollama",
+        base_url="http://127.0.0.1:11434",
+        auth="optional",
+        reference="https://github.com/ollama/ollama/blob/main/docs/api.md",
+        capabilities=_ALL - can("n"),
+        models_path="/api/tags",
+        notes=("takes options.num_ctx and keep_alive", "cuts prompts longer than num_ctx"),
+    ),
+    Vendor(
+        kind="triton",
+        title="Triton generate, TensorRT-LLM",
+        dialect="triton",
+        base_url="http://127.0.0.1:8000",
+        auth="optional",
+        reference="https://github.com/triton-inference-server/server/blob/main/docs/protocol/"
+        "extension_generate.md",
+        models_path="",
+        notes=("the prompt is composed from the messages", "usage is estimated"),
+    ),
+    Vendor(
+        kind="triton-vllm",
+        title="Triton generate, vLLM backend",
+        dialect="triton",
+        base_url="http://127.0.0.1:8000",
+        auth="optional",
+        reference="https://github.com/triton-inference-server/vllm_backend/blob/main/README.md",
+        models_path="",
+        notes=("the prompt is composed from the messages", "usage is estimated"),
+    ),
+)
+
 OPENAI_ENGINES: tuple[Vendor, ...] = (
     Vendor(
         kind="vllm",

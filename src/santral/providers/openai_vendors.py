@@ -20,6 +20,18 @@ _OPENAI = _SEES | can("audio_in", "files", "reasoning", "logprobs", "n")
 #: What of earlier reasoning vendors of other formats may find in a message.
 _REASONING = frozenset({"reasoning_content", "reasoning_details"})
 
+#: A vendor of a dialect of its own, which has its files.
+COHERE = Vendor(
+    kind="cohere",
+    title="Cohere",
+    dialect="cohere",
+    base_url="https://api.cohere.com",
+    reference="https://docs.cohere.com/v2/reference/chat",
+    capabilities=_SEES | can("reasoning"),
+    models_path="/v1/models",
+    notes=("takes documents and gives citations", "bills fewer tokens than it counts"),
+)
+
 OPENAI_VENDORS: tuple[Vendor, ...] = (
     Vendor(
         kind="openai",

@@ -25,6 +25,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability] = frozenset()  # of its chat; a model may lack some
     reference: str = ""  # the vendor's page that the row was written from
     models_path: str = "/models"  # lists the models; empty: nothing does
+    notes: tuple[str, ...] = ()  # what people should know of it, a phrase each
     needs_question: bool = False  # answers the question itself, and is given it apart
 
     asks_usage: bool = True  # takes stream_options.include_usage; others send usage unasked
@@ -43,7 +44,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
     def quirks(self) -> list[str]:
         """Return what differs from the plain dialect, a phrase each."""
-        said = [f"{ours} is sent as {theirs}" for ours, theirs in self.renames.items()]
+        said = [*self.notes]
+        said += [f"{ours} is sent as {theirs}" for ours, theirs in self.renames.items()]
         said += [f"{name} is left out: {why}" for name, why in self.drops.items()]
         said += [f"role {ours} is sent as {theirs}" for ours, theirs in self.roles.items()]
         if self.refuses:
