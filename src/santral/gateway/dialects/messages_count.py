@@ -6,6 +6,7 @@ Source: https://platform.claude.com/docs/en/api/messages/count_tokens
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,10 +30,14 @@ _ESTIMATED = [(b"x-santral-estimated", b"true")]
 
 
 class CountTokens:
-    """Handles requests for the size of a conversation."""
+    """Handles requests for the size of a conversation.
 
-    def __init__(self, stages: Stages) -> None:
+    ``shape`` makes another protocol's answer of ours.
+    """
+
+    def __init__(self, stages: Stages, shape: Callable[[bytes], bytes] = bytes) -> None:
         self._stages = stages
+        self._shape = shape
 
     async def __call__(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Answer one request; what is wrong with it is a refusal that leaves a trace."""
@@ -45,9 +50,9 @@ class CountTokens:
             body = await _counted(ctx, deployment)
             ctx.deployment = deployment.name
         if body is not None:
-            await responder.send_json(body)
+            await responder.send_json(self._shape(body))
         else:
-            await responder.send_json(_estimated(ctx), _ESTIMATED)
+            await responder.send_json(self._shape(_estimated(ctx)), _ESTIMATED)
 
 
 async def _counted(ctx: RequestContext, deployment: Deployment) -> bytes | None:
