@@ -140,7 +140,7 @@ class CohereReader(AnswerReader):
             if read.error or isinstance(message, str):
                 raise error_inside(read.error or message, secret=self._secret)
             raise ProviderGarbled("The provider's answer is not Cohere's: it has no message.")
-        self.head = msgspec.structs.replace(self.head, id=read.id or "")
+        self.head = msgspec.structs.replace(self.head, id=read.id or self.head.id)
         deltas = self._said(message)
         for call in _all(message.tool_calls):
             function = call.function or _Function()

@@ -149,15 +149,14 @@ def _whole_choice(answer: WireAnswer, choice: WireChoice) -> ChoiceDelta:
     message = choice.message or choice.delta or NO_CONTENT
     reasoned = read_details(message.reasoning_details)
     finish, native = finish_of(choice)
+    calls = calls_of(message)
     return ChoiceDelta(
         index=choice.index or 0,
         text=text_of(message),
         refusal=message.refusal or "",
         reasoning=reasoning_of(message) or reasoned.text,
-        tool_calls=tuple(
-            _whole_call(position, call) for position, call in enumerate(calls_of(message))
-        ),
-        finish_reason=finish or "stop",
+        tool_calls=tuple(_whole_call(position, call) for position, call in enumerate(calls)),
+        finish_reason="tool_calls" if calls and finish in (None, "stop") else finish or "stop",
         details=reasoned.details,
         annotations=sources_of(answer, message),
         logprobs=logprobs_of(choice.logprobs),

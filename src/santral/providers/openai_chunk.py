@@ -252,6 +252,8 @@ class ChunkReader:
             return None
         self._check_role(index, content.role, mend)
         finish, native = finish_of(choice)
+        if finish != choice.finish_reason and not native:
+            mend.is_composed = True
         reasoned = self._reasoned(index, content)
         is_last = finish is not None
         made = ChoiceDelta(
@@ -267,8 +269,9 @@ class ChunkReader:
             logprobs=logprobs_of(choice.logprobs) if choice.logprobs is not None else b"",
             native_finish=native,
         )
-        if not native and made.finish_reason != choice.finish_reason:
-            mend.is_composed = True
+        if finish == "stop" and self._open_calls(index, is_new=True):
+            # TGI ends so, and OpenAI after a call it was told to make. Its bytes stay as they are.
+            made = msgspec.structs.replace(made, finish_reason="tool_calls")
         self._count(made)
         return made
 

@@ -193,6 +193,7 @@ _KIND_OF_STATUS: dict[int, type[ProviderError]] = {
     404: ModelNotFound,
     408: ProviderTimeout,
     410: ModelNotFound,  # NVIDIA, for a model at the end of its life
+    424: ProviderFailed,  # TGI: its model failed while it wrote
     498: ContentPolicyRefused,  # Cohere: a deny-listed token, https://docs.cohere.com/reference/errors
     504: ProviderTimeout,
 }

@@ -9,15 +9,18 @@ from santral.errors import ConfigError, nearest
 from santral.providers.anthropic import AnthropicProvider
 from santral.providers.azure import AzureProvider
 from santral.providers.cloud_vendors import CLOUD_VENDORS
+from santral.providers.cohere import CohereProvider
 from santral.providers.connection import Connection, connect_to
 from santral.providers.gemini import GeminiProvider, VertexProvider
+from santral.providers.ollama import OllamaProvider
 from santral.providers.openai import OpenAIProvider
-from santral.providers.openai_engines import OPENAI_ENGINES
-from santral.providers.openai_vendors import OPENAI_VENDORS
+from santral.providers.openai_engines import NATIVE_ENGINES, OPENAI_ENGINES
+from santral.providers.openai_vendors import COHERE, OPENAI_VENDORS
 from santral.providers.provider import Provider
 from santral.providers.responses import ResponsesProvider
 from santral.providers.task_vendors import TASK_VENDORS
 from santral.providers.tasks import TasksAlone, with_tasks
+from santral.providers.triton import TritonProvider
 from santral.providers.upstream import UpstreamClient
 from santral.providers.vendor import Vendor, can
 
@@ -78,7 +81,9 @@ VENDORS: dict[str, Vendor] = _rows(
         reference="https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses",
     ),
     *OPENAI_VENDORS,
+    COHERE,
     *OPENAI_ENGINES,
+    *NATIVE_ENGINES,
     *TASK_VENDORS,
     *CLOUD_VENDORS,
 )
@@ -112,9 +117,12 @@ def build_provider(
 DIALECTS: dict[str, Callable[[Connection], Provider]] = {
     "anthropic": AnthropicProvider,
     "azure": AzureProvider,
+    "cohere": CohereProvider,
     "gemini": GeminiProvider,
+    "ollama": OllamaProvider,
     "openai": OpenAIProvider,
     "responses": ResponsesProvider,
-    "tasks": lambda connection: TasksAlone(),
+    "tasks": lambda connection: TasksAlone(connection.base_url),
+    "triton": TritonProvider,
     "vertex": VertexProvider,
 }

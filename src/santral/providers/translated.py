@@ -46,7 +46,8 @@ class AnswerReader:
         self._error: ProviderError | None = None
         self._output_bytes = 0
         self._calls = 0
-        self.head = Delta(model=call.model, created=created)
+        # Ollama and Triton give their answers no id.
+        self.head = Delta(id=f"chatcmpl-{secrets.token_hex(12)}", model=call.model, created=created)
         self.usage: Usage | None = None
         self.is_finished = False
         self.has_started = False
