@@ -170,6 +170,7 @@ class GatewayProcess:
                     self._refresh,
                     reloader.run,
                     self._measure_lag,
+                    self.app.batches.run,
                     self._shadows.run,
                     self._caches.run,
                 ]

@@ -21,10 +21,11 @@ _WORDS: dict[str, str] = {
 }
 
 
-def require(ctx: RequestContext, operation: Operation) -> None:
-    """Refuse a request whose route cannot do ``operation``; raises as ``able_route``."""
-    if operation not in ctx.route.operations:
-        raise BadRequest(_explained(ctx, operation), code="operation_not_supported", param="model")
+def require(ctx: RequestContext, *operations: Operation) -> None:
+    """Refuse a request whose route can do none of ``operations``; raises as ``able_route``."""
+    if not any(operation in ctx.route.operations for operation in operations):
+        message = _explained(ctx, operations[0])
+        raise BadRequest(message, code="operation_not_supported", param="model")
 
 
 def able_route(ctx: RequestContext, operation: Operation) -> Route:

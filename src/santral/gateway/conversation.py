@@ -25,7 +25,7 @@ class Conversation:
             ctx.call = await ctx.dialect.parse(inbound, ctx)
             find_route(ctx, ctx.call.view.model)
             refuse_private_urls(ctx, url_values(ctx.call))
-            require(ctx, "chat")
+            require(ctx, "chat", "complete" if ctx.call.dialect == "completions" else "chat")
         except SantralError as error:
             await refuse(ctx, error, self._stages)
         await answer(ctx, responder.emit, self._stages)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from santral.errors import SantralError
 from santral.gateway.context import Emit, RequestContext
 from santral.gateway.stages import Stages
+from santral.gateway.stages.perform import Finish
+from santral.wire.task import TaskRequest
 
 
 async def answer(ctx: RequestContext, emit: Emit, stages: Stages) -> None:
@@ -14,6 +16,15 @@ async def answer(ctx: RequestContext, emit: Emit, stages: Stages) -> None:
         await stages.compose(ctx)  # prompt version, variant -> messages
         await stages.retrieve(ctx)  # chunks -> messages
         await stages.generate(ctx, stages.validate_output(ctx, emit))  # cache, route, fallback
+
+
+async def perform(
+    ctx: RequestContext, task: TaskRequest, finish: Finish, stages: Stages
+) -> bytes:
+    """Answer one task: the same order, without what only a conversation has."""
+    async with stages.trace(ctx), stages.quota(ctx):
+        await stages.task_guard(ctx, task)
+        return await stages.perform(ctx, task, finish)
 
 
 async def refuse(ctx: RequestContext, error: SantralError, stages: Stages) -> None:

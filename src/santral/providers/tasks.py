@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
+from fnmatch import fnmatch
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from santral.errors import ModelNotFound
 from santral.providers.connection import Connection
+from santral.providers.openai import OpenAIProvider
 from santral.providers.provider import Operation, Provider, ProviderCall, TaskAnswer, TaskCall
+from santral.providers.tasks_complete import CompletionProvider, stream_of
 from santral.providers.tasks_embed import Embedder, EmbedWords
 from santral.providers.tasks_embed_own import (
     cohere_embedder,
@@ -59,6 +62,7 @@ class TaskRow(Struct, frozen=True, kw_only=True):
     embed: Endpoint | None = None
     rerank: Endpoint | None = None
     moderate: Endpoint | None = None
+    completes: tuple[str, ...] = ()  # patterns of models that take /completions natively
     names_tell: bool = False
 
 
@@ -76,19 +80,24 @@ _JINA = {
     "similarity": "text-matching",
 }
 
+_ALL = ("*",)
+
 #: Sources: each vendor's API reference, as of 2026-11; limits of a call are the vendor's own.
 TASKS: Mapping[str, TaskRow] = {
     "openai": TaskRow(
         embed=_openai(_PLAIN),
         moderate=Endpoint("/moderations", openai_moderator),
+        completes=("gpt-3.5-turbo-instruct*", "davinci-002", "babbage-002"),
         names_tell=True,
     ),
     "azure": TaskRow(embed=_openai(_PLAIN)),
     "together": TaskRow(
+        completes=_ALL,
         embed=_openai(EmbedWords(takes_tokens=False, takes_base64=False)),
         rerank=Endpoint("/rerank", jina_reranker),
     ),
     "fireworks": TaskRow(
+        completes=_ALL,
         embed=_openai(EmbedWords(takes_base64=False)),
         rerank=Endpoint("/rerank", jina_reranker),
     ),
@@ -148,16 +157,24 @@ TASKS: Mapping[str, TaskRow] = {
         embed=Endpoint("/embed", tei_embedder, is_root=True),
         rerank=Endpoint("/rerank", tei_reranker, is_root=True),
     ),
-    "vllm": TaskRow(embed=_openai(_PLAIN), rerank=Endpoint("/rerank", jina_reranker)),
-    "sglang": TaskRow(embed=_openai(_PLAIN), rerank=Endpoint("/rerank", sglang_reranker)),
-    "llamacpp": TaskRow(embed=_openai(_PLAIN), rerank=Endpoint("/rerank", jina_reranker)),
-    "localai": TaskRow(
-        embed=_openai(EmbedWords(takes_base64=False)), rerank=Endpoint("/rerank", jina_reranker)
+    "vllm": TaskRow(
+        embed=_openai(_PLAIN), rerank=Endpoint("/rerank", jina_reranker), completes=_ALL
     ),
-    "lmstudio": TaskRow(embed=_openai(EmbedWords(takes_tokens=False))),
+    "sglang": TaskRow(
+        embed=_openai(_PLAIN), rerank=Endpoint("/rerank", sglang_reranker), completes=_ALL
+    ),
+    "llamacpp": TaskRow(
+        embed=_openai(_PLAIN), rerank=Endpoint("/rerank", jina_reranker), completes=_ALL
+    ),
+    "localai": TaskRow(
+        completes=_ALL,
+        embed=_openai(EmbedWords(takes_base64=False)),
+        rerank=Endpoint("/rerank", jina_reranker),
+    ),
+    "lmstudio": TaskRow(embed=_openai(EmbedWords(takes_tokens=False)), completes=_ALL),
     "ollama": TaskRow(embed=Endpoint("/api/embed", ollama_embedder, is_root=True)),
     "ollama-openai": TaskRow(embed=Endpoint("/api/embed", ollama_embedder, is_root=True)),
-    "triton-openai": TaskRow(embed=_openai(_PLAIN)),
+    "triton-openai": TaskRow(embed=_openai(_PLAIN), completes=_ALL),
     "openai-compatible": TaskRow(
         embed=_openai(_PLAIN),
         rerank=Endpoint("/rerank", jina_reranker),
@@ -184,13 +201,22 @@ class Tasked:
         *,
         names_tell: bool = False,
         purposes: Mapping[str, Operation] | None = None,
+        completer: Provider | None = None,
+        completes: tuple[str, ...] = (),
     ) -> None:
-        """``purposes`` names models that are for one thing; their siblings answer conversations."""
+        """``purposes`` names models that are for one thing; their siblings answer conversations.
+
+        ``completer`` completes text natively with the models that ``completes`` has patterns of.
+        """
         self.provider = provider
         self._doers = doers
         self._names_tell = names_tell
         self._purposes = purposes or {}
+        self._completer = completer
+        self._completes = completes
         own: set[Operation] = {*provider.operations, *doers}
+        if completer is not None:
+            own.add("complete")
         self.operations: frozenset[Operation] = frozenset(own)
 
     def __repr__(self) -> str:
@@ -198,6 +224,13 @@ class Tasked:
 
     def operations_of(self, model: str) -> frozenset[Operation]:
         """Return what can be asked of one model."""
+        known = self._known_of(model)
+        return known if self._native(model) is not None else known - {"complete"}
+
+    def _native(self, model: str) -> Provider | None:
+        return self._completer if any(fnmatch(model, p) for p in self._completes) else None
+
+    def _known_of(self, model: str) -> frozenset[Operation]:
         if model in self._purposes:
             return frozenset({self._purposes[model]})
         if self._purposes:
@@ -215,8 +248,10 @@ class Tasked:
         return (self.operations - _TASKS) or self.operations
 
     def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
-        """Yield the provider's own deltas."""
-        return self.provider.stream(call)
+        """Yield the provider's own deltas; a completion's by the way that the model takes."""
+        if call.dialect != "completions":
+            return self.provider.stream(call)
+        return stream_of(self.provider, call, self._native(call.model))
 
     async def perform(self, call: TaskCall) -> TaskAnswer:
         """Do a task; errors as in ``Provider``."""
@@ -230,6 +265,12 @@ class TasksAlone:
     """A provider without conversations: Jina, Voyage, TEI."""
 
     operations: frozenset[Operation] = frozenset()
+
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._base_url!r})"
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Refuse: no conversation is sent to a provider that names no ``chat``."""
@@ -248,36 +289,49 @@ def operations_of(provider: Provider, model: str) -> frozenset[Operation]:
 
 def with_tasks(provider: Provider, connection: Connection) -> Provider:
     """Return the provider with the tasks that its kind does."""
-    row = TASKS.get(connection.vendor.kind)
-    if row is None:
-        return provider
+    row = TASKS.get(connection.vendor.kind, TaskRow())
     endpoints: tuple[tuple[Operation, Endpoint | None], ...] = (
         ("embed", row.embed),
         ("rerank", row.rerank),
         ("moderate", row.moderate),
     )
     doers: dict[Operation, Doer] = {
-        operation: endpoint.build(connection, _address(provider, connection, endpoint))
+        operation: endpoint.build(
+            connection, _address(provider, connection, endpoint.path, is_root=endpoint.is_root)
+        )
         for operation, endpoint in endpoints
         if endpoint is not None
     }
-    return Tasked(provider, doers, names_tell=row.names_tell)
+    completer: Provider | None = None
+    if row.completes and isinstance(provider, OpenAIProvider):
+        address = _address(provider, connection, "/completions")
+        completer = CompletionProvider(connection, address)
+    return Tasked(
+        provider,
+        doers,
+        names_tell=row.names_tell,
+        completer=completer,
+        completes=row.completes,
+    )
 
 
 _VERSION = re.compile(r"/(?:compatibility/)?v\d+(?:beta\d*)?$")
 
 
-def _address(provider: Provider, connection: Connection, endpoint: Endpoint) -> Address:
+def _address(
+    provider: Provider, connection: Connection, path: str, *, is_root: bool = False
+) -> Address:
     """Return where each model is asked: beside the provider's own conversations where it names them."""
     own: Callable[[str], str] | None = getattr(provider, "address", None)
+    is_beside = own is not None and not is_root and "{model}" not in path
+    base = _VERSION.sub("", connection.base_url) if is_root else connection.base_url
 
     def address(model: str) -> str:
-        path = endpoint.path.replace("{model}", model.removeprefix("models/"))
-        if own is not None and not endpoint.is_root and "{model}" not in endpoint.path:
+        if own is not None and is_beside:
             parts = urlsplit(own(model))
-            beside = parts.path.removesuffix("/chat/completions")
-            return urlunsplit(parts._replace(path=beside + path))
-        base = connection.base_url
-        return (_VERSION.sub("", base) if endpoint.is_root else base) + path
+            return urlunsplit(
+                parts._replace(path=parts.path.removesuffix("/chat/completions") + path)
+            )
+        return base + path.replace("{model}", model.removeprefix("models/"))
 
     return address

@@ -52,7 +52,8 @@ _ROUTE = Label("route", bound=256)
 _DEPLOYMENT = Label("deployment", bound=256)
 _STATUS = Label("status", bound=40)
 _DIALECT = Label(
-    "dialect", ("chat", "responses", "messages", "embeddings", "rerank", "moderations")
+    "dialect",
+    ("chat", "responses", "messages", "completions", "embeddings", "rerank", "moderations"),
 )
 _CLASS = Label("class", CLASSES)
 

@@ -8,8 +8,10 @@ from santral.gateway.stages.attempt import Attempts
 from santral.gateway.stages.compose import Compose
 from santral.gateway.stages.generate import Generate
 from santral.gateway.stages.input_guard import InputGuard
+from santral.gateway.stages.perform import Perform
 from santral.gateway.stages.quota import Quota
 from santral.gateway.stages.retrieve import Retrieve
+from santral.gateway.stages.task_guard import TaskGuard
 from santral.gateway.stages.through_cache import ThroughCache
 from santral.gateway.stages.trace import Trace
 from santral.gateway.stages.validate_output import ValidateOutput
@@ -19,9 +21,11 @@ __all__ = [
     "Compose",
     "Generate",
     "InputGuard",
+    "Perform",
     "Quota",
     "Retrieve",
     "Stages",
+    "TaskGuard",
     "ThroughCache",
     "Trace",
     "ValidateOutput",
@@ -30,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The seven stages, built once by app and shared by all requests."""
+    """The stages, built once by app and shared by all requests."""
 
     trace: Trace
     quota: Quota
@@ -39,3 +43,5 @@ class Stages:
     retrieve: Retrieve
     generate: Generate
     validate_output: ValidateOutput
+    task_guard: TaskGuard
+    perform: Perform

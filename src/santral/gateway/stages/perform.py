@@ -15,6 +15,7 @@ from santral.errors import ProviderError, ProviderTimeout
 from santral.gateway.ability import able_route
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
+from santral.gateway.stages.through_cache import SHOWN_DIGITS
 from santral.providers.provider import TaskAnswer, TaskCall
 from santral.providers.tasks import operations_of
 from santral.routing.choose import candidates
@@ -63,12 +64,13 @@ class Perform:
         key = _key(ctx, task)
         found, _ = await self._cache.get(key)
         if found is not None:
-            ctx.cache = "hit"
+            ctx.cache, ctx.cache_entry = "hit", key.hex()[:SHOWN_DIGITS]
+            ctx.cache_saved_nanousd = found.cost_nanousd
             return found.deltas[0].raw
         ctx.cache = "miss"
         body = await self._over_route(ctx, task, route, finish)
         whole = Delta(raw=body, choices=(ChoiceDelta(finish_reason="stop"),), is_whole=True)
-        cost = sum(attempt.cost_nanousd or 0 for attempt in ctx.attempts)
+        cost = sum(attempt.cost_nanousd or 0 for attempt in ctx.attempts if not attempt.error)
         self._cache.put(key, CachedAnswer((whole,), cost), settings.ttl_s)
         return body
 
@@ -93,6 +95,7 @@ class Perform:
     ) -> bytes:
         meter, call = Meter(ctx, deployment), _call(ctx, task, deployment)
         ctx.deployment = deployment.name
+        ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
         try:
             answer = await _asked(deployment, call)
             call.usage = answer.usage

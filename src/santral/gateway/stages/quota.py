@@ -32,6 +32,8 @@ def _output_tokens(ctx: RequestContext, scopes: Sequence[ScopeLimits]) -> int:
     A request that names no maximum is capped only when its route says so or tokens are limited:
     else what was reserved could be passed.
     """
+    if ctx.task is not None:
+        return 0  # its answer is not made of tokens
     asked = ctx.call.max_output_tokens
     cap = ctx.route.max_output_tokens
     if cap is None and any(limits.tokens_per_day is not None for _, limits in scopes):
