@@ -19,6 +19,7 @@ from generator.commands import commands_page
 from generator.configuration import configuration_page
 from generator.decisions import decisions_page
 from generator.errors import errors_page
+from generator.faults import faults_page
 from generator.headers import headers_page
 from generator.metrics import metrics_page
 from generator.providers import providers_page
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/configuration.md": configuration_page,
     "reference/commands.md": commands_page,
     "reference/errors.md": errors_page,
+    "reference/faults.md": faults_page,
     "reference/headers.md": headers_page,
     "reference/metrics.md": metrics_page,
     "reference/checks.md": checks_page,

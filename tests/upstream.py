@@ -1,7 +1,8 @@
 """A provider on this machine, scripted to be good, slow, busy, garbled or cut: real sockets, no mocks.
 
 Speaks OpenAI's chat completions at ``/v1/chat/completions``; the request's ``model`` names what it
-does (``BEHAVIOURS``), with an argument after a colon: ``slow:300`` waits 300 ms. In a test:
+does (``BEHAVIOURS``), with an argument after a colon: ``slow:300`` waits 300 ms. What follows a
+``#`` is only for telling callers apart: ``flaky:1#a`` and ``flaky:1#b`` fail once each. In a test:
 
     with Upstream() as upstream:
         upstream.base_url            # http://127.0.0.1:49152/v1
@@ -17,6 +18,7 @@ import argparse
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -303,6 +305,21 @@ async def busy(call: Call) -> web.StreamResponse:
     )
 
 
+async def busy_once(call: Call) -> web.StreamResponse:
+    """429 and then an answer; ``busy-once:ms``, ``:float``, ``:s``, ``:date`` hint at a short wait."""
+    if call.count:
+        return await ok(call)
+    soon = formatdate(time.time() + 1, usegmt=True)
+    hints = {
+        "": {},
+        "ms": {"retry-after-ms": "50"},
+        "float": {"retry-after": "0.05"},
+        "s": {"retry-after": "1"},
+        "date": {"retry-after": soon},
+    }
+    return refuse(429, "Slow down", kind="requests", headers=hints[call.argument])
+
+
 async def failed(call: Call) -> web.StreamResponse:
     """``failed:STATUS``, 500 by default."""
     status = int(call.number(500))
@@ -349,6 +366,27 @@ async def error_middle(call: Call) -> web.StreamResponse:
     await call.event({"error": {"message": "The engine is on fire", "type": "server_error"}})
     await call.event("[DONE]")
     return await call.begin()
+
+
+async def filtered(call: Call) -> web.StreamResponse:
+    """400 of the provider's own filter, as Azure says it."""
+    message = "The response was filtered due to the prompt triggering the content policy."
+    return refuse(400, message, kind="invalid_request_error", code="content_filter")
+
+
+async def empty_body(call: Call) -> web.StreamResponse:
+    """200 and nothing."""
+    kind = "text/event-stream" if call.seen.is_streaming else "application/json"
+    return web.Response(body=b"", headers={"content-type": kind})
+
+
+async def stalled_alive(call: Call) -> web.StreamResponse:
+    """Some content, then comments that keep the connection alive for ever."""
+    await call.chunk({"role": "assistant", "content": ""})
+    await call.chunk({"content": "The beginning"})
+    while True:
+        await call.send(b": still thinking\n\n")
+        await asyncio.sleep(0.02)
 
 
 async def no_usage(call: Call) -> web.StreamResponse:
@@ -504,6 +542,7 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "garbled-middle": garbled_middle,
     "garbled-type": garbled_type,
     "busy": busy,
+    "busy-once": busy_once,
     "failed": failed,
     "unauthorized": unauthorized,
     "no-money": no_money,
@@ -511,6 +550,9 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "context": context,
     "error-inside": error_inside,
     "error-middle": error_middle,
+    "filtered": filtered,
+    "empty-body": empty_body,
+    "stalled-alive": stalled_alive,
     "no-usage": no_usage,
     "no-done": no_done,
     "usage-every": usage_every,
@@ -535,6 +577,7 @@ WHOLE: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "paced": slow,
     "stalled-start": stalled,
     "stalled-middle": stalled,
+    "stalled-alive": stalled,
     "cut-event": cut_middle,
     "ended-early": garbled_json,
     "garbled-middle": garbled_json,
@@ -603,7 +646,7 @@ class Upstream:
         except ValueError:
             return refuse(400, "The body is not JSON.")
         self.seen.append(seen)
-        name, _, argument = seen.model.partition(":")
+        name, _, argument = seen.model.partition("#")[0].partition(":")
         behaviour = (None if seen.is_streaming else WHOLE.get(name)) or BEHAVIOURS.get(name)
         if behaviour is None:
             return refuse(404, f"The model '{seen.model}' does not exist", code="model_not_found")
