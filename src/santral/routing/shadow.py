@@ -57,6 +57,8 @@ class ShadowQueue:
 
     async def run(self) -> None:
         """Ask what waits, until cancelled."""
+        self._wake = asyncio.Event()  # of this loop; what was offered before waits already
+        self._wake.set()
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._wake.wait()
