@@ -244,10 +244,11 @@ class Worker:
         headers: Sequence[tuple[bytes, bytes]] = (),
         path: str = "/v1/chat/completions",
         method: str = "POST",
+        query: bytes = b"",
     ) -> Answer:
         async def main() -> Answer:
             answer = Answer()
-            await self.serve([{"body": body}], answer, key, headers, path, method)
+            await self.serve([{"body": body}], answer, key, headers, path, method, query)
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not left, f"tasks were left behind: {left}"
             return answer
@@ -267,6 +268,7 @@ class Worker:
         headers: Sequence[tuple[bytes, bytes]] = (),
         path: str = "/v1/chat/completions",
         method: str = "POST",
+        query: bytes = b"",
     ) -> None:
         """Call the application once. After ``messages`` the client waits, connected."""
         waiting = iter(messages)
@@ -287,6 +289,7 @@ class Worker:
         if key:
             lines.append((b"authorization", f"Bearer {key}".encode()))
         scope = {"type": "http", "method": method, "path": path, "headers": lines}
+        scope["query_string"] = query
         await self.process.app(scope, receive, send)
 
     def close(self) -> None:
