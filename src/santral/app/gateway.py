@@ -104,6 +104,7 @@ class GatewayProcess:
         self._generation.set(1)
         self._fallback = Fallback(Health(time.monotonic), self._rng, time.monotonic)
         self.metrics.watch(self._show_spool)
+        self.metrics.watch(self._show_keys)
         self.metrics.watch(self._show_deployments)
         self.app = self._build_app()
 
@@ -224,6 +225,12 @@ class GatewayProcess:
     def _show_caches(self) -> None:
         caches = self._caches
         self._cache_metrics.show(caches.counters(), is_left_out=caches.tiers.breaker.is_open)
+
+    def _show_keys(self) -> None:
+        keys = self.metrics["santral_provider_keys"]
+        for provider, states in self._pool.key_states().items():
+            for state, count in states.items():
+                keys.child(provider, state).set(count)
 
     def _show_spool(self) -> None:
         spool = self._spool

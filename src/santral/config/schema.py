@@ -184,6 +184,32 @@ class PricesConfig(Section):
     )
 
 
+class BatchesConfig(Section):
+    """Files and batches: many requests in one file, answered when there is room."""
+
+    enabled: bool = Field(default=True, description="Whether this process works batches off.")
+    concurrency: int = Field(
+        default=4, ge=1, le=256, description="Requests of batches asked at once."
+    )
+    yield_above: int = Field(
+        default=32,
+        ge=0,
+        description="Interactive requests under way above which batches wait.",
+    )
+    max_file_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Largest uploaded file."
+    )
+    max_lines: int = Field(default=50_000, ge=1, description="Most requests of one batch.")
+    max_tenant_bytes: int = Field(
+        default=2 * 1024 * 1024 * 1024,
+        ge=1024,
+        description="What the files of one tenant may take.",
+    )
+    keep_days: int = Field(
+        default=30, ge=1, le=3650, description="How long files and ended batches are kept."
+    )
+
+
 class LogConfig(Section):
     """Logs of the processes; prompts and answers never enter them."""
 
@@ -204,6 +230,7 @@ class Config(Section):
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     log: LogConfig = Field(default_factory=LogConfig)
+    batches: BatchesConfig = Field(default_factory=BatchesConfig)
     cache: CacheStoreConfig = Field(default_factory=CacheStoreConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     responses: ResponsesConfig = Field(default_factory=ResponsesConfig)
@@ -234,6 +261,7 @@ RELOADABLE = frozenset(
         "responses",
         "prompts",
         "prices",
+        "batches",
     }
 )
 

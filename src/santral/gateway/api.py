@@ -10,22 +10,49 @@ import msgspec
 
 from santral.errors import BadRequest, MethodNotAllowed, NotFound, SantralError, nearest
 from santral.gateway.attendance import Attendance, ClientLeft, Receive
+from santral.gateway.batches.cabinet import Cabinet
+from santral.gateway.batches.endpoints import Batches, Files
+from santral.gateway.batches.runner import BatchRunner
 from santral.gateway.context import Dialect
 from santral.gateway.conversation import Conversation
 from santral.gateway.desk import Desk, Handler, Scope
 from santral.gateway.dialects.chat import ChatDialect
+from santral.gateway.dialects.completions import CompletionsDialect
+from santral.gateway.dialects.gemini import GeminiDialect, refuse_key_in_url
+from santral.gateway.dialects.gemini_lookup import list_models as list_gemini
+from santral.gateway.dialects.gemini_lookup import show_model, token_count
+from santral.gateway.dialects.messages import MessagesDialect
+from santral.gateway.dialects.messages_count import CountTokens
 from santral.gateway.dialects.responses import ResponsesDialect
 from santral.gateway.dialects.responses_lookup import Lookup
 from santral.gateway.dialects.responses_state import ResponseStore
+from santral.gateway.models import list_models, one_model
 from santral.gateway.objects import ObjectFolder
 from santral.gateway.respond import Send
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current
+from santral.gateway.tasks.embeddings import EmbeddingsTask
+from santral.gateway.tasks.moderations import ModerationsTask
+from santral.gateway.tasks.rerank import RerankTask
+from santral.gateway.tasks.task import Task, TaskDialect, TaskHandler
 from santral.traces.metrics import CONTENT_TYPE, Metrics
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CHAT = ChatDialect()
+
+#: What a multipart form adds to its file. Chosen: generous.
+FORM_BYTES = 64 * 1024
+GEMINI = GeminiDialect()
+MESSAGES = MessagesDialect()
+
+#: Endpoints that are no conversations.
+TASKS: dict[str, Task] = {
+    "/v1/embeddings": EmbeddingsTask(),
+    "/v1/rerank": RerankTask(),
+    "/v2/rerank": RerankTask(),
+    "/v1/moderations": ModerationsTask(),
+}
 
 
 class GatewayApp:
@@ -52,10 +79,22 @@ class GatewayApp:
             ObjectFolder(current.snapshot.config.data.folder / "objects", "responses", wall)
         )
         responses = ResponsesDialect(store, wall)
+        cabinet = Cabinet(current.snapshot.config.data.folder / "objects")
+        self.batches = BatchRunner(self, cabinet, current, attendance, wall)
+        files, batches = Files(cabinet, wall), Batches(cabinet, wall, self.batches.wake)
         #: Endpoints by exact path, then by pattern, whose named groups become ``Inbound.parts``.
         self._endpoints: dict[str, dict[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._at_desk(CHAT, conversation)},
+            "/v1/completions": {"POST": self._at_desk(CompletionsDialect(), conversation)},
+            "/v1/messages": {"POST": self._at_desk(MESSAGES, conversation)},
+            "/v1/messages/count_tokens": {"POST": self._at_desk(MESSAGES, CountTokens(stages))},
             "/v1/responses": {"POST": self._at_desk(responses, conversation)},
+            **{path: {"POST": self._at_task(task, stages)} for path, task in TASKS.items()},
+            "/v1/files": {"POST": self._upload(files), "GET": self._at_desk(CHAT, files.list)},
+            "/v1/batches": {
+                "POST": self._at_desk(CHAT, batches.create),
+                "GET": self._at_desk(CHAT, batches.list),
+            },
             "/v1/models": {"GET": self._models},
             "/health/live": {"GET": self._live},
             "/health/ready": {"GET": self._ready},
@@ -63,6 +102,9 @@ class GatewayApp:
         }
         self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
             *self._kept_responses(responses, Lookup(store)),
+            *self._google(conversation, CountTokens(stages, token_count)),
+            *self._kept_files(files, batches),
+            (re.compile("/v1/models/(?P<model>.+)"), {"GET": self._model}),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +127,34 @@ class GatewayApp:
 
         return endpoint
 
+    def _at_task(self, task: Task, stages: Stages) -> Endpoint:
+        return self._at_desk(TaskDialect(task.name), TaskHandler(task, stages))
+
+    def _google(
+        self, conversation: Handler, count: Handler
+    ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
+        """Gemini's endpoints; a model's name may hold ``/`` and ``:``, the last ``:`` ends it."""
+
+        def keyless(handle: Handler) -> Endpoint:
+            endpoint = self._at_desk(GEMINI, handle)
+
+            async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+                refuse_key_in_url(scope.get("query_string", b""))
+                await endpoint(scope, receive, send)
+
+            return checked
+
+        model = "/v1beta/models/(?P<model>.+)"
+        return [
+            (re.compile("/v1beta/models"), {"GET": keyless(list_gemini)}),
+            (
+                re.compile(f"{model}:(?P<verb>generateContent|streamGenerateContent)"),
+                {"POST": keyless(conversation)},
+            ),
+            (re.compile(f"{model}:(?P<verb>countTokens)"), {"POST": keyless(count)}),
+            (re.compile(model), {"GET": keyless(show_model)}),
+        ]
+
     def _kept_responses(
         self, dialect: Dialect, lookup: Lookup
     ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
@@ -98,6 +168,36 @@ class GatewayApp:
             (re.compile("/v1/responses/(?P<id>[^/]+)"), one),
             (re.compile("/v1/responses/(?P<id>[^/]+)/input_items"), items),
             (re.compile("/v1/responses/(?P<id>[^/]+)/cancel"), cancel),
+        ]
+
+    def _upload(self, files: Files) -> Endpoint:
+        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+            most = self.current.snapshot.config.batches.max_file_bytes + FORM_BYTES
+            await self._desk.serve(scope, receive, send, CHAT, files.upload, max_body_bytes=most)
+
+        return endpoint
+
+    def _kept_files(
+        self, files: Files, batches: Batches
+    ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
+        one = {
+            "GET": self._at_desk(CHAT, files.retrieve),
+            "DELETE": self._at_desk(CHAT, files.delete),
+        }
+        return [
+            (re.compile("/v1/files/(?P<id>[^/]+)"), one),
+            (
+                re.compile("/v1/files/(?P<id>[^/]+)/content"),
+                {"GET": self._at_desk(CHAT, files.content)},
+            ),
+            (
+                re.compile("/v1/batches/(?P<id>[^/]+)"),
+                {"GET": self._at_desk(CHAT, batches.retrieve)},
+            ),
+            (
+                re.compile("/v1/batches/(?P<id>[^/]+)/cancel"),
+                {"POST": self._at_desk(CHAT, batches.cancel)},
+            ),
         ]
 
     def _by_pattern(self, scope: Scope) -> dict[str, Endpoint] | None:
@@ -116,14 +216,16 @@ class GatewayApp:
         return NotFound(f"There is no endpoint {path}.{hint}", code="unknown_endpoint")
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = self._desk.new_context(dict(scope["headers"]), CHAT)
-        allowed = ctx.caller.key.routes
-        data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "santral"}
-            for name in ctx.snapshot.routes
-            if allowed is None or name in allowed
-        ]
-        await self._send_json(send, 200, {"object": "list", "data": data})
+        headers = dict(scope["headers"])
+        ctx = self._desk.new_context(headers, CHAT)
+        answer = list_models(ctx, headers, scope.get("query_string", b""))
+        await self._send_json(send, 200, answer)
+
+    async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        ctx = self._desk.new_context(headers, CHAT)
+        answer = one_model(ctx, headers, scope["santral.parts"]["model"])
+        await self._send_json(send, 200, answer)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._send_json(send, 200, {"status": "live"})
@@ -159,7 +261,10 @@ class GatewayApp:
 
 
 #: Whose errors a path's callers expect, by how it begins; all others expect OpenAI's.
-_DIALECTS: tuple[tuple[str, Dialect], ...] = ()
+_DIALECTS: tuple[tuple[str, Dialect], ...] = (
+    ("/v1/messages", MESSAGES),
+    ("/v1beta/", GEMINI),
+)
 
 
 def _dialect_of(path: str) -> Dialect:

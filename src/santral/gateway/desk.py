@@ -8,6 +8,8 @@ import random  # noqa: TID251 - for the type alone; the generator is an argument
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from santral.errors import NotAllowed, NotFound, Overloaded, SantralError, TooSlow, nearest
 from santral.gateway.attendance import Attendance, Guest, Receive
 from santral.gateway.body import read_body
@@ -17,13 +19,22 @@ from santral.gateway.pipeline import refuse
 from santral.gateway.respond import Responder, Send
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current, RouteState
-from santral.tenants.keyring import presented_key
+from santral.tenants.keyring import Caller, presented_key
 from santral.traces.ids import new_span_id, new_trace_id, parse_traceparent
 from santral.wire.loss import Losses
 
 log = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
+
+
+class Inner(Struct, frozen=True, kw_only=True):
+    """Who asks from inside this process, in ``scope["santral.inner"]``: no client can set that."""
+
+    caller: Caller
+    request_id: str
+    trace_id: str
+
 
 #: Answers one request whose body has been read; its errors are answered by the desk.
 Handler = Callable[[RequestContext, Inbound, Responder], Awaitable[None]]
@@ -66,7 +77,7 @@ class Desk:
             SantralError: before anybody knows who is calling, or when there is no room.
         """
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        ctx = self.new_context(headers, dialect)
+        ctx = self.new_context(headers, dialect, scope.get("santral.inner"))
         settings = ctx.snapshot.config.server
         if len(self._attendance) >= settings.max_in_flight:
             raise Overloaded(
@@ -90,26 +101,24 @@ class Desk:
         finally:
             self._attendance.leave(guest)
 
-    def new_context(self, headers: Mapping[bytes, bytes], dialect: Dialect) -> RequestContext:
+    def new_context(
+        self, headers: Mapping[bytes, bytes], dialect: Dialect, inner: Inner | None = None
+    ) -> RequestContext:
         """Return the context of a request that begins now.
 
         Raises:
             Unauthenticated: no valid key came with it.
         """
         now = self._wall()
-        key = presented_key(
-            _header(headers, b"authorization"),
-            _header(headers, b"x-api-key") or _header(headers, b"x-goog-api-key"),
-        )
         snapshot = self.current.snapshot
         parent = parse_traceparent(_header(headers, b"traceparent"))
         return RequestContext(
-            request_id=f"req_{self._rng.getrandbits(96):024x}",
-            trace_id=new_trace_id(self._rng),
+            request_id=inner.request_id if inner else f"req_{self._rng.getrandbits(96):024x}",
+            trace_id=inner.trace_id if inner else new_trace_id(self._rng),
             caller_trace_id=parent[0] if parent else "",
             parent_span_id=parent[1] if parent else "",
             root_span_id=new_span_id(self._rng),
-            caller=snapshot.ring.identify(key, now),
+            caller=inner.caller if inner else snapshot.ring.identify(_key(headers), now),
             snapshot=snapshot,
             dialect=dialect,
             clock=self._clock,
@@ -187,6 +196,13 @@ def _inbound(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Inbou
         body=body,
         query=scope.get("query_string", b""),
         parts=scope.get("santral.parts", {}),
+    )
+
+
+def _key(headers: Mapping[bytes, bytes]) -> str:
+    return presented_key(
+        _header(headers, b"authorization"),
+        _header(headers, b"x-api-key") or _header(headers, b"x-goog-api-key"),
     )
 
 

@@ -57,6 +57,22 @@ class KeyRing:
             return entry[0]
         raise _refusal(plaintext) if entry is None else _closed(entry[0])
 
+    def holder(self, key_id: str, now: float) -> Caller:
+        """Return who holds the key with this id, for work that goes on after its request.
+
+        Looks at every key: for batches, not for requests.
+
+        Raises:
+            Unauthenticated: the key is gone, revoked or expired by now.
+            NotAllowed: its tenant is switched off.
+        """
+        for caller, valid_until in self._entries.values():
+            if caller.key.id == key_id:
+                if now < valid_until:
+                    return caller
+                raise _closed(caller)
+        raise Unauthenticated("The API key that asked for this is not known any more.")
+
 
 def presented_key(authorization: str, x_api_key: str = "") -> str:
     """Return the key in the headers ``Authorization: Bearer`` or ``x-api-key``.

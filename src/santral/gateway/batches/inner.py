@@ -1,0 +1,88 @@
+"""Asks this worker's own endpoints from inside, as the tenant who asked for a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from santral.gateway.attendance import Receive
+from santral.gateway.desk import Inner
+from santral.gateway.respond import Send
+from santral.tenants.keyring import Caller
+
+Ask = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+
+class InnerAnswer(Struct, frozen=True):
+    """What an endpoint answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask_inside(
+    app: Ask, path: str, body: bytes, caller: Caller, request_id: str
+) -> InnerAnswer:
+    """Return the answer of one endpoint to one request.
+
+    ``request_id`` makes the trace's id, too: asked again after a crash, the request is the same one
+    to the ledger and to the traces, and is billed once.
+    """
+    answer = _Collected()
+    trace_id = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ],
+        "santral.inner": Inner(caller=caller, request_id=request_id, trace_id=trace_id),
+    }
+    await app(scope, _Body(body).receive, answer.send)
+    return InnerAnswer(answer.status, answer.headers, b"".join(answer.parts))
+
+
+class _Body:
+    """A client that sends one body and stays."""
+
+    __slots__ = ("_body", "_left")
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._left = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._left.wait()  # for ever: its task is cancelled when the answer is there
+        return {"type": "http.disconnect"}
+
+
+class _Collected:
+    """What is sent to such a client."""
+
+    __slots__ = ("headers", "parts", "status")
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: dict[str, str] = {}
+        self.parts: list[bytes] = []
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in message["headers"]
+            }
+        else:
+            self.parts.append(message.get("body", b""))

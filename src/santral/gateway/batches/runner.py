@@ -1,0 +1,316 @@
+"""Works batches off when there is room: our own queue, behind every interactive request.
+
+One process of an installation holds the lock of the cabinet and runs them. What it finished is on
+disk before it counts, so a batch goes on where it stopped, after a restart or a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from santral.config.schema import BatchesConfig
+from santral.errors import NotFound, SantralError
+from santral.gateway.attendance import Attendance
+from santral.gateway.batches.batch import (
+    Batch,
+    Counts,
+    Line,
+    LineError,
+    Result,
+    StoredFile,
+    read_lines,
+)
+from santral.gateway.batches.cabinet import Cabinet
+from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
+from santral.gateway.state import Current
+
+log = logging.getLogger(__name__)
+
+#: How often the cabinet is looked through for batches, in seconds. Chosen.
+LOOK_EVERY_S = 1.0
+#: How often what is over its time is looked for, in seconds. Chosen.
+SWEEP_EVERY_S = 3600.0
+#: How long to wait while interactive requests go first, and before a busy provider is asked again,
+#: in seconds. Chosen.
+YIELD_S, BUSY_S, MAX_BUSY_S = 0.1, 1.0, 60.0
+#: Answers after which the same request may succeed later: rate limits, overload, providers down.
+LATER = frozenset({408, 429, 502, 503, 504, 529})
+
+
+class BatchRunner:
+    """Advances every open batch; ``run`` it as one task of the worker."""
+
+    def __init__(
+        self,
+        app: Ask,
+        cabinet: Cabinet,
+        current: Current,
+        attendance: Attendance,
+        wall: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._cabinet = cabinet
+        self._current = current
+        self._attendance = attendance
+        self._wall = wall
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._busy = 0  # requests of batches under way
+        self._swept_at = 0.0
+        self._lock_fd: int | None = None
+        self._woken = asyncio.Event()
+
+    @property
+    def settings(self) -> BatchesConfig:
+        return self._current.snapshot.config.batches
+
+    def wake(self) -> None:
+        """Look at once: a batch was made or cancelled."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Advance batches until cancelled; what is under way then is asked again by the next run."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    if self.settings.enabled and self._holds_lock():
+                        await self._start(tasks)
+                        await self._sweep()
+                    self._woken.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
+        finally:
+            if self._lock_fd is not None:
+                os.close(self._lock_fd)
+                self._lock_fd = None
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        self._running = {name: task for name, task in self._running.items() if not task.done()}
+        for batch in await asyncio.to_thread(self._cabinet.open_batches):
+            if len(self._running) >= self.settings.concurrency:
+                return
+            if batch.id not in self._running:
+                self._running[batch.id] = tasks.create_task(self._advance(batch))
+
+    async def _sweep(self) -> None:
+        now = self._wall()
+        if now < self._swept_at + SWEEP_EVERY_S:
+            return
+        self._swept_at = now
+        before = now - self.settings.keep_days * 86_400
+        removed = await asyncio.to_thread(self._cabinet.sweep, before)
+        if removed:
+            log.info("files_expired", extra={"count": removed})
+
+    async def _advance(self, batch: Batch) -> None:
+        try:
+            await self._work_off(batch)
+        except SantralError as error:  # the disk is full, say: the batch is tried again later
+            log.warning("batch_stalled", extra={"batch": batch.id, "reason": error.message})
+            await asyncio.sleep(MAX_BUSY_S)
+        except Exception:  # one broken batch must not stop the others
+            log.exception("batch_stalled", extra={"batch": batch.id})
+            await asyncio.sleep(MAX_BUSY_S)
+
+    async def _work_off(self, batch: Batch) -> None:
+        lines, errors = await asyncio.to_thread(self._read, batch)
+        if errors:
+            await self._save(batch.moved("failed", self._now(), errors=errors))
+            return
+        results = await asyncio.to_thread(self._cabinet.results, batch)
+        progress = _Progress(batch, len(lines), results)
+        progress.batch = batch.moved("in_progress", batch.in_progress_at or self._now())
+        await self._save(progress.counted())
+        await self._ask_all(progress, [x for x in lines if x.custom_id not in progress.results])
+        await self._finish(progress, lines)
+
+    def _read(self, batch: Batch) -> tuple[list[Line], list[LineError]]:
+        try:
+            data = self._cabinet.content(batch.tenant_id, batch.input_file_id)
+        except NotFound as error:
+            return [], [LineError(code="file_not_found", message=error.message)]
+        return read_lines(data, batch.endpoint, self.settings.max_lines)
+
+    async def _ask_all(self, progress: _Progress, left: list[Line]) -> None:
+        """Ask for every line that is left, a few at a time."""
+        queue = iter(left)
+
+        async def work() -> None:
+            for line in queue:
+                if await self._is_cut_short(progress.batch):
+                    return
+                result = await self._ask(progress.batch, line)
+                if result is None:
+                    return
+                await asyncio.to_thread(self._cabinet.add_results, progress.batch, [result])
+                progress.add(result)
+                if progress.is_due(self._wall()):
+                    await self._save(progress.counted())
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self.settings.concurrency, len(left))):
+                workers.create_task(work())
+
+    async def _ask(self, batch: Batch, line: Line) -> Result | None:
+        """Return what became of one request; None when time or the tenant ended the batch."""
+        wait_s = BUSY_S
+        while True:
+            await self._yield_to_others()
+            answer = await self._ask_once(batch, line)
+            if answer.status not in LATER or not _is_worth_waiting(answer):
+                return _result(batch, line, answer)
+            hint = float(answer.headers.get("retry-after", 0) or 0)
+            await asyncio.sleep(min(max(wait_s, hint), MAX_BUSY_S))
+            wait_s = min(wait_s * 2, MAX_BUSY_S)
+            if await self._is_cut_short(batch):
+                return None
+
+    async def _ask_once(self, batch: Batch, line: Line) -> InnerAnswer:
+        self._busy += 1
+        try:
+            caller = self._current.snapshot.ring.holder(batch.key_id, self._wall())
+            name = request_id(batch, line)
+            return await ask_inside(self._app, batch.endpoint, bytes(line.body), caller, name)
+        except SantralError as error:  # the key was revoked since
+            body = {
+                "error": {"message": error.message, "type": error.kind, "code": error.detail_code}
+            }
+            return InnerAnswer(error.status, {}, msgspec.json.encode(body))
+        finally:
+            self._busy -= 1
+
+    async def _yield_to_others(self) -> None:
+        while True:
+            if len(self._attendance) - self._busy <= self.settings.yield_above:
+                return
+            await asyncio.sleep(YIELD_S)
+
+    async def _is_cut_short(self, batch: Batch) -> bool:
+        if self._wall() >= batch.expires_at:
+            return True
+        return await asyncio.to_thread(self._cabinet.is_cancelled, batch)
+
+    async def _finish(self, progress: _Progress, lines: list[Line]) -> None:
+        """Write the output files and end the batch; done again after a crash, it does the same."""
+        batch, now = progress.batch, self._now()
+        left = [line for line in lines if line.custom_id not in progress.results]
+        is_cancelled = bool(left) and await asyncio.to_thread(self._cabinet.is_cancelled, batch)
+        batch = batch.moved("finalizing", now)
+        await self._save(batch)
+        results = list(progress.results.values())
+        if left and not is_cancelled:
+            results += [_expired(batch, line) for line in left]
+        good = [result for result in results if result.is_success]
+        bad = [result for result in results if not result.is_success]
+        output = await self._put(batch, "output", good)
+        errors = await self._put(batch, "error", bad)
+        end = "completed" if not left else "cancelled" if is_cancelled else "expired"
+        counts = Counts(total=len(lines), completed=len(good), failed=len(bad))
+        await self._save(
+            batch.moved(end, now, output_file_id=output, error_file_id=errors, counts=counts)
+        )
+        log.info("batch_ended", extra={"batch": batch.id, "status": end, "failed": len(bad)})
+
+    async def _put(self, batch: Batch, kind: str, results: list[Result]) -> str:
+        if not results:
+            return ""
+        data = b"".join(msgspec.json.encode(result) + b"\n" for result in results)
+        # Made from the batch: a crash between the file and the batch makes no second file.
+        name = f"file-{hashlib.blake2b(f'{batch.id}/{kind}'.encode(), digest_size=16).hexdigest()}"
+        file = StoredFile(
+            id=name,
+            filename=f"{batch.id}_{kind}.jsonl",
+            purpose="batch_output",
+            bytes=len(data),
+            created_at=self._now(),
+        )
+        await asyncio.to_thread(self._cabinet.put_file, batch.tenant_id, file, data)
+        return name
+
+    async def _save(self, batch: Batch) -> None:
+        await asyncio.to_thread(self._cabinet.put_batch, batch)
+
+    def _now(self) -> int:
+        return int(self._wall())
+
+    def _holds_lock(self) -> bool:
+        """Whether this process is the one that runs batches; a process that dies lets go."""
+        if self._lock_fd is not None:
+            return True
+        self._cabinet.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._cabinet.root / ".batches.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return False
+        self._lock_fd = fd
+        return True
+
+
+class _Progress:
+    """How far a batch is: results by custom id, in the order they came."""
+
+    def __init__(self, batch: Batch, total: int, results: list[Result]) -> None:
+        self.batch = batch
+        self.results: dict[str, Result] = {}
+        self._total = total
+        self._completed = 0
+        self._saved_at = 0.0
+        for result in results:
+            self.add(result)
+
+    def add(self, result: Result) -> None:
+        self.results[result.custom_id] = result
+        self._completed += result.is_success
+
+    def is_due(self, now: float) -> bool:
+        """Whether people should see how far it is: once a second is enough."""
+        if now - self._saved_at < LOOK_EVERY_S:
+            return False
+        self._saved_at = now
+        return True
+
+    def counted(self) -> Batch:
+        failed = len(self.results) - self._completed
+        counts = Counts(total=self._total, completed=self._completed, failed=failed)
+        self.batch = msgspec.structs.replace(self.batch, counts=counts)
+        return self.batch
+
+
+def request_id(batch: Batch, line: Line) -> str:
+    """Return the id of one request of a batch: the same whenever it is asked."""
+    name = f"{batch.tenant_id}/{batch.id}/{line.custom_id}".encode()
+    return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
+
+
+def _is_worth_waiting(answer: InnerAnswer) -> bool:
+    """A spent budget or a refused answer is the same a minute later."""
+    return answer.headers.get("x-should-retry") != "false"
+
+
+def _result(batch: Batch, line: Line, answer: InnerAnswer) -> Result:
+    try:
+        body: Any = msgspec.Raw(answer.body)
+        msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        body = answer.body.decode(errors="replace")
+    name = request_id(batch, line)
+    response = {"status_code": answer.status, "request_id": name, "body": body}
+    return Result(id=name, custom_id=line.custom_id, response=response)
+
+
+def _expired(batch: Batch, line: Line) -> Result:
+    error = {
+        "code": "batch_expired",
+        "message": "This request could not be answered before the completion window ended.",
+    }
+    return Result(id=request_id(batch, line), custom_id=line.custom_id, error=error)
