@@ -71,10 +71,12 @@ def write_request(call: ProviderCall) -> Request:
         for name in call.native:
             call.losses.drop(name)
     body = _conversation(call.model, said, abilities, call.losses, is_own=is_own)
-    body["max_tokens"] = output_limit(said, call.max_output_tokens) or DEFAULT_MAX_TOKENS
+    limit = output_limit(said, call.max_output_tokens)
+    body["max_tokens"] = DEFAULT_MAX_TOKENS if limit is None else limit
     _settle(body, said, call.losses)
     answers_by_tool = _shape_output(body, said, abilities, call.losses)
-    write_thinking(body, said, abilities, call.losses, is_own=is_own)
+    if b"budget_tokens" not in bytes(native.get("thinking", b"")):  # an effort was told from it
+        write_thinking(body, said, abilities, call.losses, is_own=is_own)
     _sample(body, said, abilities, call.losses, thinks="thinking" in body or "thinking" in native)
     _merge(body, native)
     if call.is_streaming:
