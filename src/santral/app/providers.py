@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
+from santral.providers.keys import KeyRotation, State
 from santral.providers.local import Analysis, LocalProvider
 from santral.providers.local_embed import MODELS as LOCAL_MODELS
 from santral.providers.local_embed import LocalEmbedder, LocalReranker, TextFeatures
@@ -33,6 +34,7 @@ class ProviderPool:
         self._held: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
         self._pending = self._held
         self._retired: list[tuple[float, AiohttpClient]] = []
+        self._rotations: dict[str, KeyRotation] = {}
         self._analysis = Analysis(
             terms=_terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
         )
@@ -55,6 +57,10 @@ class ProviderPool:
         self._retired += [(now + RETIRE_AFTER_S, client) for client in gone]
         self._held = self._pending
 
+    def key_states(self) -> dict[str, dict[State, int]]:
+        """Return how many keys of each provider in force live, wait, or are refused."""
+        return {name: keys.states() for name, keys in self._rotations.items() if name in self._held}
+
     async def close_retired(self) -> None:
         """Close the clients whose time has come."""
         now = self._clock()
@@ -76,7 +82,8 @@ class ProviderPool:
         if held is not None and held[0] == config:
             return held
         client = AiohttpClient(max_connections=config.max_connections)
-        return config, build_provider(name, config, client, self._local), client
+        provider = build_provider(name, config, client, self._local, self._rotations)
+        return config, provider, client
 
     def _local(self) -> Provider:
         answerer = LocalProvider(

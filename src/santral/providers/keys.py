@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from santral.config.secret import SecretRef
-from santral.errors import ProviderBusy, ProviderError, ProviderRefusedKey
+from santral.errors import ConfigError, ProviderBusy, ProviderError, ProviderRefusedKey
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,11 @@ class ProviderToken(ProviderKey):
     @property
     def headers(self) -> Mapping[str, str]:
         if self._clock() >= self._reads_at:
-            self._read()
+            try:
+                self._read()
+            except ConfigError as error:  # the old token may be good for a while
+                self._reads_at = self._clock() + TOKEN_S
+                log.warning("provider_token_unreadable", extra={"reason": error.message})
         return self._headers
 
     def _read(self) -> None:

@@ -12,6 +12,7 @@ from santral.providers.cloud_vendors import CLOUD_VENDORS
 from santral.providers.cohere import CohereProvider
 from santral.providers.connection import Connection, connect_to
 from santral.providers.gemini import GeminiProvider, VertexProvider
+from santral.providers.keys import KeyRotation
 from santral.providers.ollama import OllamaProvider
 from santral.providers.openai import OpenAIProvider
 from santral.providers.openai_engines import NATIVE_ENGINES, OPENAI_ENGINES
@@ -94,8 +95,11 @@ def build_provider(
     config: ProviderConfig,
     client: UpstreamClient,
     local_factory: Callable[[], Provider] | None = None,
+    rotations: dict[str, KeyRotation] | None = None,
 ) -> Provider:
-    """Return the provider that ``[providers.<name>]`` declares, its key read once, now.
+    """Return the provider that ``[providers.<name>]`` declares, its keys read once, now.
+
+    Its keys are put into ``rotations`` under its name, for whoever shows their state.
 
     Raises:
         ConfigError: unknown kind (the nearest is named), no or unusable address, no key.
@@ -110,6 +114,8 @@ def build_provider(
             raise ConfigError(f"providers.{name}.kind: 'local' is not available here.")
         return local_factory()
     connection = connect_to(name, config, vendor, client)
+    if rotations is not None:
+        rotations[name] = connection.keys
     return with_tasks(DIALECTS[vendor.dialect](connection), connection)
 
 

@@ -181,6 +181,12 @@ METRICS: tuple[Metric, ...] = (
         labels=(_ROUTE, Label("outcome", ("answered", "failed", "dropped"))),
     ),
     Metric(
+        name="santral_provider_keys",
+        kind="gauge",
+        help="Keys of each provider: living, busy (waiting for a rate limit) or dead (refused).",
+        labels=(Label("provider"), Label("state", ("living", "busy", "dead"))),
+    ),
+    Metric(
         name="santral_quota_refusals_total",
         kind="counter",
         help="Requests refused because a limit was used up.",
