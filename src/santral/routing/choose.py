@@ -168,7 +168,7 @@ def _looked_at(
 
     def can(deployment: Deployment) -> bool:
         skip = _hindrance(rules, deployment, demand, needs, heeds_size=heeds_size)
-        if skip is not None:
+        if skip is not None and skip not in plan.skipped:  # it may be on several rungs
             plan.skipped.append(skip)
         return skip is None
 

@@ -100,7 +100,6 @@ class Mirror:
         """Return the context of one copy: a trace of its own that names the one it mirrors."""
         ctx = copy.copy(twin)
         ctx.request_id = f"{twin.request_id}.s{number}"
-        ctx.caller_trace_id = twin.w3c_trace_id
         ctx.trace_id = new_trace_id(self._rng)
         ctx.root_span_id = new_span_id(self._rng)
         ctx.route_decision = {SHADOW_OF: twin.trace_id}
