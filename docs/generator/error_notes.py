@@ -18,6 +18,7 @@ CLASS_REMEDIES = {
     "request_timeout": "Send the body faster, or raise `server.body_s`.",
     "method_not_allowed": "Use the method that the message names.",
     "request_too_large": "Send less, or raise `server.max_body_bytes`.",
+    "unsupported_media_type": "Send JSON with `content-type: application/json`.",
     "guardrail_refused": "Rephrase the input. The message names the check and its reason; the trace "
     "has the verdict.",
     "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
@@ -49,8 +50,28 @@ PASSED = {
         "`GET /v1/models` lists the names; the message names the nearest.",
     ),
     "unsupported_encoding": (
-        "The body is compressed.",
-        "Send it without `content-encoding`.",
+        "The body is compressed in another way than gzip, or is no gzip although it says so.",
+        "Send it as it is, or as gzip.",
+    ),
+    "malformed_http": (
+        "The request is no HTTP: two lengths that differ, a length that is no number, a broken head.",
+        "Look at what stands between client and gateway. There is no trace: nobody knows whose "
+        "request it was.",
+    ),
+    "private_url": (
+        "An image or file has an address on a private network, or one that is no web address.",
+        "Send the content as a `data:` URL. Operator: `server.allow_private_urls` passes such "
+        "addresses on; then an engine that fetches them can be sent anywhere.",
+    ),
+    "operation_not_supported": (
+        "No deployment of the route can do what the endpoint asks for: embed, rerank, moderate, "
+        "answer conversations.",
+        "Use one of the models that the message names; `GET /v1/models` says what each can do.",
+    ),
+    "tokens_not_readable": (
+        "The input is token ids where a text has to be read: by a check of the route's policy, or "
+        "because the endpoint takes texts alone.",
+        "Send texts.",
     ),
     "invalid_json": ("The body is not JSON.", "Mend it where the message says."),
     "invalid_request": (

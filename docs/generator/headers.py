@@ -18,7 +18,7 @@ READ = {
     "traceparent": "The caller's W3C trace: its ids are kept with the trace and passed on to the "
     "provider. Santral's own trace id is always a new one.",
     "content-length": "A body that says it is over `server.max_body_bytes` is refused unread.",
-    "content-encoding": "Refused unless absent or `identity`.",
+    "content-encoding": "`gzip` is unpacked, within `server.max_body_bytes`; anything else but `identity` is refused.",
 }
 
 SENT = {

@@ -11,6 +11,7 @@
     │   ├── MethodNotAllowed       405  the path has other methods
     │   ├── TooSlow                408  the body took longer than the limit
     │   ├── TooLarge               413  body over the limit
+    │   ├── UnsupportedMedia       415  the body says it is no JSON
     │   ├── GuardrailRefused       400  a check refused the input
     │   ├── OutputRefused          502  no answer passed the output checks
     │   └── QuotaExceeded          429  a limit is used up
@@ -132,6 +133,13 @@ class TooLarge(RequestError):
 
     code = "request_too_large"
     status = 413
+
+
+class UnsupportedMedia(RequestError):
+    """The body is of a type that this endpoint does not take."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class GuardrailRefused(RequestError):

@@ -174,6 +174,36 @@ CASES: list[tuple[str, Operation, dict[str, Any], str, str, str, dict[str, Any]]
     ),
 ]  # fmt: skip
 
+
+def test_vertex_is_asked_one_text_a_call_and_signed_for(
+    replay: TaskUpstream, tmp_path: Path
+) -> None:
+    path = "/v1/projects/p/locations/europe-west4/publishers/google/models/m-embed:predict"
+    replay.answers[path] = recording("vertex-predict")
+    token = tmp_path / "token"
+    token.write_text(KEY)
+
+    async def main() -> TaskAnswer:
+        client = AiohttpClient(max_connections=8)
+        config = ProviderConfig(
+            kind="vertex", base_url=replay.url, project="p", region="europe-west4",
+            bearer_token=SecretRef(f"file:{token}"),
+        )  # fmt: skip
+        fields = embed(input_type="query", dimensions=3)
+        call = TaskCall(operation="embed", model="m-embed", fields=fields, timeouts=PATIENT)
+        try:
+            return await build_provider("p", config, client).perform(call)
+        finally:
+            await client.close()
+
+    answer = asyncio.run(main())
+    assert sorted(one.body["instances"][0]["content"] for one in replay.asked) == sorted(TEXTS)
+    assert replay.asked[0].body["instances"][0]["task_type"] == "RETRIEVAL_QUERY"
+    assert replay.asked[0].body["parameters"] == {"outputDimensionality": 3}
+    assert {one.headers["authorization"] for one in replay.asked} == {f"Bearer {KEY}"}
+    assert answer.usage == Usage(input_uncached=12)
+
+
 USED = {
     "openai-embeddings": Usage(input_uncached=8),
     "cohere-embed": Usage(input_uncached=2),

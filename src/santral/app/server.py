@@ -10,6 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from santral.errors import BadRequest
+from santral.web.errors import error_body
 
 #: Seconds a kept-alive connection may be idle. Chosen: longer than the 60 s of common proxies, so
 #: that they, not we, close first.
@@ -20,6 +24,28 @@ END_WITHIN_S = 3
 PARENT_EVERY_S = 1.0
 
 
+#: The answer to what is no HTTP. It has no request id: there is no request.
+_MALFORMED = error_body(
+    BadRequest(
+        "This is no HTTP request: its head is broken, or says two things about its length.",
+        code="malformed_http",
+    )
+)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which refuses what is no HTTP as the rest of the gateway refuses."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer in OpenAI's error shape and hang up."""
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(_MALFORMED)
+        )
+        self.transport.write(head + _MALFORMED)
+        self.transport.close()
+
+
 class Server(uvicorn.Server):
     """Serves one ASGI application until SIGTERM or SIGINT, then drains."""
 
@@ -28,7 +54,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=HttpProtocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

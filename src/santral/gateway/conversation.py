@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from santral.errors import SantralError
 from santral.gateway.ability import require
+from santral.gateway.body import require_json
 from santral.gateway.context import RequestContext
 from santral.gateway.desk import find_route
 from santral.gateway.inbound import Inbound
@@ -22,6 +23,7 @@ class Conversation:
     async def __call__(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Answer one request; what is wrong with it is a refusal that leaves a trace."""
         try:
+            require_json(inbound.headers)
             ctx.call = await ctx.dialect.parse(inbound, ctx)
             find_route(ctx, ctx.call.view.model)
             refuse_private_urls(ctx, url_values(ctx.call))

@@ -164,6 +164,10 @@ class VertexProvider(GeminiProvider):
             more["authorization"] = f"Bearer {await self._token.get()}"
         return more
 
+    async def signature(self) -> dict[str, str]:
+        """Return the headers that sign a call; none where the connection's own token does."""
+        return await self._more("")
+
     async def _after(self) -> None:
         if self._token is not None:
             await self._token.renew()

@@ -7,14 +7,17 @@ conversations alone.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from fnmatch import fnmatch
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 from msgspec import Struct
 
+from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ModelNotFound
 from santral.providers.connection import Connection
+from santral.providers.gemini import GeminiProvider, VertexProvider
 from santral.providers.openai import OpenAIProvider
 from santral.providers.provider import Operation, Provider, ProviderCall, TaskAnswer, TaskCall
 from santral.providers.tasks_complete import CompletionProvider, stream_of
@@ -36,6 +39,7 @@ from santral.providers.tasks_rerank import (
     tei_reranker,
     voyage_reranker,
 )
+from santral.providers.upstream import UpstreamClient, UpstreamResponse
 from santral.wire.delta import Delta
 
 Build = Callable[[Connection, Address], Doer]
@@ -44,7 +48,8 @@ Build = Callable[[Connection, Address], Doer]
 class Endpoint(Struct, frozen=True):
     """Where a task is asked below the provider's address, and who asks.
 
-    ``path`` may hold ``{model}``. ``is_root`` means below the address without its version.
+    A ``path`` that begins with ``:`` is a verb of a model of Google. ``is_root`` means below the
+    address without its version.
     """
 
     path: str
@@ -130,10 +135,8 @@ TASKS: Mapping[str, TaskRow] = {
         rerank=Endpoint("/v2/rerank", cohere_reranker, is_root=True),
         names_tell=True,
     ),
-    "gemini": TaskRow(
-        embed=Endpoint("/models/{model}:batchEmbedContents", gemini_embedder), names_tell=True
-    ),
-    "vertex": TaskRow(embed=Endpoint("/models/{model}:predict", vertex_embedder), names_tell=True),
+    "gemini": TaskRow(embed=Endpoint(":batchEmbedContents", gemini_embedder), names_tell=True),
+    "vertex": TaskRow(embed=Endpoint(":predict", vertex_embedder), names_tell=True),
     "voyage": TaskRow(
         embed=_openai(
             EmbedWords(
@@ -290,6 +293,9 @@ def operations_of(provider: Provider, model: str) -> frozenset[Operation]:
 def with_tasks(provider: Provider, connection: Connection) -> Provider:
     """Return the provider with the tasks that its kind does."""
     row = TASKS.get(connection.vendor.kind, TaskRow())
+    if isinstance(provider, VertexProvider):
+        signing = SigningClient(connection.client, provider.signature)
+        connection = msgspec.structs.replace(connection, client=signing)
     endpoints: tuple[tuple[Operation, Endpoint | None], ...] = (
         ("embed", row.embed),
         ("rerank", row.rerank),
@@ -322,16 +328,41 @@ def _address(
     provider: Provider, connection: Connection, path: str, *, is_root: bool = False
 ) -> Address:
     """Return where each model is asked: beside the provider's own conversations where it names them."""
-    own: Callable[[str], str] | None = getattr(provider, "address", None)
-    is_beside = own is not None and not is_root and "{model}" not in path
-    base = _VERSION.sub("", connection.base_url) if is_root else connection.base_url
+    if isinstance(provider, GeminiProvider):
+        return lambda model: provider.address(model, path.removeprefix(":"))
+    root = _VERSION.sub("", connection.base_url) if is_root else connection.base_url
+    if is_root or not isinstance(provider, OpenAIProvider):
+        return lambda model: root + path
 
-    def address(model: str) -> str:
-        if own is not None and is_beside:
-            parts = urlsplit(own(model))
-            return urlunsplit(
-                parts._replace(path=parts.path.removesuffix("/chat/completions") + path)
-            )
-        return base + path.replace("{model}", model.removeprefix("models/"))
+    def beside(model: str) -> str:
+        parts = urlsplit(provider.address(model))
+        return urlunsplit(parts._replace(path=parts.path.removesuffix("/chat/completions") + path))
 
-    return address
+    return beside
+
+
+class SigningClient:
+    """A client that adds a signature to every call: Google's tokens, which are renewed."""
+
+    def __init__(
+        self, client: UpstreamClient, signature: Callable[[], Awaitable[dict[str, str]]]
+    ) -> None:
+        self._client = client
+        self._signature = signature
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeouts: TimeoutsConfig,
+        *,
+        is_streaming: bool = False,
+    ) -> UpstreamResponse:
+        """Sign and send; see ``UpstreamClient``."""
+        signed = {**headers, **await self._signature()}
+        return await self._client.post(url, signed, body, timeouts, is_streaming=is_streaming)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from santral.errors import SantralError
+from santral.gateway.body import require_json
 from santral.gateway.context import RequestContext
 from santral.gateway.desk import find_route
 from santral.gateway.dialects.chat import ChatDialect
@@ -59,6 +60,7 @@ class TaskHandler:
     async def __call__(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Answer one request; what is wrong with it is a refusal that leaves a trace."""
         try:
+            require_json(inbound.headers)
             ctx.task = request = self._task.parse(inbound.body)
             find_route(ctx, request.view.model)
             refuse_private_urls(ctx, request.fields.values())
