@@ -169,7 +169,7 @@ class Worker:
         self.process._searcher.search = lambda *a, **k: list(self._found)  # type: ignore[method-assign]
 
     def _build_provider(
-        self, name: str, config: Any, client: Any, local: Callable[[], Provider]
+        self, name: str, config: Any, client: Any, local: Callable[[], Provider], *_: Any
     ) -> Provider:
         return local() if config.kind == "local" else self.provider
 

@@ -44,11 +44,11 @@ class Losses:
         self._mended = {}
 
     def mend(self, name: str) -> None:
-        """Say that the gateway itself does what ``name`` asks for, should the attempt drop it."""
+        """Say that the gateway itself does what ``name`` asks for, should a provider do less."""
         self._mended[name] = False
 
     def is_mended(self, name: str) -> bool:
-        """Whether the attempt dropped what the gateway does itself."""
+        """Whether the attempt dropped or changed what the gateway does itself."""
         return self._mended.get(name, False)
 
     def fork(self) -> Losses:
@@ -66,8 +66,9 @@ class Losses:
         return list(dict.fromkeys([*self._kept, *self._attempt]))
 
     def _add(self, loss: str, reason: str) -> None:
-        if loss in self._mended:
-            self._mended[loss] = True
+        name = loss.partition("=")[0]
+        if name in self._mended:
+            self._mended[name] = True
             return
         if self.strict_route:
             raise ParameterNotSupported(
