@@ -14,8 +14,9 @@ from tests.gateway.worker import USAGE, Answer, Worker, hello, part, whole
 from santral.errors import ProviderFailed
 from santral.quota.entry import SHADOW, ledger_rows
 from santral.quota.limit import Limits
-from santral.routing.compare import SHADOW_OF, compare, pairs_of
+from santral.routing.compare import compare, pairs_of
 from santral.routing.latency import PeakEwma
+from santral.routing.shadow import SHADOW_OF
 from santral.traces.record import TraceRecord
 from santral.wire.delta import ChoiceDelta
 

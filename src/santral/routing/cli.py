@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from santral.config.load import load
 from santral.errors import BadRequest, NotFound, SantralError
-from santral.routing.compare import SHADOW_SUFFIX, Comparison, compare, pairs_of
+from santral.routing.compare import Comparison, compare, pairs_of
 from santral.routing.complexity_train import (
     Example,
     Scores,
@@ -25,6 +25,7 @@ from santral.routing.complexity_train import (
 )
 from santral.routing.explain import Explanation, explain, find, routes_of, rules_of
 from santral.routing.route import Route, Rung
+from santral.routing.shadow import SHADOW_SUFFIX
 from santral.tenants.table import print_table
 from santral.traces.ask import KEY_VARIABLE, choose_source
 from santral.traces.record import TraceRecord

@@ -8,13 +8,10 @@ from statistics import median
 
 from msgspec import Struct
 
+from santral.routing.shadow import SHADOW_OF
 from santral.traces.question import TraceSummary
 from santral.traces.record import AttemptRecord, TraceRecord
 
-#: Tag and decision of a mirrored request: the trace it is a copy of.
-SHADOW_OF = "shadow_of"
-#: What follows the route's name in traces of copies. No route can be called so.
-SHADOW_SUFFIX = "#shadow"
 #: Characters of each answer that are compared. Chosen: difflib is quadratic.
 _COMPARED = 4000
 

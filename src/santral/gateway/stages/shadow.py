@@ -21,10 +21,9 @@ from santral.gateway.stages.trace import LEFT_STATUS, build_record
 from santral.gateway.stages.validate_output import ValidateOutput
 from santral.providers.provider import ProviderCall
 from santral.routing.choose import obstacle
-from santral.routing.compare import SHADOW_OF, SHADOW_SUFFIX
 from santral.routing.demand import Demand
 from santral.routing.route import Deployment, Rules, Shadow
-from santral.routing.shadow import ShadowQueue
+from santral.routing.shadow import SHADOW_OF, SHADOW_SUFFIX, ShadowQueue
 from santral.traces.ids import format_traceparent, new_span_id, new_trace_id
 from santral.traces.metrics import Metrics
 from santral.traces.record import TraceRecord
