@@ -15,6 +15,8 @@ READ = {
     "authorization": "`Bearer sk-santral-...`: the virtual key. Required on `/v1/` and, with an "
     "administrator's key, on `/api/`.",
     "x-api-key": "The virtual key, for clients that cannot send `authorization`.",
+    "anthropic-beta": "On `/v1/messages`: flags for Anthropic. Those that change a message are passed "
+    "on to it, the others are named in `x-santral-loss`.",
     "traceparent": "The caller's W3C trace: its ids are kept with the trace and passed on to the "
     "provider. Santral's own trace id is always a new one.",
     "content-length": "A body that says it is over `server.max_body_bytes` is refused unread.",
@@ -32,12 +34,17 @@ SENT = {
     "x-santral-deployment": "The deployment that answered, or was tried last.",
     "x-santral-degraded": "`true` where a route's last rung or its last resort answered.",
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
+    "x-santral-estimated": "`true` where `/v1/messages/count_tokens` estimated: the provider that "
+    "would answer does not count.",
     "x-ratelimit-limit-requests": "Requests that may come at once.",
     "x-ratelimit-remaining-requests": "Requests left now.",
     "x-ratelimit-reset-requests": "When all are back, e.g. `1s`.",
     "x-ratelimit-limit-tokens": "Tokens of the UTC day.",
     "x-ratelimit-remaining-tokens": "Tokens left, running requests counted with what they reserved.",
     "x-ratelimit-reset-tokens": "Until midnight UTC, e.g. `5h3m20s`.",
+    "anthropic-ratelimit-requests-limit": "On `/v1/messages` in place of the six above, with "
+    "`-remaining` and `-reset` (a moment, RFC 3339), and the same for `tokens`.",
+    "request-id": "On errors of `/v1/messages`: the same as `x-request-id`, for Anthropic's SDKs.",
     "retry-after": "Whole seconds to wait before another attempt.",
     "retry-after-ms": "The same in milliseconds; OpenAI's SDKs prefer it.",
     "x-should-retry": "`false` where an SDK would retry in vain.",
