@@ -70,6 +70,8 @@ class Perform:
         ctx.cache = "miss"
         body = await self._over_route(ctx, task, route, finish)
         whole = Delta(raw=body, choices=(ChoiceDelta(finish_reason="stop"),), is_whole=True)
+        if ctx.is_degraded:
+            return body
         cost = sum(attempt.cost_nanousd or 0 for attempt in ctx.attempts if not attempt.error)
         self._cache.put(key, CachedAnswer((whole,), cost), settings.ttl_s)
         return body
@@ -80,9 +82,9 @@ class Perform:
         bodies: list[bytes] = []
 
         async def attempt(deployment: Deployment, purpose: str, race: Race | None) -> None:
-            del purpose, race  # a task has one body: there is no first content to wait for
+            del race  # a task has one body: there is no first content to wait for
             ctx.losses.restart()
-            bodies.append(await self._one_attempt(ctx, task, deployment, finish))
+            bodies.append(await self._one_attempt(ctx, task, deployment, purpose, finish))
 
         parts = self._fallback
         demand = Demand(tenant=ctx.caller.tenant.id)
@@ -91,9 +93,14 @@ class Perform:
         return bodies[-1]
 
     async def _one_attempt(
-        self, ctx: RequestContext, task: TaskRequest, deployment: Deployment, finish: Finish
+        self,
+        ctx: RequestContext,
+        task: TaskRequest,
+        deployment: Deployment,
+        purpose: str,
+        finish: Finish,
     ) -> bytes:
-        meter, call = Meter(ctx, deployment), _call(ctx, task, deployment)
+        meter, call = Meter(ctx, deployment, purpose), _call(ctx, task, deployment)
         ctx.deployment = deployment.name
         ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
         try:
