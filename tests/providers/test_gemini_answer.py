@@ -115,7 +115,7 @@ def test_a_call_is_whole_gets_an_id_and_keeps_its_signature_and_arguments_byte_f
         assert first.name == second.name == "get_weather"
         assert first.id != second.id
         assert first.id.startswith("call_")
-        assert first.signature.startswith("AY89a19YsnFp7FOS")
+        assert first.signature.startswith("AY89")
         assert second.signature == ""
         assert json.loads(first.arguments) == {"city": "Paris"}
         assert "2.5" in second.arguments

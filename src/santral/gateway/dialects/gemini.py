@@ -1,4 +1,4 @@
-"""Google's Gemini as callers speak it: ``/v1beta/models/{model}:generateContent`` and its kin.
+"""Google's Gemini as callers speak it: ``/v1beta/models/{model}:generateContent`` and its kin, also below ``/v1``.
 
 Source: https://ai.google.dev/api/generate-content
 """
