@@ -19,8 +19,7 @@ from santral.gateway.desk import Desk, Handler, Scope
 from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.dialects.completions import CompletionsDialect
 from santral.gateway.dialects.gemini import GeminiDialect, refuse_key_in_url
-from santral.gateway.dialects.gemini_lookup import list_models as list_gemini
-from santral.gateway.dialects.gemini_lookup import show_model, token_count
+from santral.gateway.dialects.gemini_lookup import list_all, show_one, token_count
 from santral.gateway.dialects.messages import MessagesDialect
 from santral.gateway.dialects.messages_count import CountTokens
 from santral.gateway.dialects.responses import ResponsesDialect
@@ -117,7 +116,7 @@ class GatewayApp:
                 raise self._no_endpoint(scope, methods)
             await endpoint(scope, receive, send)
         except SantralError as error:
-            await self._send_error(send, error, _dialect_of(scope["path"]))
+            await self._send_error(send, error, _dialect_of(scope))
         except ClientLeft:
             pass
 
@@ -144,15 +143,16 @@ class GatewayApp:
 
             return checked
 
-        model = "/v1beta/models/(?P<model>.+)"
+        # Official SDKs ask below /v1 or /v1beta, by their version.
+        model = "/v1(?:beta|alpha)?/models/(?P<model>.+)"
         return [
-            (re.compile("/v1beta/models"), {"GET": keyless(list_gemini)}),
+            (re.compile("/v1beta/models"), {"GET": keyless(list_all)}),
             (
                 re.compile(f"{model}:(?P<verb>generateContent|streamGenerateContent)"),
                 {"POST": keyless(conversation)},
             ),
             (re.compile(f"{model}:(?P<verb>countTokens)"), {"POST": keyless(count)}),
-            (re.compile(model), {"GET": keyless(show_model)}),
+            (re.compile("/v1beta/models/(?P<model>.+)"), {"GET": keyless(show_one)}),
         ]
 
     def _kept_responses(
@@ -267,8 +267,15 @@ _DIALECTS: tuple[tuple[str, Dialect], ...] = (
 )
 
 
-def _dialect_of(path: str) -> Dialect:
+def _dialect_of(scope: Scope) -> Dialect:
+    path = scope["path"]
+    if _GOOGLES.search(path) or any(name == b"x-goog-api-key" for name, _ in scope["headers"]):
+        return GEMINI
     return next((dialect for start, dialect in _DIALECTS if path.startswith(start)), CHAT)
+
+
+#: What Gemini's clients ask for below ``/v1``, which is also OpenAI's.
+_GOOGLES = re.compile("/models/.+:(?:generateContent|streamGenerateContent|countTokens)$")
 
 
 async def _respond(

@@ -1,7 +1,7 @@
-"""``GET /v1/models`` and ``/v1/models/{id}``: what a key may name, for OpenAI's and Anthropic's clients.
+"""``GET /v1/models`` and ``/v1/models/{id}``: what a key may name, for the clients of three vendors.
 
 Sources: https://platform.openai.com/docs/api-reference/models,
-https://docs.anthropic.com/en/api/models-list
+https://docs.anthropic.com/en/api/models-list, https://ai.google.dev/api/models
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def list_models(ctx: RequestContext, headers: Mapping[bytes, bytes], query: byte
     routes = _allowed(ctx)
     if b"anthropic-version" in headers:
         return _page(routes, query)
+    if b"x-goog-api-key" in headers:
+        return {"models": [google_model(route) for route in routes.values()]}
     return {"object": "list", "data": [_model(ctx, route) for route in routes.values()]}
 
 
@@ -48,7 +50,22 @@ def one_model(ctx: RequestContext, headers: Mapping[bytes, bytes], name: str) ->
             code="model_not_found",
             param="model",
         )
+    if b"x-goog-api-key" in headers:
+        return google_model(route)
     return _anthropic(route) if b"anthropic-version" in headers else _model(ctx, route)
+
+
+def google_model(route: RouteState) -> dict[str, Any]:
+    """Return a model as Google lists it. Source: https://ai.google.dev/api/models#Model"""
+    limits = _limits(list(_deployments(route)))
+    names = {"context_window": "inputTokenLimit", "max_output_tokens": "outputTokenLimit"}
+    return {
+        "name": f"models/{route.name}",
+        "version": "1",
+        "displayName": route.name,
+        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        **{theirs: limits[ours] for ours, theirs in names.items() if ours in limits},
+    }
 
 
 def _allowed(ctx: RequestContext) -> dict[str, RouteState]:

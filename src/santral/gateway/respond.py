@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from santral.errors import SantralError
-from santral.gateway.context import RequestContext
+from santral.gateway.context import HEDGE_LOST, RequestContext
 from santral.gateway.inbound import Writer
 from santral.gateway.stages.trace import total_usage
+from santral.traces.cached import EMBED, SERVED
 from santral.wire.delta import Delta
 from santral.wire.usage import Usage
 
@@ -44,7 +45,7 @@ class Responder:
             return
         ctx = self._ctx
         if not ctx.is_committed:
-            await self._start(200, _STREAM_HEADERS, None)
+            await self._start(200, _stream_headers(self._written_by()), None)
         if ctx.ttft_us is None and delta.has_content:
             ctx.ttft_us = ctx.elapsed_us()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -52,11 +53,16 @@ class Responder:
     async def finish(self) -> None:
         """End the answer."""
         writer = self._written_by()
-        usage = total_usage(self._ctx.attempts) or self._usage
+        answering = [
+            attempt
+            for attempt in self._ctx.attempts
+            if attempt.purpose != EMBED and attempt.error != HEDGE_LOST
+        ]
+        usage = total_usage(answering) or self._usage
         if self._ctx.call.view.stream:
             data = await writer.end(usage)
             if not self._ctx.is_committed:
-                await self._start(200, _STREAM_HEADERS, None)
+                await self._start(200, _stream_headers(writer), None)
             await self._body(data, more=False)
         else:
             await self.send_json(await writer.whole(self._deltas, usage))
@@ -96,11 +102,13 @@ class Responder:
 
 
 _JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
-_STREAM_HEADERS: list[Header] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
+_EVENTS = b"text/event-stream; charset=utf-8"
+_STREAM_HEADERS: list[Header] = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+
+def _stream_headers(writer: Writer) -> list[Header]:
+    """Events, unless the writer streams something else: Gemini's clients may ask for an array."""
+    return [(b"content-type", getattr(writer, "content_type", _EVENTS)), *_STREAM_HEADERS]
 
 
 def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
@@ -112,6 +120,8 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
     ]
     if ctx.deployment:
         lines.append((b"x-santral-deployment", ctx.deployment.encode()))
+    if ctx.is_degraded:
+        lines.append((b"x-santral-degraded", b"true"))
     losses = ctx.losses.names()
     if losses:
         lines.append((b"x-santral-loss", ", ".join(losses).encode("ascii", "replace")))
@@ -122,6 +132,6 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
         known = [cost for cost in costs if cost is not None]
         if len(known) == len(costs):
             lines.append((b"x-santral-cost-usd", f"{sum(known) / 1e9:.9f}".encode()))
-    elif is_whole and ctx.cache == "hit":
+    elif is_whole and ctx.cache in SERVED:
         lines.append((b"x-santral-cost-usd", b"0.000000000"))
     return lines
