@@ -43,6 +43,7 @@ class Flight:
         "published",
         "saved_nanousd",
         "size_bytes",
+        "successor",
         "takeovers",
     )
 
@@ -60,6 +61,7 @@ class Flight:
         self.is_blocked = False  # the leader waits for its own client: do not join
         self.error: BaseException | None = None
         self.saved_nanousd = 0
+        self.successor: Flight | None = None  # who took over, for those who hear of the end later
         self._abandon = abandon
         self._waiting: list[asyncio.Future[None]] = []
 

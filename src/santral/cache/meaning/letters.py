@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 #: Letters whose lower case or base letter Unicode gives otherwise. Source: Turkish alphabet.
-_LETTERS = str.maketrans({"İ": "i", "I": "i", "ı": "i", "’": "'", "‘": "'", "´": "'", "`": "'"})  # noqa: RUF001
+_LETTERS = str.maketrans({"İ": "i", "I": "i", "ı": "i", "’": "'", "‘": "'", "´": "'", "`": "'"})
 
 # A word with an apostrophe inside (don't, İstanbul'da), a number, or a sign that has a meaning.
 _TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[%$€£₺°+*/<>=]")

@@ -20,6 +20,7 @@ from santral.cache.meaning.words import (
     QUESTIONS,
     ROLE_CLASS,
     ROLES,
+    TURKISH_NUMBERS,
     TURKISH_WORDS,
 )
 
@@ -119,8 +120,8 @@ def _numbers(tokens: list[str], language: Language) -> Iterator[str]:
 
 
 def _number(token: str, language: Language) -> str | None:
-    if language == "tr" and token == "on":
-        return "10"
+    if language == "tr" and token in TURKISH_NUMBERS:
+        return TURKISH_NUMBERS[token]
     return NUMBER_WORDS.get(token)
 
 

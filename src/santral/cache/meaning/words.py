@@ -248,7 +248,7 @@ NUMBER_WORDS = {
     word: str(value)
     for words, value in (
         ("two iki", 2), ("three uc", 3), ("four dort", 4), ("five bes", 5), ("six alti", 6),
-        ("seven yedi", 7), ("eight sekiz", 8), ("nine dokuz", 9), ("ten on_", 10),
+        ("seven yedi", 7), ("eight sekiz", 8), ("nine dokuz", 9), ("ten", 10),
         ("eleven", 11), ("twelve", 12), ("thirteen", 13), ("fourteen", 14), ("fifteen", 15),
         ("sixteen", 16), ("seventeen", 17), ("eighteen", 18), ("nineteen", 19),
         ("twenty yirmi", 20), ("thirty otuz", 30), ("forty kirk", 40), ("fifty elli", 50),
@@ -259,6 +259,9 @@ NUMBER_WORDS = {
     )
     for word in words.split()
 }  # fmt: skip
+
+#: The same where another word of English is spelled so.
+TURKISH_NUMBERS = {"on": "10"}
 
 #: Prepositions that give the word behind them its part in what happens.
 ROLES = _words(

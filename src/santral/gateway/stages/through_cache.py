@@ -97,19 +97,17 @@ class _Making:
         """Join an answer under way, or begin one; take over where it failed unheard."""
         ctx = self._ctx
         if not ctx.route.cache.collapse:
-            await self._lead(None, 0)
+            await self._lead(None, None)
             return
         rights = ctx.caller.key.routes
         flight_key = (self._key, "*" if rights is None else "\0".join(sorted(rights)))
-        takeovers = 0
-        while True:
-            flight = self._cache.flights.find(flight_key, is_streaming=bool(ctx.call.view.stream))
-            if flight is None:
-                await self._lead(flight_key, takeovers)
-                return
+        failed: Flight | None = None
+        flight = self._cache.flights.find(flight_key, is_streaming=bool(ctx.call.view.stream))
+        while flight is not None:
             if await self._followed(flight):
                 return
-            takeovers = flight.takeovers_after
+            failed, flight = flight, flight.successor
+        await self._lead(flight_key, failed)
 
     async def _followed(self, flight: Flight) -> bool:
         """Listen to the end; False where this request has to ask for itself."""
@@ -142,10 +140,12 @@ class _Making:
         saved(ctx, self._metrics, flight.saved_nanousd)
         return True
 
-    async def _lead(self, flight_key: tuple[bytes, str] | None, takeovers: int) -> None:
-        """Make the answer; who asks the same meanwhile listens."""
-        shared = SharedAnswer(self._ctx, takeovers)
+    async def _lead(self, flight_key: tuple[bytes, str] | None, failed: Flight | None) -> None:
+        """Make the answer, perhaps in place of one that failed; who asks the same listens."""
+        shared = SharedAnswer(self._ctx, 0 if failed is None else failed.takeovers_after)
         flight = shared.flight
+        if failed is not None:
+            failed.successor = flight
         self._gate.tap(shared)
         if flight_key is not None:
             self._cache.flights.open(flight_key, flight)
