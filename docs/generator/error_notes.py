@@ -49,6 +49,11 @@ PASSED = {
         "`model` names neither a route nor a deployment.",
         "`GET /v1/models` lists the names; the message names the nearest.",
     ),
+    "previous_response_not_found": (
+        "`previous_response_id` names no response of this tenant: deleted, over its time, never kept, "
+        "or made through a route that the key may not use.",
+        "Send the whole conversation as `input`.",
+    ),
     "unsupported_encoding": (
         "The body is compressed in another way than gzip, or is no gzip although it says so.",
         "Send it as it is, or as gzip.",

@@ -62,6 +62,13 @@ def test_what_is_put_can_be_read_and_deleted(box: Box) -> None:
     assert box.delete("a") is False
 
 
+def test_what_is_put_outlives_the_process(box: Box) -> None:
+    box.put("a", b"hello")
+    again = Box(box.root)
+    again.clock.now = box.clock.now
+    assert again.get("a") == b"hello"
+
+
 def test_only_the_owner_of_the_process_can_read_the_files(box: Box) -> None:
     box.put("a")
     assert (box.root / "acme/things/a.json").stat().st_mode & 0o077 == 0

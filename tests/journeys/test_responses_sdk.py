@@ -237,12 +237,3 @@ def test_mistakes_are_the_clients_exceptions(client: openai.OpenAI) -> None:
     assert caught.value.code == "previous_response_not_found"
     with pytest.raises(openai.BadRequestError):
         client.responses.create(model="ok", input="x", background=True)
-
-
-def test_what_is_kept_outlives_the_process(santral: Santral) -> None:
-    with santral.client() as client:
-        first = client.responses.create(model="ok", input="One")
-    santral.stop()
-    santral.start()
-    with santral.client() as client:
-        assert client.responses.retrieve(first.id).output_text == answer_to("One")
