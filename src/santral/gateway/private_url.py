@@ -59,7 +59,7 @@ def refuse_private_urls(ctx: RequestContext, values: Iterable[Any]) -> None:
     """
     if ctx.snapshot.config.server.allow_private_urls:
         return
-    for url in _urls(values, "", depth=0):
+    for url in (url for value in values for url in _urls(value, "", depth=0)):
         reason = why_private(url)
         if reason:
             raise BadRequest(
@@ -119,9 +119,12 @@ def why_private(url: str) -> str:
     if _UNWRITABLE.search(text):
         return "holds characters that servers read differently"
     try:
-        host = urlsplit(text).hostname
+        parts = urlsplit(text)
+        host = parts.hostname
     except ValueError:
         return "is no URL"
+    if "@" in parts.netloc:
+        return "holds a user name, behind which servers look for the host differently"
     return _why_private_host(unquote(host or "").lower().rstrip("."))
 
 

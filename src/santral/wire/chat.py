@@ -8,10 +8,10 @@ through byte for byte. Source: https://platform.openai.com/docs/api-reference/ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from santral.errors import BadRequest, nearest
 
@@ -126,6 +126,12 @@ class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     output_schema: Raw = Raw(b"")  # empty: none given
 
 
+#: A number of tokens that a limit can count with. Chosen: beyond any window.
+Count: TypeAlias = Annotated[int, Meta(le=2**31)]
+#: How many answers may be asked for at once. Specified: OpenAI's maximum.
+Choices: TypeAlias = Annotated[int, Meta(le=128)]
+
+
 class ChatRequest(Struct, frozen=True):
     """The fields of a chat request that Santral looks at."""
 
@@ -133,9 +139,9 @@ class ChatRequest(Struct, frozen=True):
     messages: list[Message]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    n: Choices | None = None
     response_format: ResponseFormat | None = None
     user: str | None = None
     prediction: Raw = NULL
