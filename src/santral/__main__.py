@@ -27,6 +27,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
+    from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
@@ -43,6 +44,7 @@ def full_app() -> typer.Typer:
     app.command("serve")(serve)
     app.command("ingest")(ingest)
     app.command("search")(search)
+    app.add_typer(cache_app, name="cache")
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
     app.add_typer(guardrails_app, name="guardrails")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -147,11 +147,11 @@ def _question_text(ctx: RequestContext, fields: Mapping[str, Any], hottest: floa
 
 
 def _temperature(fields: Mapping[str, Any]) -> float:
-    """Return the temperature; one that is not given is a provider's default, at most 1."""
+    """Return the temperature; one that is not given is a provider's default, taken as 1."""
     raw = fields.get("temperature")
     if isinstance(raw, msgspec.Raw):
         raw = msgspec.json.decode(raw)
-    return float(raw) if isinstance(raw, int | float) else 0.0
+    return float(raw) if isinstance(raw, int | float) else 1.0
 
 
 def _fields_of(message: msgspec.Raw | dict[str, Any]) -> dict[str, Any]:
@@ -163,13 +163,17 @@ def _is_plain(message: Mapping[str, Any]) -> bool:
     if message.get("role") in ("tool", "function") or message.get("tool_calls"):
         return False
     content = message.get("content")
-    if isinstance(content, list):
-        return all(isinstance(p, dict) and p.get("type") == "text" for p in content)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return isinstance(content, str)
+    return isinstance(content, str) or all(part.get("type") == "text" for part in _parts(content))
 
 
 def _text_of(content: object) -> str:
     if isinstance(content, str):
         return content
-    parts: list[dict[str, Any]] = content if isinstance(content, list) else []
+    parts = _parts(content)
     return parts[0].get("text", "") if len(parts) == 1 and len(parts[0]) == 2 else ""
+
+
+def _parts(content: object) -> list[dict[str, Any]]:
+    """Return the parts of a message; what is none counts as one that nobody can read."""
+    entries = cast("list[Any]", content) if isinstance(content, list) else [content]
+    return [cast("dict[str, Any]", e) if isinstance(e, dict) else {} for e in entries]
