@@ -148,6 +148,11 @@ PASSED = {
         "There is no such tenant.",
         "`santral tenants list` lists them; `santral tenants create` makes one.",
     ),
+    "no_capable_deployment": (
+        "No deployment of the route can do what the request needs, or may get it where it runs.",
+        "The message names what is missing and everybody who was looked at. Leave it out, or use a "
+        "route with a deployment that can; `santral routes explain` shows the choice.",
+    ),
     "no_such_path": ("A file or folder to ingest does not exist.", "Name one that does."),
 }
 

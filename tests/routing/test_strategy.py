@@ -118,8 +118,9 @@ def test_what_was_never_asked_is_tried_by_one_call_at_a_time() -> None:
 def test_what_was_slow_is_tried_again_after_a_while() -> None:
     fast, slow = seen("fast", 0.5), seen("slow", 5.0)
     entries = [(slow, 1.0), (fast, 1.0)]
-    for minute in range(30):
-        now = minute * 10.0
+    now, taken = 0.0, fast
+    for step in range(30):
+        now = step * 10.0
         taken = next(lowest_latency(entries, draw(now=now)))
         if taken is slow:
             break

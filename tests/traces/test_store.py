@@ -169,6 +169,27 @@ def test_filters_mean_what_they_say(
     asyncio.run(scenario())
 
 
+def test_copies_are_counted_and_listed_only_when_asked_for(
+    tmp_path: Path, make_record: Any
+) -> None:
+    real = make_record(1, route="support", status=200)
+    copied = make_record(2, route="support#shadow", status=502)
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "t.duckdb") as store:
+            await insert(store, real, copied)
+            assert await everything(store) == ["req_1"]
+            assert await everything(store, route="support#shadow") == ["req_2"]
+            found = await store.signals(None, 0, START_US * 2)
+            assert (found.total.n, list(found.by_route)) == (1, ["support"])
+            asked = await store.signals(None, 0, START_US * 2, "support#shadow")
+            assert asked.total.n == 1
+            history = await store.history(None, START_US, START_US + 10_000, 2)
+            assert sum(bucket.n for bucket in history) == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_tenant_sees_its_own_traces_and_no_others(tmp_path: Path, make_record: Any) -> None:
     mine, theirs = make_record(1, tenant_id="acme"), make_record(2, tenant_id="globex")
 

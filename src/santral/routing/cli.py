@@ -25,10 +25,9 @@ from santral.routing.complexity_train import (
 )
 from santral.routing.explain import Explanation, explain, find, routes_of, rules_of
 from santral.routing.route import Route, Rung
-from santral.routing.shadow import SHADOW_SUFFIX
 from santral.tenants.table import print_table
 from santral.traces.ask import KEY_VARIABLE, choose_source
-from santral.traces.record import TraceRecord
+from santral.traces.record import SHADOW_SUFFIX, TraceRecord
 from santral.wire.chat import ChatCall, parse_chat
 
 routes_app = typer.Typer(no_args_is_help=True, help="See, explain, train and compare routing.")

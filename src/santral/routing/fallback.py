@@ -37,7 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     route: str
     recovery: Recovery = LADDER_ALONE
-    left_s: float = math.inf  # until the request's deadline
+    left_s: float = math.inf  # from now until the request's deadline
     is_streaming: bool = False
     may_ask: Callable[[Deployment], bool] | None = None  # None: everybody
 
@@ -66,11 +66,12 @@ class Fallback:
         self,
         candidates: Iterable[Deployment],
         attempt: Attempt,
-        plan: Plan,
+        plan: Callable[[], Plan],
         *,
         may_continue: Callable[[], bool],
+        is_hedged: bool = False,
     ) -> None:
-        """Ask deployments until one answers.
+        """Ask deployments until one answers. ``plan`` is made for the few requests that need one.
 
         Another attempt follows one that failed with a retryable error while ``may_continue`` holds
         (nothing of the answer has left yet). Errors other than ``ProviderError`` pass through at
@@ -80,13 +81,12 @@ class Fallback:
             ProviderError: the one that says most about what to do, all attempts in its message.
             Overloaded: there was no candidate.
         """
-        ends_at = self.clock() + plan.left_s
         ladder = iter(candidates)
         first = next(ladder, None)
         if first is None:
             raise Overloaded("The route has no deployment with a weight above zero.")
         self.budget.earn(first.name)
-        race = None if plan.recovery.hedge is None else self._race(first, ladder, attempt, plan)
+        race = self._race(first, ladder, attempt, plan()) if is_hedged else None
         try:
             return await (attempt(first, "", None) if race is None else race.run(first))
         except ProviderError as error:
@@ -94,7 +94,7 @@ class Fallback:
             if not may_continue() or not error.retryable:
                 raise
             failures = [(first, error)] if race is None else race.failures
-        walk = _Walk(self, ladder, attempt, plan, may_continue, ends_at)
+        walk = _Walk(self, ladder, attempt, plan(), may_continue)
         for deployment, error in failures[:-1]:
             walk.note(deployment, error)
         await walk.go_on(*failures[-1])
@@ -103,7 +103,8 @@ class Fallback:
         self, first: Deployment, ladder: Iterator[Deployment], attempt: Attempt, plan: Plan
     ) -> Race | None:
         settings = plan.recovery.hedge
-        assert settings is not None  # noqa: S101 - asked for hedged routes alone
+        if settings is None:
+            return None
         self.hedging.began(plan.route, settings)
         after_s = self.hedging.after_s(settings, first.name, is_streaming=plan.is_streaming)
         if after_s is None:
@@ -137,14 +138,13 @@ class _Walk:
         attempt: Attempt,
         plan: Plan,
         may_continue: Callable[[], bool],
-        ends_at: float,
     ) -> None:
         self._parts = fallback
         self._ladder = ladder
         self._attempt = attempt
         self._plan = plan
         self._may_continue = may_continue
-        self._ends_at = ends_at
+        self._ends_at = fallback.clock() + plan.left_s
         self._errors: list[ProviderError] = []
         self._asked: dict[str, int] = {}
         self._detour: list[Deployment] = []

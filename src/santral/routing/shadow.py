@@ -11,8 +11,6 @@ log = logging.getLogger(__name__)
 
 #: Tag and decision of a mirrored request: the trace it is a copy of.
 SHADOW_OF = "shadow_of"
-#: What follows the route's name in traces of copies. No route can be called so.
-SHADOW_SUFFIX = "#shadow"
 
 Job = Callable[[], Awaitable[None]]
 

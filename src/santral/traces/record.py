@@ -7,6 +7,10 @@ from msgspec import Struct, field
 
 from santral.wire.usage import Usage
 
+#: What follows the route's name in records of mirrored requests, so that no list or sum counts them
+#: unless they are asked for by this name. No route can be called so.
+SHADOW_SUFFIX = "#shadow"
+
 Attribute = str | int | float | bool
 
 

@@ -29,7 +29,7 @@ from santral.traces.question import (
     TracePage,
     TraceSummary,
 )
-from santral.traces.record import TraceRecord
+from santral.traces.record import SHADOW_SUFFIX, TraceRecord
 from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
@@ -66,6 +66,7 @@ _LIST = f"""
     WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
       AND started_at_us >= $since AND started_at_us < $until
       AND ($route = '' OR route = $route)
+      AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
       AND status >= $least AND status < $most
       AND ($error = '' OR contains(error, $error))
       AND ($at IS NULL OR (started_at_us, n) < ($at, $n))
@@ -86,7 +87,7 @@ _OTHERS = f"""
     WHERE tenant_id = $tenant_id AND caller_trace_id = $caller_trace_id AND n <> $n
     ORDER BY started_at_us, n LIMIT $limit
 """  # noqa: S608 - composed of constants
-_HISTORY = """
+_HISTORY = f"""
     SELECT (started_at_us - $since) // $width AS bucket, count(*),
            count(*) FILTER (status >= 400),
            quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache <> 'hit'),
@@ -94,8 +95,9 @@ _HISTORY = """
     FROM traces
     WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
       AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
+      AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
     GROUP BY bucket ORDER BY bucket
-"""
+"""  # noqa: S608 - composed of constants
 _ROUTES = """
     SELECT DISTINCT route FROM traces
     WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND started_at_us >= $since

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -15,6 +16,7 @@ from santral.errors import ProviderError, ProviderTimeout
 from santral.gateway.ability import able_route
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
+from santral.gateway.stages.route import may_ask
 from santral.gateway.stages.through_cache import SHOWN_DIGITS
 from santral.providers.provider import TaskAnswer, TaskCall
 from santral.providers.tasks import operations_of
@@ -89,7 +91,8 @@ class Perform:
         parts = self._fallback
         demand = Demand(tenant=ctx.caller.tenant.id)
         order = candidates(route, parts.health, parts.rng, demand, now=parts.clock())
-        await parts.over(order, attempt, _plan(ctx, task, route), may_continue=lambda: True)
+        plan = partial(_plan, ctx, task, route)
+        await parts.over(order, attempt, plan, may_continue=lambda: True)
         return bodies[-1]
 
     async def _one_attempt(
@@ -144,7 +147,7 @@ def _plan(ctx: RequestContext, task: TaskRequest, route: Route) -> Plan:
         route=route.name,
         recovery=recovery,
         left_s=math.inf if deadline_s is None else deadline_s - ctx.elapsed_us() / 1e6,
-        may_ask=lambda d: task.name in operations_of(d.provider, d.model),
+        may_ask=lambda d: task.name in operations_of(d.provider, d.model) and may_ask(ctx, d),
     )
 
 

@@ -23,10 +23,10 @@ from santral.providers.provider import ProviderCall
 from santral.routing.choose import obstacle
 from santral.routing.demand import Demand
 from santral.routing.route import Deployment, Rules, Shadow
-from santral.routing.shadow import SHADOW_OF, SHADOW_SUFFIX, ShadowQueue
+from santral.routing.shadow import SHADOW_OF, ShadowQueue
 from santral.traces.ids import format_traceparent, new_span_id, new_trace_id
 from santral.traces.metrics import Metrics
-from santral.traces.record import TraceRecord
+from santral.traces.record import SHADOW_SUFFIX, TraceRecord
 from santral.traces.spool import Spool
 from santral.wire.delta import Delta
 from santral.wire.loss import Losses

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from santral.traces.record import SHADOW_SUFFIX
 from santral.traces.signals.signal import (
     EXCLUSIONS,
     Cost,
@@ -25,9 +26,10 @@ Row = tuple[Any, ...]
 Group = tuple[str, str]
 
 # The one rule of what is meant, for all three questions.
-_MEANT = """
+_MEANT = f"""
     ($tenant_id IS NULL OR tenant_id = $tenant_id)
     AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
+    AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
 """
 _GROUP = "CASE WHEN grouping(route) = 0 THEN 'route' WHEN grouping(tenant_id) = 0 THEN 'tenant' ELSE '' END"
 _SETS = "(), (route), (tenant_id)"
