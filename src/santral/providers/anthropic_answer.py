@@ -7,51 +7,27 @@ pings and events nobody knows are passed over, numbers of ``message_delta.usage`
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from santral.errors import ProviderError, ProviderGarbled, ProviderUnreachable
 from santral.providers.anthropic_error import error_inside
-from santral.providers.anthropic_open import OpenBlock, Place
+from santral.providers.anthropic_events import (
+    Answer,
+    Stop,
+    StreamEvent,
+    explanation_of,
+    guarded,
+    read_answer,
+    read_event,
+    read_stop,
+)
+from santral.providers.anthropic_open import Place
+from santral.providers.anthropic_pieces import OpenBlock
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock
 from santral.wire.messages import FINISH_OF, MESSAGES, NONE, MessagesUsage
 from santral.wire.sse import Event, SseDecoder
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
-
-
-class _Stop(Struct, frozen=True):
-    stop_reason: str | None = None
-    stop_sequence: str | None = None
-    stop_details: Raw = NONE
-
-
-class _Message(Struct, frozen=True):
-    id: str = ""
-    model: str = ""
-    content: list[Raw] = []
-    stop_reason: str | None = None
-    stop_sequence: str | None = None
-    stop_details: Raw = NONE
-    usage: MessagesUsage | None = None
-    type: str = ""
-    error: Any = None
-
-
-class _Event(Struct, frozen=True):
-    type: str = ""
-    index: int = 0
-    message: _Message | None = None
-    content_block: Raw = NONE
-    delta: Raw = NONE
-    usage: MessagesUsage | None = None
-    error: Any = None
-
-
-_event = msgspec.json.Decoder(_Event)
-_message = msgspec.json.Decoder(_Message)
-_stop = msgspec.json.Decoder(_Stop)
 
 
 class AnswerReader:
@@ -101,7 +77,7 @@ class AnswerReader:
         self._block_index = -1
         self._calls = 0
         self._texts = 0  # characters of text so far: where an annotation of the next block begins
-        self._stop: _Stop | None = None
+        self._stop: Stop | None = None
         self._usage: MessagesUsage | None = None
         self._error: ProviderError | None = None
         self._is_at_end = False
@@ -157,7 +133,7 @@ class AnswerReader:
         Raises:
             ProviderError: it is no message, or an error inside the 200.
         """
-        message = _decoded(_message, body)
+        message = read_answer(body)
         if message.type == "error" or message.error is not None:
             raise error_inside(message.error, secret=self._secret)
         if message.type != "message":
@@ -185,7 +161,7 @@ class AnswerReader:
         if event.name == b"ping":
             self.is_alive = self.is_alive or self._thinks
             return []
-        read = _decoded(_event, event.data)
+        read = read_event(event.data)
         handler = self._handlers.get(read.type)
         if handler is None:
             return []
@@ -197,10 +173,10 @@ class AnswerReader:
         """Thinking that is not shown has no deltas: there a ping says that it goes on."""
         return self._block is not None and self._block.is_silent
 
-    def _on_start(self, event: _Event) -> list[Delta]:
+    def _on_start(self, event: StreamEvent) -> list[Delta]:
         return [] if event.message is None else self._begin(event.message)
 
-    def _begin(self, message: _Message) -> list[Delta]:
+    def _begin(self, message: Answer) -> list[Delta]:
         """Take the head of an answer, and blocks that are in it already."""
         self._id, self._model = message.id or self._id, message.model or self._model
         self._note(message.usage)
@@ -208,46 +184,46 @@ class AnswerReader:
         for block in message.content:
             deltas += self._open(block) + self._close()
         if message.stop_reason is not None:
-            self._stop = _Stop(message.stop_reason, message.stop_sequence, message.stop_details)
+            self._stop = Stop(message.stop_reason, message.stop_sequence, message.stop_details)
         return deltas
 
-    def _on_block(self, event: _Event) -> list[Delta]:
+    def _on_block(self, event: StreamEvent) -> list[Delta]:
         closed = self._close()  # a stop that was forgotten
         self._block_index = event.index
         return closed + self._open(event.content_block)
 
-    def _on_delta(self, event: _Event) -> list[Delta]:
+    def _on_delta(self, event: StreamEvent) -> list[Delta]:
         if self._block is None or event.index != self._block_index:
             raise ProviderGarbled("The provider's stream goes on with a block that is not open.")
-        return self._pieces(_guarded(self._block.add, event.delta))
+        return self._pieces(guarded(self._block.add, event.delta))
 
-    def _on_block_stop(self, event: _Event) -> list[Delta]:
+    def _on_block_stop(self, event: StreamEvent) -> list[Delta]:
         return self._close()
 
-    def _on_message_delta(self, event: _Event) -> list[Delta]:
+    def _on_message_delta(self, event: StreamEvent) -> list[Delta]:
         closed = self._close()
         self._note(event.usage)
-        stop = _decoded(_stop, bytes(event.delta) or b"{}")
+        stop = read_stop(bytes(event.delta) or b"{}")
         if stop.stop_reason is not None:
             self._stop = stop
         return closed
 
-    def _on_stop(self, event: _Event) -> list[Delta]:
+    def _on_stop(self, event: StreamEvent) -> list[Delta]:
         self._is_stopped = True
         return self._close()
 
-    def _on_error(self, event: _Event) -> list[Delta]:
+    def _on_error(self, event: StreamEvent) -> list[Delta]:
         raise error_inside(event.error, secret=self._secret)
 
     def _open(self, block: Raw) -> list[Delta]:
         place = Place(self._calls, self._texts, self._custom_tools, self._answer_tool)
-        self._block = opened = _guarded(place.open, block)
+        self._block = opened = guarded(place.open, block)
         self._calls += opened.is_call
         return self._pieces(opened.opening())
 
     def _close(self) -> list[Delta]:
         block, self._block = self._block, None
-        return [] if block is None else self._pieces(_guarded(lambda _: block.closing(), NONE))
+        return [] if block is None else self._pieces(guarded(lambda _: block.closing(), NONE))
 
     def _pieces(self, choices: list[ChoiceDelta]) -> list[Delta]:
         for choice in choices:
@@ -263,7 +239,7 @@ class AnswerReader:
         if usage is not None:
             self._usage = usage if self._usage is None else self._usage.updated(usage)
 
-    def _ending(self, stop: _Stop) -> ChoiceDelta:
+    def _ending(self, stop: Stop) -> ChoiceDelta:
         reason = stop.stop_reason or "end_turn"
         finish = FINISH_OF.get(reason, "stop")
         if finish == "tool_calls" and not self._calls:
@@ -271,7 +247,7 @@ class AnswerReader:
         details = bytes(stop.stop_details)
         refused = reason == "refusal" and details not in (b"", b"null")
         return ChoiceDelta(
-            refusal=_explanation(details) if refused else "",
+            refusal=explanation_of(details) if refused else "",
             finish_reason=finish,
             native_finish=reason,
             native=(NativeBlock(MESSAGES, details),) if refused else (),
@@ -291,26 +267,3 @@ class AnswerReader:
         return Delta(
             usage=usage, id=self._id, model=self._model, created=self._created, service_tier=tier
         )
-
-
-class _Details(Struct, frozen=True):
-    explanation: str | None = None
-
-
-def _explanation(details: bytes) -> str:
-    return msgspec.json.decode(details, type=_Details).explanation or ""
-
-
-def _decoded(decoder: Any, data: bytes) -> Any:
-    return _guarded(decoder.decode, data)
-
-
-def _guarded(read: Callable[[Any], Any], data: Any) -> Any:
-    try:
-        return read(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderGarbled("The provider's answer is not JSON.") from None

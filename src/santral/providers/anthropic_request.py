@@ -74,7 +74,7 @@ def write_request(call: ProviderCall) -> Request:
     limit = output_limit(said, call.max_output_tokens)
     body["max_tokens"] = DEFAULT_MAX_TOKENS if limit is None else limit
     _settle(body, said, call.losses)
-    answers_by_tool = _shape_output(body, said, abilities, call.losses)
+    answers_by_tool = _shape_output(body, said, abilities, call.losses, is_own=is_own)
     if b"budget_tokens" not in bytes(native.get("thinking", b"")):  # an effort was told from it
         write_thinking(body, said, abilities, call.losses, is_own=is_own)
     _sample(body, said, abilities, call.losses, thinks="thinking" in body or "thinking" in native)
@@ -168,7 +168,12 @@ _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard
 
 
 def _shape_output(
-    body: dict[str, Any], said: Conversation, abilities: Abilities, losses: Losses
+    body: dict[str, Any],
+    said: Conversation,
+    abilities: Abilities,
+    losses: Losses,
+    *,
+    is_own: bool,
 ) -> str:
     """Ask for structured output; return the name of the tool that stands in for it, if one has to."""
     if said.output.kind == "json_object":
@@ -176,7 +181,7 @@ def _shape_output(
         body.setdefault("system", []).append({"type": "text", "text": _JSON_INSTRUCTION})
     if said.output.kind != "json_schema" or said.output.schema is None:
         return ""
-    shape = write_format(said, abilities)
+    shape = write_format(said, abilities, is_own=is_own)
     if shape is not None:
         body["output_config"] = {"format": shape}
         return ""

@@ -58,12 +58,19 @@ def custom_names(said: Conversation) -> frozenset[str]:
     return frozenset(tool.name for tool in said.tools if tool.kind == "custom")
 
 
-def write_format(said: Conversation, abilities: Abilities) -> dict[str, Any] | None:
-    """Return ``output_config.format``, or None where the model or the schema does not allow it."""
+def write_format(
+    said: Conversation, abilities: Abilities, *, is_own: bool
+) -> dict[str, Any] | None:
+    """Return ``output_config.format``, or None where the model or the schema does not allow it.
+
+    The schema of a caller of this protocol (``is_own``), who says nothing of ``strict``, is sent as
+    it came.
+    """
     schema = said.output.schema
     if schema is None or not abilities.has_output_format:
         return None
-    fit = schema if said.output.strict else fitted(schema)
+    strict = said.output.strict
+    fit = schema if strict or (strict is None and is_own) else fitted(schema)
     return None if fit is None else {"type": "json_schema", "schema": fit}
 
 

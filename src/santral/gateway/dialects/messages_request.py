@@ -111,7 +111,7 @@ def _add_output(fields: dict[str, Any], request: Request) -> None:
     config = request.output_config
     shape = config.format if config is not None and config.format else request.output_format
     if shape is not None:
-        schema = {"name": "answer", "schema": shape.schema, "strict": True}
+        schema = {"name": "answer", "schema": shape.schema}  # strict means another subset at OpenAI
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     effort = config.effort if config is not None else None
     thinking = request.thinking
