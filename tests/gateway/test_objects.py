@@ -113,6 +113,16 @@ def test_what_is_over_its_time_is_not_read_and_goes_with_the_next_sweep(box: Box
     assert box.files == ["acme/things/new.json"]
 
 
+def test_a_sweep_forgets_also_for_tenants_that_write_nothing_more(box: Box) -> None:
+    for tenant in ("acme", "gone"):
+        box.put("old", tenant=tenant)
+    box.clock.now += 90
+    box.put("young")
+    box.clock.now += 20
+    asyncio.run(box.folder.sweep(BOUNDS))
+    assert box.files == ["acme/things/young.json"]
+
+
 def test_beyond_the_count_the_oldest_go(box: Box) -> None:
     for number in range(12):
         box.put(f"n{number}")
@@ -128,6 +138,14 @@ def test_beyond_the_bytes_the_oldest_go(box: Box) -> None:
     assert box.get("n0") is None
     assert box.get("n3") == b"x" * 1000
     assert sum((box.root / file).stat().st_size for file in box.files) <= 2500
+
+
+def test_what_has_just_been_put_stays_however_small_the_bounds(box: Box) -> None:
+    tiny = Bounds(keep_s=100, count=1, size_bytes=1, object_bytes=1000)
+    for name in ("a", "b"):
+        box.put(name, b"xxx", bounds=tiny)
+        assert box.get(name) == b"xxx"
+    assert box.get("a") is None
 
 
 def test_a_tenant_over_its_bounds_costs_others_nothing(box: Box) -> None:

@@ -172,6 +172,7 @@ class GatewayProcess:
                     reloader.run,
                     self._measure_lag,
                     self.app.batches.run,
+                    self.app.responses.run,
                     self._shadows.run,
                     self._caches.run,
                 ]

@@ -74,8 +74,9 @@ class GatewayApp:
         in_flight = metrics["santral_in_flight"].child()
         metrics.watch(lambda: in_flight.set(len(attendance)))
         conversation = Conversation(stages)
-        store = ResponseStore(
-            ObjectFolder(current.snapshot.config.data.folder / "objects", "responses", wall)
+        self.responses = store = ResponseStore(
+            ObjectFolder(current.snapshot.config.data.folder / "objects", "responses", wall),
+            lambda: current.snapshot.config.responses,
         )
         responses = ResponsesDialect(store, wall)
         cabinet = Cabinet(current.snapshot.config.data.folder / "objects")

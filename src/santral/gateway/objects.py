@@ -101,6 +101,28 @@ class ObjectFolder:
             return False
         return await asyncio.to_thread(self._delete, self._path(tenant, name), tenant)
 
+    async def sweep(self, bounds: Bounds) -> None:
+        """Remove what is over its time, also of tenants that write nothing more.
+
+        Raises:
+            StoreError: a folder cannot be read or written.
+        """
+        for tenant in await asyncio.to_thread(self._tenants):
+            await asyncio.to_thread(self._sweep, tenant, bounds)
+
+    def _tenants(self) -> list[str]:
+        try:
+            return sorted(path.parent.name for path in self._root.glob(f"*/{self._kind}"))
+        except OSError as error:
+            raise StoreError(f"{self._root}: {error.strerror}.") from None
+
+    def _sweep(self, tenant: str, bounds: Bounds) -> None:
+        folder = self._folder(tenant)
+        try:
+            self._tallies[tenant] = _sweep(folder, self._wall(), bounds)
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror}.") from None
+
     def _folder(self, tenant: str) -> Path:
         return self._root / tenant / self._kind
 
@@ -191,8 +213,8 @@ def _sweep(folder: Path, now: float, bounds: Bounds) -> _Tally:
     is_full = count > bounds.count or size_bytes > bounds.size_bytes
     share = FULL_SHARE if is_full else 1.0
     most, most_bytes = int(bounds.count * share), int(bounds.size_bytes * share)
-    for entry in entries[:-1]:  # the last one has just been written
-        has_room = count <= most and size_bytes <= most_bytes
+    for entry in entries:
+        has_room = (count <= most and size_bytes <= most_bytes) or entry is entries[-1]
         is_over = entry.written_at + bounds.keep_s <= now
         if (has_room and not is_over) or removed == MAX_REMOVED:
             break

@@ -6,9 +6,10 @@ without what the route put before it, and the answer as it went to the caller.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec import Raw, Struct
@@ -18,7 +19,7 @@ from santral.errors import NotFound, StoreError, TooLarge
 from santral.gateway.context import RequestContext
 from santral.gateway.dialects.responses_kept import kept_items
 from santral.gateway.dialects.responses_request import ResponsesCall
-from santral.gateway.objects import Bounds, ObjectFolder
+from santral.gateway.objects import SWEEP_EVERY_S, Bounds, ObjectFolder
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,18 @@ _encode = msgspec.json.Encoder().encode
 class ResponseStore:
     """Keeps the responses of all tenants; each sees its own, through keys that may use the route."""
 
-    def __init__(self, objects: ObjectFolder) -> None:
+    def __init__(self, objects: ObjectFolder, settings: Callable[[], ResponsesConfig]) -> None:
         self._objects = objects
+        self._settings = settings  # those in force now, for what belongs to no request
+
+    async def run(self) -> None:
+        """Forget what is over its time, every ``SWEEP_EVERY_S``, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                await self._objects.sweep(bounds_of(self._settings()))
+            except StoreError as error:
+                log.warning("responses_not_swept", extra={"reason": error.message})
 
     def new_id(self) -> str:
         """Return the id of a response, without its prefix."""
