@@ -87,7 +87,11 @@ async def go(
         fallback.health.succeeded(candidate.name)
         tried.answer = outcome
 
-    plan = Plan(route="r", recovery=recovery or Recovery(), left_s=left_s)
+    ends_at = time.now + left_s
+
+    def plan() -> Plan:
+        return Plan(route="r", recovery=recovery or Recovery(), left_s=ends_at - time.now)
+
     candidates = [with_retry(name, retry) for name in ladder or outcomes]
     await fallback.over(candidates, attempt, plan, may_continue=lambda: may_continue)
 
@@ -317,7 +321,7 @@ def test_after_the_deadline_nobody_is_asked_any_more() -> None:
     timeout = ProviderTimeout("x", phase="first_delta")
     outcomes: dict[str, Outcome] = dict.fromkeys("abcd", timeout)
     with pytest.raises(ProviderTimeout):
-        asyncio.run(go(outcomes, tried, parts=parts, left_s=1.5))
+        asyncio.run(go(outcomes, tried, parts=parts, clock=clock, left_s=1.5))
     assert tried.asked == ["a", "b"]
 
 
@@ -399,7 +403,7 @@ def test_a_detour_that_may_not_be_asked_is_left_out() -> None:
             may_ask=lambda candidate: candidate.name != "abroad",
         )
         ladder = [with_retry(name, NO_RETRY) for name in "ab"]
-        await parts.over(ladder, attempt, plan, may_continue=lambda: True)
+        await parts.over(ladder, attempt, lambda: plan, may_continue=lambda: True)
 
     asyncio.run(body())
     assert tried.asked == ["a", "b"]

@@ -184,7 +184,13 @@ def hedged(*, share: float = 1.0, after_s: float | None = SOON) -> Plan:
 def over(parts: Fallback, calls: Calls, plan: Plan, *names: str) -> None:
     async def body() -> None:
         ladder = map(deployment, names)
-        await parts.over(ladder, calls.attempt_or_fallback, plan, may_continue=lambda: True)
+        await parts.over(
+            ladder,
+            calls.attempt_or_fallback,
+            lambda: plan,
+            may_continue=lambda: True,
+            is_hedged=True,
+        )
 
     asyncio.run(body())
 

@@ -60,7 +60,8 @@ class RetryBudget:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._new(name)
-        bucket.earn()
+        if bucket.tokens < self._settings.burst:  # seldom: a healthy deployment spends nothing
+            bucket.earn()
 
     def spend(self, name: str) -> bool:
         """Whether a further call may be made now; if so, it counts as made."""

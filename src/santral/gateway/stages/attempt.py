@@ -44,7 +44,13 @@ class Attempts:
         run = _Run(self._fallback, ctx, gate)
         ladder = self._router.candidates(ctx)
         try:
-            await self._fallback.over(ladder, run.attempt, run.plan, may_continue=run.may_continue)
+            await self._fallback.over(
+                ladder,
+                run.attempt,
+                run.plan,
+                may_continue=run.may_continue,
+                is_hedged=run.recovery.hedge is not None,
+            )
         except ProviderError as error:
             if ctx.is_committed or not may_resort(error):
                 raise
@@ -57,18 +63,21 @@ class Attempts:
 class _Run:
     """One way over the route for one request."""
 
-    __slots__ = ("_ctx", "_fallback", "_gate", "plan")
+    __slots__ = ("_ctx", "_fallback", "_gate", "recovery")
 
     def __init__(self, fallback: Fallback, ctx: RequestContext, gate: OutputGate) -> None:
-        recovery = ctx.route.route.recovery
         self._fallback = fallback
         self._ctx = ctx
         self._gate = gate
-        self.plan = Plan(
-            route=ctx.route.name,
-            recovery=recovery,
-            left_s=_left_s(ctx, recovery),
-            is_streaming=bool(ctx.call.view.stream),
+        self.recovery = ctx.route.route.recovery
+
+    def plan(self) -> Plan:
+        """Return what the request allows from now on."""
+        return Plan(
+            route=self._ctx.route.name,
+            recovery=self.recovery,
+            left_s=_left_s(self._ctx, self.recovery),
+            is_streaming=bool(self._ctx.call.view.stream),
             may_ask=self._may_ask,
         )
 
@@ -109,8 +118,8 @@ class _Run:
         finally:
             record = meter.record()
             ctx.attempts.append(record)
-            note_load(deployment, record, self._fallback.clock(), self.plan.is_streaming)
-            if self.plan.recovery.hedge is not None:
+            note_load(deployment, record, self._fallback.clock(), bool(self._ctx.call.view.stream))
+            if self.recovery.hedge is not None:
                 self._note_pace(deployment, meter)
 
     async def resort(self, error: ProviderError) -> None:
@@ -119,7 +128,7 @@ class _Run:
         Raises:
             ProviderError: ``error``, where the route has none or it cannot answer this request.
         """
-        ctx, recovery = self._ctx, self.plan.recovery
+        ctx, recovery = self._ctx, self.recovery
         if recovery.last_resort is not None and self._may_ask(recovery.last_resort):
             try:
                 await self.attempt(recovery.last_resort, LAST_RESORT, None)
@@ -168,14 +177,16 @@ class _Run:
         ctx = self._ctx
         fields = upstream_fields(ctx)
         end: EarlyEnd | None = None
-        if self.plan.recovery.early_end or STOP in fields:
+        if self.recovery.early_end or STOP in fields:
             end = self._who_ends(deployment, fields, losses)
         call = ProviderCall(
             model=deployment.model,
             fields=fields,
             # An answer can be ended early only while it is being made.
             is_streaming=bool(ctx.call.view.stream) or end is not None,
-            timeouts=self._timeouts(deployment),
+            timeouts=deployment.timeouts
+            if self.recovery.deadline_s is None
+            else self._timeouts(deployment),
             question=ctx.question,
             sources=ctx.sources,
             traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id),
@@ -196,7 +207,7 @@ class _Run:
         if STOP in fields:
             losses.mend(STOP)
             stops = fields.pop(STOP) if deployment.emulates_stop else None
-        is_json = self.plan.recovery.early_end and _wants_json(self._ctx)
+        is_json = self.recovery.early_end and _wants_json(self._ctx)
         if stops is None and not is_json:
             return None
         return self._early_end({STOP: stops}, is_json=is_json)
@@ -208,16 +219,14 @@ class _Run:
     def _timeouts(self, deployment: Deployment) -> TimeoutsConfig:
         """Return the deployment's clocks, none of them beyond the request's deadline."""
         timeouts = deployment.timeouts
-        if self.plan.recovery.deadline_s is None:
-            return timeouts
-        left_s = max(0.001, _left_s(self._ctx, self.plan.recovery))
+        left_s = max(0.001, _left_s(self._ctx, self.recovery))
         if left_s >= timeouts.total_s:
             return timeouts
         return timeouts.model_copy(update={"total_s": left_s})
 
     def _note_pace(self, deployment: Deployment, meter: Meter) -> None:
         self._fallback.hedging.pace.note(
-            deployment.name, meter.silent_s(), is_streaming=self.plan.is_streaming
+            deployment.name, meter.silent_s(), is_streaming=bool(self._ctx.call.view.stream)
         )
 
 
@@ -242,7 +251,10 @@ async def _pour_until(
 
 
 def _is_degraded(ctx: RequestContext, deployment: Deployment, purpose: str) -> bool:
-    return purpose == LAST_RESORT or ctx.route.route.is_last_resort(deployment.name)
+    route = ctx.route.route
+    if len(route.rungs) < 2:
+        return purpose == LAST_RESORT
+    return purpose == LAST_RESORT or route.is_last_resort(deployment.name)
 
 
 def _left_s(ctx: RequestContext, recovery: Recovery) -> float:
