@@ -9,7 +9,17 @@ from __future__ import annotations
 from santral.providers.openai_vendors import MAX_TOKENS, NO_DEVELOPER
 from santral.providers.vendor import Vendor, can
 
-_ALL = can("tools", "json_schema", "json_object", "vision", "reasoning", "logprobs", "n")
+_ALL = can(
+    "streaming",
+    "parallel_tools",
+    "tools",
+    "json_schema",
+    "json_object",
+    "vision",
+    "reasoning",
+    "logprobs",
+    "n",
+)
 _SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
 
 #: Engines of other dialects, each with its file.
@@ -33,6 +43,7 @@ NATIVE_ENGINES: tuple[Vendor, ...] = (
         auth="optional",
         reference="https://github.com/triton-inference-server/server/blob/main/docs/protocol/"
         "extension_generate.md",
+        capabilities=can("streaming"),
         models_path="",
         notes=("the prompt is composed from the messages", "usage is estimated"),
     ),
@@ -43,6 +54,7 @@ NATIVE_ENGINES: tuple[Vendor, ...] = (
         base_url="http://127.0.0.1:8000",
         auth="optional",
         reference="https://github.com/triton-inference-server/vllm_backend/blob/main/README.md",
+        capabilities=can("streaming"),
         models_path="",
         notes=("the prompt is composed from the messages", "usage is estimated"),
     ),
@@ -82,7 +94,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         auth="optional",
         # Errors are flat: {"error": ..., "error_type": ...}, with 422, 424 and 429.
         reference="https://huggingface.co/docs/text-generation-inference/reference/api_reference",
-        capabilities=can("tools", "json_schema", "json_object", "vision", "logprobs"),
+        capabilities=can("streaming", "tools", "json_schema", "json_object", "vision", "logprobs"),
         renames=MAX_TOKENS,
         roles=NO_DEVELOPER,
         max_n=1,
@@ -95,7 +107,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         # "Usage is only supported for vLLM models": an estimate stands in where none comes.
         reference="https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/"
         "client_guide/openai_readme.html",
-        capabilities=can("tools", "json_schema", "json_object", "logprobs"),
+        capabilities=can("streaming", "tools", "json_schema", "json_object", "logprobs"),
         renames=MAX_TOKENS,
         roles=NO_DEVELOPER,
         max_n=1,
@@ -145,7 +157,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         # It answers 400 to json_object and takes json_schema and text alone:
         # see github.com/lmstudio-ai/lmstudio-bug-tracker/issues/189
         reference="https://lmstudio.ai/docs/app/api/endpoints/openai",
-        capabilities=can("tools", "json_schema", "vision", "reasoning"),
+        capabilities=can("streaming", "tools", "json_schema", "vision", "reasoning"),
         takes=_SAMPLING,
         roles=NO_DEVELOPER,
         max_n=1,

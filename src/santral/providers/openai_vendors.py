@@ -14,7 +14,7 @@ MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 #: A role that OpenAI added in 2024 and whose meaning everywhere else is that of ``system``.
 NO_DEVELOPER = {"developer": "system"}
 
-_SEES = can("tools", "json_schema", "json_object", "vision")
+_SEES = can("tools", "parallel_tools", "json_schema", "json_object", "vision", "streaming")
 _OPENAI = _SEES | can("audio_in", "files", "reasoning", "logprobs", "n")
 
 #: What of earlier reasoning vendors of other formats may find in a message.
@@ -92,7 +92,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="DeepSeek",
         base_url="https://api.deepseek.com/v1",
         reference="https://api-docs.deepseek.com/api/create-chat-completion",
-        capabilities=can("tools", "json_object", "reasoning", "logprobs"),
+        capabilities=can("tools", "parallel_tools", "json_object", "reasoning", "logprobs", "streaming"),
         renames=MAX_TOKENS,
         # "unknown variant `developer`" (github.com/decolua/9router/issues/773)
         roles=NO_DEVELOPER,
@@ -126,7 +126,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="Perplexity",
         base_url="https://api.perplexity.ai",
         reference="https://docs.perplexity.ai/api-reference/chat-completions-post",
-        capabilities=can("json_schema", "vision", "reasoning"),
+        capabilities=can("json_schema", "vision", "reasoning", "streaming"),
         models_path="",
         asks_usage=False,
         renames=MAX_TOKENS,
