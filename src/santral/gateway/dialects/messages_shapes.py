@@ -5,6 +5,7 @@ Source: https://platform.claude.com/docs/en/api/messages/create
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, TypeVar
 
 import msgspec
@@ -173,9 +174,15 @@ def read_as(kind: type[T], raw: Raw, path: str) -> T:
         BadRequest: it has another one; ``path`` is where it stands.
     """
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return _decoder_of(kind).decode(raw)
     except msgspec.ValidationError as error:
         raise wrong_shape(error, path) from None
+
+
+@cache
+def _decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Making one costs ten times what it saves on a short block."""
+    return msgspec.json.Decoder(kind)
 
 
 def type_of(raw: Raw, path: str) -> str:
