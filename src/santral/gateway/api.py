@@ -45,14 +45,6 @@ FORM_BYTES = 64 * 1024
 GEMINI = GeminiDialect()
 MESSAGES = MessagesDialect()
 
-#: Endpoints that are no conversations.
-TASKS: dict[str, Task] = {
-    "/v1/embeddings": EmbeddingsTask(),
-    "/v1/rerank": RerankTask(),
-    "/v2/rerank": RerankTask(),
-    "/v1/moderations": ModerationsTask(),
-}
-
 
 class GatewayApp:
     """The ASGI application of a gateway worker."""
@@ -89,7 +81,10 @@ class GatewayApp:
             "/v1/messages": {"POST": self._at_desk(MESSAGES, conversation)},
             "/v1/messages/count_tokens": {"POST": self._at_desk(MESSAGES, CountTokens(stages))},
             "/v1/responses": {"POST": self._at_desk(responses, conversation)},
-            **{path: {"POST": self._at_task(task, stages)} for path, task in TASKS.items()},
+            "/v1/embeddings": {"POST": self._at_task(EmbeddingsTask(), stages)},
+            "/v1/rerank": {"POST": self._at_task(RerankTask(), stages)},
+            "/v2/rerank": {"POST": self._at_task(RerankTask(), stages)},
+            "/v1/moderations": {"POST": self._at_task(ModerationsTask(), stages)},
             "/v1/files": {"POST": self._upload(files), "GET": self._at_desk(CHAT, files.list)},
             "/v1/batches": {
                 "POST": self._at_desk(CHAT, batches.create),
