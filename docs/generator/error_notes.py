@@ -83,6 +83,10 @@ PASSED = {
         "A field is missing or has the wrong type, or two fields contradict each other.",
         "`param` is the path of the field.",
     ),
+    "shared_answer_cut": (
+        "The answer was shared with an equal request, and that ended before it was whole.",
+        "Ask again after `retry-after`.",
+    ),
     "gateway_stopping": (
         "The gateway is stopping, and its drain (`server.drain_s`) ended before the answer did.",
         "Ask again: another process, or the restarted one, answers.",

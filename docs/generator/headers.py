@@ -30,7 +30,8 @@ SENT = {
     "x-santral-cost-usd": "What all attempts of this request cost together, in US dollars with nine "
     "decimals. Absent while unknown: on streams, whose headers leave before the end, and where a "
     "price is unknown.",
-    "x-santral-cache": "What the exact cache said: `off`, `miss` or `hit`.",
+    "x-santral-cache": "What the caches said: `off`, `miss`, `hit` (an equal request), `semantic` (a "
+    "question that means the same), or `collapsed` (the answer of a request that was under way).",
     "x-santral-deployment": "The deployment that answered, or was tried last.",
     "x-santral-degraded": "`true` where a route's last rung or its last resort answered.",
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",

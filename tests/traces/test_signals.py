@@ -58,7 +58,8 @@ def _random_record(rng: Random, make_record: Any, number: int) -> TraceRecord:
         status=rng.choice([200, 200, 200, 400, 429, 502]),
         is_cancelled=rng.random() < 0.1,
         is_degraded=rng.random() < 0.1,
-        cache=rng.choice(["off", "miss", "hit"]),
+        cache=rng.choice(["off", "miss", "hit", "semantic", "collapsed"]),
+        cache_saved_nanousd=rng.choice([0, rng.randrange(10**9)]),
         ttft_us=rng.choice([None, rng.randrange(5000)]),
         finish_reason=rng.choice(["", "stop", "length", "content_filter"]),
         usage=rng.choice([None, Usage(), usage, usage]),
@@ -69,7 +70,7 @@ def _random_record(rng: Random, make_record: Any, number: int) -> TraceRecord:
 
 def recomputed(records: Sequence[TraceRecord]) -> Golden:
     good = [r for r in records if r.status < 400 and not r.is_cancelled]
-    timed = [r for r in good if r.cache != "hit"]
+    timed = [r for r in good if r.cache in ("off", "miss")]
     billed = [r for r in records if r.usage is not None and r.usage.total_tokens]
     verdicts = [v for r in records for v in r.verdicts]
     overhead = [max(0, r.duration_us - sum(a.duration_us for a in r.attempts)) for r in timed]
@@ -84,12 +85,13 @@ def recomputed(records: Sequence[TraceRecord]) -> Golden:
             ttft=quantiles([r.ttft_us for r in timed if r.ttft_us is not None]),
             total=quantiles([r.duration_us for r in timed]),
             overhead=quantiles(overhead),
-            cached=quantiles([r.duration_us for r in good if r.cache == "hit"]),
+            cached=quantiles([r.duration_us for r in good if r.cache in ("hit", "semantic")]),
         ),
         cost=Cost(
             n=len(billed),
             tokens={c: sum(getattr(r.usage, c) for r in billed) for c in CLASSES},
             cost_nanousd=sum(r.cost_nanousd or 0 for r in records),
+            saved_nanousd=sum(r.cache_saved_nanousd for r in records),
             unknown_price=sum(r.cost_nanousd is None for r in billed),
             estimated_usage=sum(r.usage.is_estimated for r in billed if r.usage),
         ),
@@ -98,8 +100,8 @@ def recomputed(records: Sequence[TraceRecord]) -> Golden:
             errors=sum(r.status >= 400 for r in records),
             cancelled=sum(r.is_cancelled for r in records),
             degraded=sum(r.is_degraded for r in records),
-            cache_hits=sum(r.cache == "hit" for r in records),
-            cache_asked=sum(r.cache in ("hit", "miss") for r in records),
+            cache_hits=sum(r.cache in ("hit", "semantic", "collapsed") for r in records),
+            cache_asked=sum(r.cache != "off" for r in records),
             finish_reasons=dict(Counter(r.finish_reason for r in records if r.finish_reason)),
             schema=checks.get("json_schema", Tally()),
             citations=checks.get("citations", Tally()),

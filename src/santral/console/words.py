@@ -68,6 +68,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "degraded": ("Answered by the last resort", "Son çareyle yanıtlanan"),
     "cancelled": ("Caller left", "İstemci ayrıldı"),
     "cache_hits": ("Cache hits", "Önbellek isabeti"),
+    "saved_by_cache": ("Saved by caches", "Önbelleğin tasarrufu"),
+    "cache_entry": ("Cache entry", "Önbellek kaydı"),
+    "cache_similarity": ("Similarity", "Benzerlik"),
     "schema": ("Schema kept", "Şemaya uyan"),
     "citations": ("Citations sound", "Atıfları sağlam"),
     "finish": ("How answers ended", "Yanıtlar nasıl bitti"),
@@ -90,9 +93,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "counted_how": ("How this is counted", "Nasıl sayılıyor"),
     "exclusion_latency": (
         "Latency leaves out failed and cancelled requests and cache hits; cache hits have a line of "
-        "their own. Percentiles are taken over the requests themselves (nearest rank).",
+        "their own, requests that shared a call have none. Percentiles are taken over the requests themselves (nearest rank).",
         "Gecikme, başarısız ve yarıda bırakılan istekleri ve önbellek isabetlerini saymaz; "
-        "isabetlerin ayrı satırı vardır. Yüzdelikler isteklerin kendisinden alınır (en yakın sıra).",
+        "isabetlerin ayrı satırı vardır, ortak çağrıdan yanıt alanların yoktur. Yüzdelikler isteklerin kendisinden alınır (en yakın sıra).",
     ),
     "exclusion_cost": (
         "Requests whose price is unknown add no money to the sum; their share is shown.",

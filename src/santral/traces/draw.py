@@ -117,7 +117,9 @@ def _facts(record: TraceRecord) -> list[tuple[str, str]]:
         ("deployment", f"{record.deployment} ({record.model})" if record.deployment else ""),
         ("first token", duration(record.ttft_us) if record.ttft_us is not None else ""),
         ("finished", record.finish_reason),
-        ("cache", record.cache),
+        ("lost", ", ".join(record.losses)),
+        ("routed by", ", ".join(f"{name} {value}" for name, value in record.decision.items())),
+        ("cache", _cache(record)),
         ("prompt", prompt),
         ("experiment", variant),
         ("session", record.session),
@@ -127,6 +129,18 @@ def _facts(record: TraceRecord) -> list[tuple[str, str]]:
         ("config", record.config_hash[:12]),
     ]
     return [(name, visible(value)) for name, value in facts if value]
+
+
+def _cache(record: TraceRecord) -> str:
+    """Say what the caches did, which entry it was, and what that saved."""
+    parts = [record.cache]
+    if record.cache_similarity:
+        parts.append(f"similarity {record.cache_similarity:.2f}")
+    if record.cache_saved_nanousd:
+        parts.append(f"saved {dollars(record.cache_saved_nanousd)}")
+    if record.cache_entry:
+        parts.append(f"entry {record.cache_entry}")
+    return ", ".join(parts)
 
 
 def _timeline(record: TraceRecord) -> Table:
@@ -171,7 +185,7 @@ def _bill(record: TraceRecord) -> list[tuple[str, str]]:
 def _attempts(record: TraceRecord) -> list[tuple[str, ...]]:
     return [
         (
-            f"{a.number}. {a.deployment}",
+            f"{a.number}. {a.deployment}" + (f" ({a.purpose})" if a.purpose else ""),
             f"{a.provider} {a.model}",
             a.error or a.finish_reason or "ok",
             duration(a.duration_us),

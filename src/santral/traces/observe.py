@@ -67,7 +67,8 @@ class _RouteChildren:
 
     def observe(self, record: TraceRecord) -> None:
         self.duration.observe(record.duration_us / 1e6)
-        self.overhead.observe(overhead_us(record.duration_us, record.attempts) / 1e6)
+        if record.cache != "collapsed":  # it waited for an attempt that is another request's
+            self.overhead.observe(overhead_us(record.duration_us, record.attempts) / 1e6)
         if record.ttft_us is not None:
             self.ttft.observe(record.ttft_us / 1e6)
         if record.error in _QUOTA_ERRORS:

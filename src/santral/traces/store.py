@@ -38,7 +38,7 @@ from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
 T = TypeVar("T")
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.
@@ -90,7 +90,7 @@ _OTHERS = f"""
 _HISTORY = f"""
     SELECT (started_at_us - $since) // $width AS bucket, count(*),
            count(*) FILTER (status >= 400),
-           quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache <> 'hit'),
+           quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache IN ('off', 'miss')),
            coalesce(sum(cost_nanousd), 0)
     FROM traces
     WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)

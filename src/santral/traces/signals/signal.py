@@ -11,7 +11,7 @@ from msgspec import Struct, field
 #: What no signal counts, in words for the reader of a chart.
 EXCLUSIONS = (
     "Latency: failed and cancelled requests and cache hits are left out; cache hits are a series "
-    "of their own.",
+    "of their own. Requests that shared another's upstream call are in neither.",
     "Cost: requests without a known price add no money; their share is shown.",
 )
 #: Below this many a percentile in the tail says nothing; show what there is. Chosen.
@@ -42,6 +42,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     n: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
     cost_nanousd: int = 0
+    saved_nanousd: int = 0  # what answers that caches served had cost when they were made
     unknown_price: int = 0
     estimated_usage: int = 0
 
@@ -63,7 +64,7 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """Of all ``n`` requests; the cache was asked by ``cache_asked`` of them."""
+    """Of all ``n`` requests; a cache was asked by ``cache_asked`` of them."""
 
     n: int = 0
     errors: int = 0

@@ -36,8 +36,8 @@ _SETS = "(), (route), (tenant_id)"
 
 _REQUESTS = f"""
     WITH w AS (
-        SELECT *, status < 400 AND NOT is_cancelled AND cache <> 'hit' AS is_timed,
-               status < 400 AND NOT is_cancelled AND cache = 'hit' AS is_cached,
+        SELECT *, status < 400 AND NOT is_cancelled AND cache IN ('off', 'miss') AS is_timed,
+               status < 400 AND NOT is_cancelled AND cache IN ('hit', 'semantic') AS is_cached,
                coalesce({" + ".join(CLASSES)}, 0) > 0
                    AS is_billed
         FROM traces WHERE {_MEANT})
@@ -57,9 +57,10 @@ _REQUESTS = f"""
         count(*) FILTER (status >= 400),
         count(*) FILTER (is_cancelled),
         count(*) FILTER (is_degraded),
-        count(*) FILTER (cache = 'hit'),
-        count(*) FILTER (cache IN ('hit', 'miss')),
+        count(*) FILTER (cache IN ('hit', 'semantic', 'collapsed')),
+        count(*) FILTER (cache <> 'off'),
         count(*) FILTER (finish_reason = 'content_filter'),
+        coalesce(sum(cache_saved_nanousd), 0),
         {", ".join(f"coalesce(sum({name}), 0)" for name in CLASSES)}
     FROM w GROUP BY GROUPING SETS ({_SETS})
 """  # noqa: S608 - composed of constants
@@ -146,9 +147,10 @@ def _golden(
         ),
         cost=Cost(
             n=row[10],
-            tokens=dict(zip(CLASSES, map(int, row[20:]), strict=True)),
+            tokens=dict(zip(CLASSES, map(int, row[21:]), strict=True)),
             cost_nanousd=int(row[11]),
             unknown_price=row[12],
+            saved_nanousd=int(row[20]),
             estimated_usage=row[13],
         ),
         quality=Quality(
