@@ -71,7 +71,7 @@ class _Item:
         self.deltas: dict[str, str] = {}
         self.done: dict[str, str] = {}
         self.parts: list[str] = []  # added and not done
-        self.annotations: list[Any] = []
+        self.annotations: dict[int, list[Any]] = {}  # by the part they are about
 
 
 #: What a delta adds to and what closes it, by the middle of its type.
@@ -121,8 +121,9 @@ def _take(item: _Item, kind: str, event: dict[str, Any]) -> None:
         assert item.parts == [place], "a part closes that is not open"
         item.parts.clear()
     elif kind == "output_text.annotation.added":
-        assert event["annotation_index"] == len(item.annotations)
-        item.annotations.append(event["annotation"])
+        annotations = item.annotations.setdefault(event["content_index"], [])
+        assert event["annotation_index"] == len(annotations)
+        annotations.append(event["annotation"])
     else:
         assert place not in item.done, f"{place} goes on after its end"
         if what == "delta":
@@ -138,7 +139,8 @@ def _check_done(opened: _Item, item: dict[str, Any]) -> None:
     assert opened.deltas == {place: text for place, text in opened.done.items() if text}
     if item["type"] == "message":
         said = "".join(p.get("text", "") + p.get("refusal", "") for p in item["content"])
-        assert [a for p in item["content"] for a in p.get("annotations", [])] == opened.annotations
+        for at, part in enumerate(item["content"]):
+            assert part.get("annotations", []) == opened.annotations.get(at, [])
     elif item["type"] == "reasoning":
         said = "".join(part["text"] for part in item["summary"])
     elif item["type"] in ("function_call", "custom_tool_call"):
