@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -504,3 +505,55 @@ def test_counting_meets_keys_and_rights(worker: Worker) -> None:
     assert worker.post(body, path="/v1/messages/count_tokens", key="").status == 401
     assert worker.post(body, path="/v1/messages/count_tokens").status == 404
     assert KEY.plaintext not in worker.spooled[-1].decode("utf-8", "replace")
+
+
+EMAIL = "ayse.yilmaz@example.com"
+
+
+def test_masks_hold_in_every_kind_of_block(worker: Worker) -> None:
+    worker.provider.will(saying(ChoiceDelta(text="ok")))
+    document = {"type": "text", "media_type": "text/plain", "data": f"Write to {EMAIL}"}
+    ask(
+        worker,
+        "in-mask",
+        system=f"For {EMAIL}",
+        messages=[
+            {"role": "user", "content": [{"type": "document", "source": document}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": f"Of {EMAIL}", "signature": "s"},
+                    {"type": "tool_use", "id": "t", "name": "f", "input": {"to": EMAIL}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "t", "content": f"Sent to {EMAIL}"},
+                    {"type": "search_result", "source": "s", "title": EMAIL, "content": []},
+                ],
+            },
+        ],
+    )
+    sent = worker.provider.asked[-1]
+    assert EMAIL not in sent.text
+    assert base64.b64encode(f"Write to {EMAIL}".encode()).decode() not in sent.text
+
+
+def test_masks_hold_in_streams(worker: Worker) -> None:
+    worker.provider.will(
+        deltas(
+            ChoiceDelta(reasoning="Is it ayse.yilmaz@"),
+            ChoiceDelta(reasoning="example.com?"),
+            ChoiceDelta(text="Write to ayse.yil"),
+            ChoiceDelta(text="maz@example.com."),
+            call(0, '{"to":"ayse.yilmaz', opens=True),
+            call(0, '@example.com"}'),
+            END,
+        )
+    )
+    body = ask(worker, "out-mask", stream=True).body
+    message = message_of(check_messages_stream(body))
+    assert EMAIL.encode() not in body
+    assert EMAIL not in json.dumps(message)
+    assert [block["type"] for block in message["content"]] == ["thinking", "text", "tool_use"]
