@@ -107,3 +107,15 @@ def test_a_classifier_that_cannot_be_read_refuses_the_configuration() -> None:
     config = configured({"ladder": rungs, "complexity": complexity}, {"a": {}, "b": {}})
     with pytest.raises(ConfigError, match="classifier cannot be used"):
         compile_route("r", config.routes["r"], deployments(config, Silent()), {})
+
+
+def test_what_only_a_detour_or_a_shadow_lacks_is_looked_for_too() -> None:
+    known = {"a": {}, "b": {"capabilities": {"vision": False}}, "c": {"context_tokens": 9000}}
+    plain = {"ladder": [{"deployments": {"a": 1}}]}
+    assert compiled(plain, known).rules is None
+    detour = compiled(plain | {"on_timeout": ["b"]}, known).rules
+    assert detour is not None
+    assert detour.lacked == {"vision"}
+    shadow = compiled(plain | {"shadow": {"deployments": ["c"]}}, known).rules
+    assert shadow is not None
+    assert shadow.least_context == 9000

@@ -113,7 +113,9 @@ def test_list_of_nothing_says_what_to_do(control: Control) -> None:
 
 
 def test_show_takes_the_first_digits(control: Control, make_record: Any) -> None:
-    record = now_record(make_record, 1)
+    record = now_record(
+        make_record, 1, losses=["logprobs"], decision={"tier": "large", "score": 0.9}
+    )
     control.put(record)
     text = run("show", record.trace_id[:9], "--url", control.url, "--key", "admin")
     for part in (
@@ -128,6 +130,8 @@ def test_show_takes_the_first_digits(control: Control, make_record: Any) -> None
         "pii",
         "mask",
         "1. local",
+        "logprobs",
+        "tier large, score 0.9",
     ):
         assert part in text, part
 

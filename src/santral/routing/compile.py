@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -50,13 +50,10 @@ def compile_route(
     """
     deployments = with_retries(deployments, settings.retries)
     rungs = tuple(_weighted(rung.deployments, deployments) for rung in settings.ladder)
+    recovery = compile_recovery(settings, deployments)
     rules = _rules(settings, rungs, deployments, residency, pricing)
-    return Route(
-        name=name,
-        rungs=rungs,
-        rules=_needed(rules),
-        recovery=compile_recovery(settings, deployments),
-    )
+    whole = Route(name=name, rungs=rungs, rules=rules, recovery=recovery)
+    return replace(whole, rules=_needed(_with_limits(rules, [*whole.deployments()])))
 
 
 def _deployment(
@@ -114,8 +111,6 @@ def _rules(
     pairs = zip(settings.ladder, rungs, strict=True)
     made = tuple(_rung(rung, entries, settings, deployments) for rung, entries in pairs)
     used = [deployment for rung in made for deployment, _ in (*rung.entries, *rung.canary)]
-    windows = [d.facts.context_tokens for d in used if d.facts.context_tokens is not None]
-    bounds = [d.facts.max_output_tokens for d in used if d.facts.max_output_tokens is not None]
     complexity = settings.complexity
     names = [rung.name for rung in made]
     return Rules(
@@ -127,11 +122,20 @@ def _rules(
         tiers=_tiers(settings),
         tier_rungs=tuple(names.index(tier) for tier in complexity.tiers) if complexity else (),
         shadow=_shadow(settings, deployments),
-        lacked=frozenset[str]().union(*(deployment.lacks for deployment in used)),
-        least_context=min(windows, default=None),
-        least_output=min(bounds, default=None),
         has_dialects=len({deployment.dialect for deployment in used}) > 1,
         pricing=pricing,
+    )
+
+
+def _with_limits(rules: Rules, everybody: Sequence[Deployment]) -> Rules:
+    """Add what ``everybody`` who may be asked, also off the ladder, is known not to take."""
+    windows = [d.facts.context_tokens for d in everybody]
+    bounds = [d.facts.max_output_tokens for d in everybody]
+    return replace(
+        rules,
+        lacked=frozenset[str]().union(*(deployment.lacks for deployment in everybody)),
+        least_context=min((tokens for tokens in windows if tokens is not None), default=None),
+        least_output=min((tokens for tokens in bounds if tokens is not None), default=None),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -42,11 +42,18 @@ Strategy = Callable[[Sequence[Weighted], Draw], Iterator[Deployment]]
 
 def weighted(entries: Sequence[Weighted], draw: Draw) -> Iterator[Deployment]:
     """Draw by weight, without putting back."""
-    return drawn(entries, draw.rng)
+    return iter(drawn(entries, draw.rng))
 
 
-def drawn(entries: Sequence[Weighted], rng: Rng) -> Iterator[Deployment]:
-    """Yield deployments in a weighted random order."""
+def drawn(entries: Sequence[Weighted], rng: Rng) -> Iterable[Deployment]:
+    """Return deployments in a weighted random order, each drawn when it is asked for."""
+    if len(entries) == 1:
+        deployment, weight = entries[0]
+        return (deployment,) if weight > 0 else ()
+    return _drawn(entries, rng)
+
+
+def _drawn(entries: Sequence[Weighted], rng: Rng) -> Iterator[Deployment]:
     left = [entry for entry in entries if entry[1] > 0]
     while len(left) > 1:
         yield left.pop(_drawn_index(left, rng))[0]
