@@ -29,7 +29,9 @@ def build(**settings: Any) -> Provider:
     "kind", [kind for kind, row in VENDORS.items() if row.base_url and row.auth != "own"]
 )
 def test_every_row_builds_with_a_key_alone(kind: str) -> None:
-    config = ProviderConfig(kind=kind, api_key=SecretRef("env:TEST_PROVIDER_KEY"))
+    config = ProviderConfig(
+        kind=kind, api_key=SecretRef("env:TEST_PROVIDER_KEY"), region="us-east-1"
+    )
     provider = build_provider("main", config, AiohttpClient())
     assert VENDORS[kind].base_url in repr(provider)
     assert KEY not in repr(provider)

@@ -43,4 +43,14 @@ CLOUD_VENDORS: tuple[Vendor, ...] = (
         reference="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
         models_path="",
     ),
+    Vendor(
+        kind="bedrock",
+        title="AWS Bedrock",
+        dialect="bedrock",
+        base_url="https://bedrock-runtime.us-east-1.amazonaws.com",  # each region has its own
+        auth="optional",  # an API key of Bedrock; AWS credentials sign in their own way
+        capabilities=_GEMINI - {"audio_in", "logprobs", "n"},
+        reference="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        models_path="",
+    ),
 )

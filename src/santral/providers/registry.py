@@ -8,6 +8,11 @@ from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError, nearest
 from santral.providers.anthropic import AnthropicProvider
 from santral.providers.azure import AzureProvider
+from santral.providers.batch import Maker
+from santral.providers.batch_anthropic import AnthropicBatches
+from santral.providers.batch_gemini import GeminiBatches
+from santral.providers.batch_openai import OpenAIBatches
+from santral.providers.bedrock import BedrockProvider
 from santral.providers.cloud_vendors import CLOUD_VENDORS
 from santral.providers.cohere import CohereProvider
 from santral.providers.connection import Connection, connect_to
@@ -119,11 +124,21 @@ def build_provider(
     return with_tasks(DIALECTS[vendor.dialect](connection), connection)
 
 
+#: Who has batches of its own, and how they are spoken to.
+BATCHES: dict[str, Maker] = {
+    "openai": OpenAIBatches,
+    "openai-responses": OpenAIBatches,
+    "groq": OpenAIBatches,
+    "anthropic": AnthropicBatches,
+    "gemini": GeminiBatches,
+}
+
 #: Dialects out: how each one is built. A dialect is one file; this is its line.
 DIALECTS: dict[str, Callable[[Connection], Provider]] = {
     "anthropic": AnthropicProvider,
     "azure": AzureProvider,
     "cohere": CohereProvider,
+    "bedrock": BedrockProvider,
     "gemini": GeminiProvider,
     "ollama": OllamaProvider,
     "openai": OpenAIProvider,
