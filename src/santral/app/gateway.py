@@ -129,7 +129,7 @@ class GatewayProcess:
                 fallback,
             ),
         )
-        return GatewayApp(
+        app = GatewayApp(
             self.current,
             stages,
             self._attendance,
@@ -138,6 +138,8 @@ class GatewayProcess:
             time.perf_counter,
             time.time,
         )
+        app.batches.find_batches = self._pool.batches
+        return app
 
     async def prepare(self) -> None:
         """Load keys, limits and indexes, and what today's budgets have used already."""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 
 from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
+from santral.providers.batch import ProviderBatches
+from santral.providers.connection import connect_to
+from santral.providers.deferred import DeferringClient
 from santral.providers.keys import KeyRotation, State
 from santral.providers.local import Analysis, LocalProvider
 from santral.providers.local_embed import MODELS as LOCAL_MODELS
 from santral.providers.local_embed import LocalEmbedder, LocalReranker, TextFeatures
 from santral.providers.provider import Operation, Provider
-from santral.providers.registry import build_provider
+from santral.providers.registry import BATCHES, VENDORS, build_provider
 from santral.providers.tasks import Tasked
 from santral.providers.tasks_http import Doer
 from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
@@ -34,6 +37,7 @@ class ProviderPool:
         self._held: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
         self._pending = self._held
         self._retired: list[tuple[float, AiohttpClient]] = []
+        self._batches: dict[str, tuple[ProviderConfig, ProviderBatches]] = {}
         self._rotations: dict[str, KeyRotation] = {}
         self._analysis = Analysis(
             terms=_terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
@@ -61,6 +65,23 @@ class ProviderPool:
         """Return how many keys of each provider in force live, wait, or are refused."""
         return {name: keys.states() for name, keys in self._rotations.items() if name in self._held}
 
+    def batches(self, name: str) -> ProviderBatches | None:
+        """Return the batch interface of a provider in force, made when first asked for.
+
+        Raises:
+            ConfigError: a secret that cannot be read.
+        """
+        held = self._held.get(name)
+        if held is None or held[0].kind not in BATCHES:
+            return None
+        config = held[0]
+        made = self._batches.get(name)
+        if made is None or made[0] is not config:
+            vendor = VENDORS[config.kind]
+            connection = connect_to(name, config, vendor, held[2])
+            made = self._batches[name] = config, BATCHES[config.kind](connection)
+        return made[1]
+
     async def close_retired(self) -> None:
         """Close the clients whose time has come."""
         now = self._clock()
@@ -71,6 +92,8 @@ class ProviderPool:
 
     async def close(self) -> None:
         """Close every client."""
+        for _, batches in self._batches.values():
+            await batches.close()
         clients = [client for _, _, client in self._held.values()]
         for client in [*clients, *(client for _, client in self._retired)]:
             await client.close()
@@ -82,7 +105,9 @@ class ProviderPool:
         if held is not None and held[0] == config:
             return held
         client = AiohttpClient(max_connections=config.max_connections)
-        provider = build_provider(name, config, client, self._local, self._rotations)
+        provider = build_provider(
+            name, config, DeferringClient(client), self._local, self._rotations
+        )
         return config, provider, client
 
     def _local(self) -> Provider:

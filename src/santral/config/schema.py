@@ -188,6 +188,13 @@ class BatchesConfig(Section):
     """Files and batches: many requests in one file, answered when there is room."""
 
     enabled: bool = Field(default=True, description="Whether this process works batches off.")
+    native: bool = Field(
+        default=True,
+        description="Use the providers' own batches, at their discount, where they have them.",
+    )
+    native_poll_s: Seconds = Field(
+        default=30.0, description="How often a provider is asked how far its batch is."
+    )
     concurrency: int = Field(
         default=4, ge=1, le=256, description="Requests of batches asked at once."
     )

@@ -58,10 +58,12 @@ class RequestContext:
         "is_committed",
         "is_degraded",
         "is_guarded",
+        "is_prepaid",
         "losses",
         "output_cap",
         "output_schema",
         "parent_span_id",
+        "pinned",
         "placeholders",
         "prompt",
         "prompt_schema",
@@ -147,6 +149,8 @@ class RequestContext:
         self.attempts: list[AttemptRecord] = []  # generate
         self.is_degraded = False  # generate: a last rung or last resort answers
         self.ttft_us: int | None = None  # generate: first content, at our socket
+        self.pinned = ""  # api: the only deployment that may answer, of a batch's request
+        self.is_prepaid = False  # api: it has been answered by a provider's batch
         self.is_committed = False  # respond: something has been sent, no way back
         self.answer_text = ""  # validate_output: what the caller got
         self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output

@@ -34,6 +34,8 @@ class Inner(Struct, frozen=True, kw_only=True):
     caller: Caller
     request_id: str
     trace_id: str
+    deployment: str = ""  # which one alone may be asked
+    is_prepaid: bool = False  # its provider has answered already: no limit may refuse it
 
 
 #: Answers one request whose body has been read; its errors are answered by the desk.
@@ -112,7 +114,7 @@ class Desk:
         now = self._wall()
         snapshot = self.current.snapshot
         parent = parse_traceparent(_header(headers, b"traceparent"))
-        return RequestContext(
+        ctx = RequestContext(
             request_id=inner.request_id if inner else f"req_{self._rng.getrandbits(96):024x}",
             trace_id=inner.trace_id if inner else new_trace_id(self._rng),
             caller_trace_id=parent[0] if parent else "",
@@ -124,6 +126,9 @@ class Desk:
             clock=self._clock,
             started_at_us=int(now * 1e6),
         )
+        if inner is not None:
+            ctx.pinned, ctx.is_prepaid = inner.deployment, inner.is_prepaid
+        return ctx
 
     async def _answer(
         self, ctx: RequestContext, responder: Responder, inbound: Inbound, handle: Handler

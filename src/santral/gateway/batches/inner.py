@@ -26,12 +26,19 @@ class InnerAnswer(Struct, frozen=True):
 
 
 async def ask_inside(
-    app: Ask, path: str, body: bytes, caller: Caller, request_id: str
+    app: Ask,
+    path: str,
+    body: bytes,
+    caller: Caller,
+    request_id: str,
+    *,
+    deployment: str = "",
 ) -> InnerAnswer:
     """Return the answer of one endpoint to one request.
 
     ``request_id`` makes the trace's id, too: asked again after a crash, the request is the same one
-    to the ledger and to the traces, and is billed once.
+    to the ledger and to the traces, and is billed once. ``deployment`` is the one that has answered
+    already, in a batch of its provider.
     """
     answer = _Collected()
     trace_id = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()
@@ -44,7 +51,13 @@ async def ask_inside(
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
         ],
-        "santral.inner": Inner(caller=caller, request_id=request_id, trace_id=trace_id),
+        "santral.inner": Inner(
+            caller=caller,
+            request_id=request_id,
+            trace_id=trace_id,
+            deployment=deployment,
+            is_prepaid=bool(deployment),
+        ),
     }
     await app(scope, _Body(body).receive, answer.send)
     return InnerAnswer(answer.status, answer.headers, b"".join(answer.parts))

@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -31,19 +30,17 @@ from santral.gateway.batches.batch import (
 )
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
+from santral.gateway.batches.native import FindBatches, NativeWork
+from santral.gateway.batches.progress import LATER, LOOK_EVERY_S, Progress, request_id, result_of
 from santral.gateway.state import Current
 
 log = logging.getLogger(__name__)
 
-#: How often the cabinet is looked through for batches, in seconds. Chosen.
-LOOK_EVERY_S = 1.0
 #: How often what is over its time is looked for, in seconds. Chosen.
 SWEEP_EVERY_S = 3600.0
 #: How long to wait while interactive requests go first, and before a busy provider is asked again,
 #: in seconds. Chosen.
 YIELD_S, BUSY_S, MAX_BUSY_S = 0.1, 1.0, 60.0
-#: Answers after which the same request may succeed later: rate limits, overload, providers down.
-LATER = frozenset({408, 429, 502, 503, 504, 529})
 
 
 class BatchRunner:
@@ -57,6 +54,8 @@ class BatchRunner:
         attendance: Attendance,
         wall: Callable[[], float],
     ) -> None:
+        #: Looks for the providers' own batches; the composition root sets it, where there are any.
+        self.find_batches: FindBatches = lambda _: None
         self._app = app
         self._cabinet = cabinet
         self._current = current
@@ -126,11 +125,24 @@ class BatchRunner:
             await self._save(batch.moved("failed", self._now(), errors=errors))
             return
         results = await asyncio.to_thread(self._cabinet.results, batch)
-        progress = _Progress(batch, len(lines), results)
+        progress = Progress(batch, len(lines), results)
         progress.batch = batch.moved("in_progress", batch.in_progress_at or self._now())
         await self._save(progress.counted())
+        if self.settings.native:
+            await self._native(progress, lines)
         await self._ask_all(progress, [x for x in lines if x.custom_id not in progress.results])
         await self._finish(progress, lines)
+
+    async def _native(self, progress: Progress, lines: list[Line]) -> None:
+        work = NativeWork(
+            self._app,
+            self._cabinet,
+            self._current,
+            self.find_batches,
+            self._wall,
+            self._is_cut_short,
+        )
+        await work.advance(progress, lines)
 
     def _read(self, batch: Batch) -> tuple[list[Line], list[LineError]]:
         try:
@@ -139,7 +151,7 @@ class BatchRunner:
             return [], [LineError(code="file_not_found", message=error.message)]
         return read_lines(data, batch.endpoint, self.settings.max_lines)
 
-    async def _ask_all(self, progress: _Progress, left: list[Line]) -> None:
+    async def _ask_all(self, progress: Progress, left: list[Line]) -> None:
         """Ask for every line that is left, a few at a time."""
         queue = iter(left)
 
@@ -166,7 +178,7 @@ class BatchRunner:
             await self._yield_to_others()
             answer = await self._ask_once(batch, line)
             if answer.status not in LATER or not _is_worth_waiting(answer):
-                return _result(batch, line, answer)
+                return result_of(batch, line, answer)
             hint = float(answer.headers.get("retry-after", 0) or 0)
             await asyncio.sleep(min(max(wait_s, hint), MAX_BUSY_S))
             wait_s = min(wait_s * 2, MAX_BUSY_S)
@@ -198,7 +210,7 @@ class BatchRunner:
             return True
         return await asyncio.to_thread(self._cabinet.is_cancelled, batch)
 
-    async def _finish(self, progress: _Progress, lines: list[Line]) -> None:
+    async def _finish(self, progress: Progress, lines: list[Line]) -> None:
         """Write the output files and end the batch; done again after a crash, it does the same."""
         batch, now = progress.batch, self._now()
         left = [line for line in lines if line.custom_id not in progress.results]
@@ -256,56 +268,9 @@ class BatchRunner:
         return True
 
 
-class _Progress:
-    """How far a batch is: results by custom id, in the order they came."""
-
-    def __init__(self, batch: Batch, total: int, results: list[Result]) -> None:
-        self.batch = batch
-        self.results: dict[str, Result] = {}
-        self._total = total
-        self._completed = 0
-        self._saved_at = 0.0
-        for result in results:
-            self.add(result)
-
-    def add(self, result: Result) -> None:
-        self.results[result.custom_id] = result
-        self._completed += result.is_success
-
-    def is_due(self, now: float) -> bool:
-        """Whether people should see how far it is: once a second is enough."""
-        if now - self._saved_at < LOOK_EVERY_S:
-            return False
-        self._saved_at = now
-        return True
-
-    def counted(self) -> Batch:
-        failed = len(self.results) - self._completed
-        counts = Counts(total=self._total, completed=self._completed, failed=failed)
-        self.batch = msgspec.structs.replace(self.batch, counts=counts)
-        return self.batch
-
-
-def request_id(batch: Batch, line: Line) -> str:
-    """Return the id of one request of a batch: the same whenever it is asked."""
-    name = f"{batch.tenant_id}/{batch.id}/{line.custom_id}".encode()
-    return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
-
-
 def _is_worth_waiting(answer: InnerAnswer) -> bool:
     """A spent budget or a refused answer is the same a minute later."""
     return answer.headers.get("x-should-retry") != "false"
-
-
-def _result(batch: Batch, line: Line, answer: InnerAnswer) -> Result:
-    try:
-        body: Any = msgspec.Raw(answer.body)
-        msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
-        body = answer.body.decode(errors="replace")
-    name = request_id(batch, line)
-    response = {"status_code": answer.status, "request_id": name, "body": body}
-    return Result(id=name, custom_id=line.custom_id, response=response)
 
 
 def _expired(batch: Batch, line: Line) -> Result:

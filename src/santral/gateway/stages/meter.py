@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from santral.gateway.context import CLIENT_LEFT, HEDGE_LOST, STOPPING, RequestContext
+from santral.providers.deferred import SLOT
 from santral.routing.route import Deployment
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import Delta
@@ -10,6 +11,9 @@ from santral.wire.usage import BYTES_PER_TOKEN, Usage
 
 #: Ends that are ours: the provider was at work, and bills what it read.
 _OUR_ENDS = (CLIENT_LEFT, STOPPING, HEDGE_LOST)
+
+#: Service tiers that have prices of their own. Source: OpenAI's, Anthropic's and Google's price pages.
+TIERS = frozenset({"batch", "flex", "priority", "fast"})
 
 
 class Meter:
@@ -23,6 +27,7 @@ class Meter:
         "_finish_reason",
         "_is_cut",
         "_purpose",
+        "_service_tier",
         "_start_us",
         "_ttft_us",
         "_upstream_status",
@@ -33,6 +38,7 @@ class Meter:
         self._ctx = ctx
         self._deployment = deployment
         self._purpose = purpose
+        self._service_tier = ""
         self._start_us = ctx.elapsed_us()
         self._ttft_us: int | None = None
         self._usage: Usage | None = None
@@ -46,6 +52,8 @@ class Meter:
         """Count one delta; a later usage replaces an earlier one, as providers report totals."""
         if delta.usage is not None:
             self._usage = delta.usage
+        if delta.service_tier in TIERS:
+            self._service_tier = delta.service_tier
         for choice in delta.choices:
             self._characters += len(choice.text) + len(choice.refusal) + len(choice.reasoning)
             for call in choice.tool_calls:
@@ -78,6 +86,7 @@ class Meter:
             self._deployment.price or self._deployment.model,
             usage,
             self._ctx.started_at_us,
+            self._variant(),
         )
         return AttemptRecord(
             number=len(self._ctx.attempts) + 1,
@@ -95,6 +104,11 @@ class Meter:
             price_version=cost.price_version,
             purpose=self._purpose,
         )
+
+    def _variant(self) -> str:
+        """Return the way in which the provider worked, where it has a price of its own."""
+        slot = SLOT.get()
+        return "batch" if slot is not None and slot.was_taken() else self._service_tier
 
     def _used(self) -> Usage:
         if self._usage is None:

@@ -63,6 +63,8 @@ class _Reserved:
         try:
             ctx.hold = await self._limiter.reserve(scopes, tokens)
         except QuotaExceeded as error:
+            if ctx.is_prepaid:
+                return  # it was admitted when its batch was made; the ledger counts it
             ctx.add_span("quota", start, error=error.detail_code)
             raise
         if scopes:

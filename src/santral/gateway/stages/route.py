@@ -38,6 +38,8 @@ class Router:
             BadRequest: no deployment of the route can.
             ParameterNotSupported: the route is strict and a parameter would have to be dropped.
         """
+        if ctx.pinned:
+            return iter(_pinned(ctx))
         route = ctx.route.route
         rules = route.rules
         if rules is None:
@@ -53,6 +55,12 @@ class Router:
         if self._mirror is not None:
             self._mirror.prepare(ctx, rules, demand)
         return candidates(route, self._health, self._rng, demand, now=self._clock(), plan=plan)
+
+
+def _pinned(ctx: RequestContext) -> list[Deployment]:
+    """Return the deployment whose batch holds the answer, if the configuration still has it."""
+    found = ctx.snapshot.deployments.get(ctx.pinned)
+    return [] if found is None else [found]
 
 
 def may_ask(ctx: RequestContext, deployment: Deployment) -> bool:

@@ -13,6 +13,7 @@ from santral.config.schema import TelemetryConfig
 from santral.errors import SantralError
 from santral.gateway.context import CLIENT_LEFT, RequestContext
 from santral.gateway.stages.cited import cited_numbers
+from santral.providers.deferred import Deferred
 from santral.traces.observe import RequestMetrics
 from santral.traces.record import AttemptRecord, Payload, SourceRecord, SpanRecord, TraceRecord
 from santral.traces.spool import Spool
@@ -74,6 +75,8 @@ class _Recorded:
         trace: TracebackType | None,
     ) -> None:
         ctx = self._ctx
+        if isinstance(error, Deferred):
+            return  # a batch collected the call: its record is made when the answer is there
         status, code = _outcome(error, ctx)
         record = build_record(ctx, status, code, self._trace.telemetry)
         if not self._trace.spool.append(record):

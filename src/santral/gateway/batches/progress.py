@@ -1,0 +1,64 @@
+"""How far a batch is, and what became of its requests."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from santral.gateway.batches.batch import Batch, Counts, Line, Result
+from santral.gateway.batches.inner import InnerAnswer
+
+#: How often the cabinet is looked through for batches, in seconds. Chosen.
+LOOK_EVERY_S = 1.0
+#: Answers after which the same request may succeed later: rate limits, overload, providers down.
+LATER = frozenset({408, 429, 502, 503, 504, 529})
+
+
+class Progress:
+    """How far a batch is: results by custom id, in the order they came."""
+
+    def __init__(self, batch: Batch, total: int, results: list[Result]) -> None:
+        self.batch = batch
+        self.results: dict[str, Result] = {}
+        self._total = total
+        self._completed = 0
+        self._saved_at = 0.0
+        for result in results:
+            self.add(result)
+
+    def add(self, result: Result) -> None:
+        self.results[result.custom_id] = result
+        self._completed += result.is_success
+
+    def is_due(self, now: float) -> bool:
+        """Whether people should see how far it is: once a second is enough."""
+        if now - self._saved_at < LOOK_EVERY_S:
+            return False
+        self._saved_at = now
+        return True
+
+    def counted(self) -> Batch:
+        failed = len(self.results) - self._completed
+        counts = Counts(total=self._total, completed=self._completed, failed=failed)
+        self.batch = msgspec.structs.replace(self.batch, counts=counts)
+        return self.batch
+
+
+def request_id(batch: Batch, line: Line) -> str:
+    """Return the id of one request of a batch: the same whenever it is asked."""
+    name = f"{batch.tenant_id}/{batch.id}/{line.custom_id}".encode()
+    return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
+
+
+def result_of(batch: Batch, line: Line, answer: InnerAnswer) -> Result:
+    """Return what became of one request as a line of an output file."""
+    try:
+        body: Any = msgspec.Raw(answer.body)
+        msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        body = answer.body.decode(errors="replace")
+    name = request_id(batch, line)
+    response = {"status_code": answer.status, "request_id": name, "body": body}
+    return Result(id=name, custom_id=line.custom_id, response=response)
