@@ -55,7 +55,7 @@ _encode = msgspec.json.Encoder().encode
 class _Item(Struct):
     """What has been said of one item."""
 
-    said: dict[str, str] = {}  # by what it is and which part of the item
+    said: dict[str, list[str]]  # in pieces, by what it is and which part of the item
     call: int | None = None
     annotations: int = 0
     is_done: bool = False
@@ -155,7 +155,7 @@ class ResponsesReader:
 
     def on_reasoning_done(self, event: Event) -> list[Delta]:
         item, place = self._item_of(event), _thought(event)
-        return self._think(item, place, _rest(item.said.get(place, ""), event.text))
+        return self._think(item, place, _rest(item, place, event.text))
 
     def on_call(self, event: Event) -> list[Delta]:
         item = self._item_of(event)
@@ -164,7 +164,7 @@ class ResponsesReader:
     def on_call_done(self, event: Event) -> list[Delta]:
         item = self._item_of(event)
         said = event.arguments if event.arguments is not None else event.input
-        return self._say_call(item, _rest(item.said.get("call", ""), said))
+        return self._say_call(item, _rest(item, "call", said))
 
     def on_annotation(self, event: Event) -> list[Delta]:
         item = self._item_of(event)
@@ -178,7 +178,7 @@ class ResponsesReader:
         self._last = key
         item = self._items.get(key)
         if item is None:
-            item = self._items[key] = _Item(said={})
+            item = self._items[key] = _Item({})
         return item
 
     def _say(
@@ -186,11 +186,11 @@ class ResponsesReader:
     ) -> list[Delta]:
         if not (isinstance(text, str) and text):
             return []
-        item.said[place] = item.said.get(place, "") + text
+        item.said.setdefault(place, []).append(text)
         return [self._delta(_SAYINGS[kind](text, _logprobs(logprobs)), text)]
 
     def _say_rest(self, item: _Item, place: str, whole: Any, kind: str) -> list[Delta]:
-        return self._say(item, place, _rest(item.said.get(place, ""), whole), kind)
+        return self._say(item, place, _rest(item, place, whole), kind)
 
     def _think(self, item: _Item, place: str, text: Any) -> list[Delta]:
         between: list[Delta] = []
@@ -213,7 +213,7 @@ class ResponsesReader:
     def _say_call(self, item: _Item, text: Any) -> list[Delta]:
         if item.call is None or not (isinstance(text, str) and text):
             return []  # without its item nobody knows what is called; that comes with its end
-        item.said["call"] = item.said.get("call", "") + text
+        item.said.setdefault("call", []).append(text)
         call = ToolCallDelta(index=item.call, arguments=text)
         return [self._delta(ChoiceDelta(tool_calls=(call,)), text)]
 
@@ -232,7 +232,7 @@ class ResponsesReader:
             return self._complete_reasoning(item, read)
         said = read.arguments if read.arguments is not None else read.input
         opened = self._open_call(item, read)
-        return opened + self._say_call(item, _rest(item.said.get("call", ""), said))
+        return opened + self._say_call(item, _rest(item, "call", said))
 
     def _complete_message(self, item: _Item, read: OutputItem) -> list[Delta]:
         deltas: list[Delta] = []
@@ -242,7 +242,7 @@ class ResponsesReader:
                 deltas += self._say_rest(item, place, part.refusal, "refusal")
                 continue
             place = f"text {number}"
-            rest = _rest(item.said.get(place, ""), part.text)
+            rest = _rest(item, place, part.text)
             logprobs = NONE if item.said.get(place) else part.logprobs
             deltas += self._say(item, place, rest, "text", logprobs)
             if not item.annotations and part.annotations:
@@ -265,7 +265,7 @@ class ResponsesReader:
         deltas: list[Delta] = []
         for number, part in enumerate(parts):
             place = f"{name} {number}"
-            deltas += self._think(item, place, _rest(item.said.get(place, ""), part.text))
+            deltas += self._think(item, place, _rest(item, place, part.text))
         return deltas
 
     def _note(self, response: Response) -> None:
@@ -283,7 +283,7 @@ class ResponsesReader:
         deltas: list[Delta] = []
         if not self._items:
             for raw in response.output or ():
-                deltas += self._complete(_Item(said={}), raw)
+                deltas += self._complete(_Item({}), raw)
         details = response.incomplete_details
         reason = (details.reason if details is not None else None) or ""
         finish = _FINISHES.get(reason, "length") if response.status == "incomplete" else ""
@@ -341,10 +341,11 @@ def _thought(event: Event) -> str:
     return f"content {event.content_index or 0}"
 
 
-def _rest(said: str, whole: Any) -> str:
-    """Return what ``whole`` says beyond ``said``; where they differ, what was said stands."""
+def _rest(item: _Item, place: str, whole: Any) -> str:
+    """Return what ``whole`` says beyond what was said; where they differ, that stands."""
     if not isinstance(whole, str):
         return ""
+    said = "".join(item.said.get(place, ()))
     return whole[len(said) :] if whole.startswith(said) else ""
 
 

@@ -69,6 +69,7 @@ class MessageBlock(Block):
         super().__init__(suffix, index)
         self._parts: list[dict[str, Any]] = []
         self._pieces: list[str] = []  # of the part that is open
+        self._encoded_place = b""  # where that is
         self._pending: list[tuple[str, Any, list[Any]]] = []
 
     def say(self, kind: Literal["output_text", "refusal"], text: str, logprobs: list[Any]) -> None:
@@ -100,12 +101,14 @@ class MessageBlock(Block):
             self._end_part(events)
             self._begin_part(events, kind)
         self._pieces.append(text)
-        place = self._place()
         if kind == "refusal":
-            events.send("response.refusal.delta", {**place, "delta": text})
-            return
-        self._parts[-1]["logprobs"] += logprobs
-        events.send("response.output_text.delta", {**place, "delta": text, "logprobs": logprobs})
+            events.send("response.refusal.delta", {**self._place(), "delta": text})
+        elif logprobs:
+            self._parts[-1]["logprobs"] += logprobs
+            fields = {**self._place(), "delta": text, "logprobs": logprobs}
+            events.send("response.output_text.delta", fields)
+        else:
+            events.send_text(self._encoded_place, text)
 
     def _annotate(self, events: Events, annotation: dict[str, Any] | Raw) -> None:
         if not self._parts or self._parts[-1]["type"] != "output_text":
@@ -129,6 +132,7 @@ class MessageBlock(Block):
             else {"type": kind, "text": "", "annotations": [], "logprobs": []}
         )
         self._parts.append(part)
+        self._encoded_place = msgspec.json.encode(self._place())[1:-1]
         events.send("response.content_part.added", {**self._place(), "part": part})
 
     def _end_part(self, events: Events) -> None:
