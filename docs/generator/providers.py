@@ -15,7 +15,7 @@ its own `base_url`. Another dialect is a file in `src/santral/providers/` and a 
 def providers_page() -> str:
     """Return the page."""
     rows = [
-        (code(v.kind), v.title, _address(v), _KEYS[v.auth], _quirks(v)) for v in VENDORS.values()
+        (code(v.kind), _title(v), _address(v), _KEYS[v.auth], _quirks(v)) for v in VENDORS.values()
     ]
     catalogue = load_catalogue()
     return page(
@@ -48,6 +48,10 @@ def _address(vendor: Vendor) -> str:
     return code(vendor.base_url) or (
         "in this process" if vendor.auth == "none" else "set `base_url`"
     )
+
+
+def _title(vendor: Vendor) -> str:
+    return f"[{vendor.title}]({vendor.reference})" if vendor.reference else vendor.title
 
 
 def _quirks(vendor: Vendor) -> str:

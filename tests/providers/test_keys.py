@@ -164,6 +164,7 @@ def test_a_key_is_never_taken_while_it_rests(steps: list[tuple[str, float]]) -> 
     clock = Clock()
     keys = rotation(clock)
     until = {1: 0.0, 2: 0.0, 3: 0.0}
+    refusals = {1: 0, 2: 0, 3: 0}
     for outcome, passed in steps:
         try:
             key = keys.take()
@@ -172,6 +173,7 @@ def test_a_key_is_never_taken_while_it_rests(steps: list[tuple[str, float]]) -> 
             clock.now += passed + 1
             continue
         assert until[key.number] <= clock.now
+        refusals[key.number] = refusals[key.number] + 1 if outcome == "refused" else 0
         if outcome == "ok":
             keys.worked(key)
         elif outcome == "busy":
@@ -179,7 +181,8 @@ def test_a_key_is_never_taken_while_it_rests(steps: list[tuple[str, float]]) -> 
             until[key.number] = clock.now + passed
         else:
             keys.failed(key, refused())
-            until[key.number] = clock.now + DEAD_S  # at least
+            rest_s = min(DEAD_S * 2 ** (refusals[key.number] - 1), MAX_DEAD_S)
+            until[key.number] = clock.now + rest_s
         clock.now += 0.5
 
 
@@ -294,6 +297,11 @@ def connect(**settings: Any) -> Connection:
     clock = settings.pop("clock", Clock())
     config = ProviderConfig(base_url="http://127.0.0.1:9/v1", **settings)
     return connect_to("main", config, Vendor(kind="t", title="T"), AiohttpClient(), clock)
+
+
+def test_a_connection_prints_no_key() -> None:
+    connected = connect(api_key=SecretRef("env:TEST_KEY_1"))
+    assert SECRETS[0] not in repr(connected) + repr(connected.keys.take()) + repr(connected.keys)
 
 
 def test_the_same_key_twice_is_one_key() -> None:

@@ -328,3 +328,20 @@ def test_an_error_inside_an_answer_is_understood_as_well(
     made = error_inside(error)
     assert type(made) is kind
     assert made.retry_after_s == wait_s
+
+
+def test_llama_cpp_says_how_long_its_context_is() -> None:
+    body = body_of(
+        {
+            "code": 400,
+            "message": "the request exceeds it",
+            "type": "exceed_context_size_error",
+            "n_ctx": 4096,
+        }
+    )
+    assert "its context holds 4096 tokens" in refused(400, body).message
+
+
+def test_only_the_beginning_of_a_message_says_what_it_is_about() -> None:
+    quoted = "Bad field. You sent: " + "x" * 5000 + " maximum context length"
+    assert type(refused(400, body_of({"message": quoted}))) is ProviderRefusedRequest

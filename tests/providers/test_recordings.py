@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from santral.errors import (
 )
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.connection import connect_to
+from santral.providers.openai_answer import read_whole
 from santral.providers.openai_chunk import ChunkReader
 from santral.providers.provider import Provider, ProviderCall
 from santral.providers.registry import DIALECTS, VENDORS
@@ -112,7 +113,7 @@ CASES = (
     Case("openrouter", "openrouter/whole.json", "Nine.", OPENROUTER, reasoning="3 x 3."),
     Case("openrouter", "openrouter/stream.sse", "Nine.", OPENROUTER, reasoning="3 x 3."),
     Case("openrouter", "openrouter/tools.sse", "", OPENROUTER, "tool_calls", calls=(PARIS,)),
-    Case("openai-compatible", "google-openai/tools.sse", "",
+    Case("gemini-openai", "google-openai/tools.sse", "",
          Usage(input_uncached=10, output_text=20), "tool_calls", calls=(PARIS,)),
     Case("vllm", "vllm/whole.json", "4", VLLM, reasoning="2+2"),
     Case("vllm", "vllm/stream.sse", "4", VLLM, reasoning="2+2"),
@@ -225,7 +226,10 @@ def read_in(case: Case, cuts: list[int]) -> list[Delta]:
     """The deltas of a stream whose bytes are split at ``cuts``."""
     data = (RECORDINGS / case.file).read_bytes()
     edges = [0, *sorted({cut % len(data) for cut in cuts}), len(data)]
-    pieces = [data[a:b] for a, b in pairwise(edges)]
+    return read_pieces(case, [data[a:b] for a, b in pairwise(edges)])
+
+
+def read_pieces(case: Case, pieces: list[bytes]) -> list[Delta]:
     provider = provider_of(case.kind, "http://127.0.0.1:9", AiohttpClient())
     if isinstance(provider, TranslatedProvider):
         return _read_translated(provider.reader(call_of(is_streaming=True), "", 1), pieces)
@@ -256,6 +260,14 @@ def test_a_stream_is_well_formed_however_its_bytes_are_split(case: Case, cuts: l
     deltas = read_in(case, cuts)
     check(case, deltas)
     check_chat_stream(rendered(deltas))
+
+
+#: Names that readers look for, so that garbage gets as far as it can.
+NAMES = st.sampled_from(
+    ["choices", "delta", "message", "content", "tool_calls", "function", "index", "type", "error",
+     "text", "usage", "citations", "sources", "done", "logprobs", "text_output", "arguments",
+     "reasoning_details", "annotations", "audio", "function_call", "extra_content", "search_results"]
+)  # fmt: skip
 
 
 class Refused(NamedTuple):
@@ -371,7 +383,7 @@ def test_signed_reasoning_keeps_its_signature_and_the_length_of_its_text(
 
 
 def test_a_thought_signature_stays_with_its_call(replay: Replay) -> None:
-    (call,) = folded(replay, "openai-compatible", "google-openai/tools.sse").tool_calls
+    (call,) = folded(replay, "gemini-openai", "google-openai/tools.sse").tool_calls
     assert call.signature == "CvcQAXLI2nz"
 
 
@@ -413,3 +425,28 @@ def test_bytes_of_the_same_dialect_go_on_as_they_came(replay: Replay) -> None:
 def test_timings_of_llama_cpp_ride_through(replay: Replay) -> None:
     deltas = ask(replay, "llamacpp", "llamacpp/stream.sse", is_streaming=True)
     assert any(b'"timings"' in delta.raw for delta in deltas)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("kind", ["cohere", "ollama", "triton", "openai"])
+@settings(max_examples=40)
+@given(data=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_garbage_is_a_providers_fault_and_nothing_else(kind: str, data: bytes) -> None:
+    events = data + b"\n" if kind == "ollama" else b"data: " + data + b"\n\n"
+    case = Case(kind, "")
+    for whole in (False, True):
+        with suppress(ProviderError):
+            if not whole:
+                read_pieces(case, [events])
+            elif kind == "openai":
+                read_whole(data)
+            else:
+                provider = provider_of(kind, "http://127.0.0.1:9", AiohttpClient())
+                assert isinstance(provider, TranslatedProvider)
+                list(provider.reader(call_of(is_streaming=False), "", 1).take_whole(data))

@@ -38,6 +38,9 @@ class Connection(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     keys: KeyRotation
 
+    def __repr__(self) -> str:
+        return f"Connection({self.name!r}, {self.base_url!r})"  # no key, whoever prints it
+
     async def post(
         self,
         url: str,

@@ -40,12 +40,16 @@ __all__ = [
 #: A provider's message beyond this is a page, not a sentence. Chosen.
 MAX_MESSAGE = 500
 
+#: So much of a message is looked at: a provider may quote the whole prompt after its reason. Chosen.
+MAX_READ = 4000
+
 
 class _Error(Struct):
     message: Any = None
     type: Any = None
     code: Any = None
     param: Any = None
+    n_ctx: Any = None  # llama.cpp: how long the context is
 
 
 class _Body(Struct):
@@ -73,6 +77,8 @@ def refusal(
     """
     error = _read(body)
     text = _sentence(error.message, secret) or f"status {status}"
+    if isinstance(error.n_ctx, int):
+        text += f" (its context holds {error.n_ctx} tokens)"
     kind = _kind_of(status, error)
     wait_s = wait_of(headers, text, now) if kind is ProviderBusy else retry_after(headers, now)
     verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
@@ -151,10 +157,10 @@ def _kind_of(status: int, error: _Error) -> type[ProviderError]:
 
 def _kind_of_meaning(status: int, words: str, message: Any) -> type[ProviderError] | None:
     """Return what a refusal is about, where its status would say something less helpful."""
+    said = message[:MAX_READ] if isinstance(message, str) else ""
     for statuses, marks, sentence, kind in _MEANINGS:
         if status in statuses and (
-            any(mark in words for mark in marks)
-            or (isinstance(message, str) and sentence.search(message) is not None)
+            any(mark in words for mark in marks) or sentence.search(said) is not None
         ):
             return kind
     return None

@@ -51,6 +51,17 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         output_limit=NEW_LIMIT,
     ),
     Vendor(
+        kind="gemini-openai",
+        title="Google Gemini, OpenAI endpoint",
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        # Signatures of thoughts stand in extra_content of tool calls and have to come back:
+        # https://ai.google.dev/gemini-api/docs/thought-signatures
+        reference="https://ai.google.dev/gemini-api/docs/openai",
+        capabilities=_SEES | can("audio_in", "reasoning", "n"),
+        roles=NO_DEVELOPER,
+        takes_signatures=True,
+    ),
+    Vendor(
         kind="groq",
         title="Groq",
         base_url="https://api.groq.com/openai/v1",
