@@ -192,7 +192,11 @@ def test_stop_sequences_refusals_and_citations_are_said(worker: Worker) -> None:
         b'{"type":"url_citation","anthropic":{"type":"web_search_result_location"}}'
     )
     message = streamed(
-        worker, ChoiceDelta(text="a"), ChoiceDelta(annotations=(cited,)), ChoiceDelta(text="b"), END
+        worker,
+        ChoiceDelta(text="a"),
+        ChoiceDelta(annotations=(cited,)),
+        ChoiceDelta(text="b", begins_block=True),
+        END,
     )
     assert message["content"] == [
         {"type": "text", "text": "a", "citations": [{"type": "web_search_result_location"}]},

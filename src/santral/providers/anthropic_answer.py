@@ -46,6 +46,7 @@ class AnswerReader:
         "_custom_tools",
         "_decoder",
         "_error",
+        "_follows_text",
         "_handlers",
         "_id",
         "_is_at_end",
@@ -75,6 +76,7 @@ class AnswerReader:
         self._id = self._model = ""
         self._block: OpenBlock | None = None
         self._block_index = -1
+        self._follows_text = False  # the last block was a text
         self._calls = 0
         self._texts = 0  # characters of text so far: where an annotation of the next block begins
         self._stop: Stop | None = None
@@ -216,14 +218,19 @@ class AnswerReader:
         raise error_inside(event.error, secret=self._secret)
 
     def _open(self, block: Raw) -> list[Delta]:
-        place = Place(self._calls, self._texts, self._custom_tools, self._answer_tool)
+        place = Place(
+            self._calls, self._texts, self._follows_text, self._custom_tools, self._answer_tool
+        )
         self._block = opened = guarded(place.open, block)
         self._calls += opened.is_call
         return self._pieces(opened.opening())
 
     def _close(self) -> list[Delta]:
         block, self._block = self._block, None
-        return [] if block is None else self._pieces(guarded(lambda _: block.closing(), NONE))
+        if block is None:
+            return []
+        self._follows_text = block.is_text
+        return self._pieces(guarded(lambda _: block.closing(), NONE))
 
     def _pieces(self, choices: list[ChoiceDelta]) -> list[Delta]:
         for choice in choices:

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 class Call:
     """A call of a tool of the caller's; no arguments are an empty object."""
 
-    is_call, is_silent = True, False
+    is_text, is_call, is_silent = False, True, False
 
     def __init__(self, start: BlockStart, index: int) -> None:
         self._start = start
@@ -51,7 +51,7 @@ def _given_input(start: BlockStart) -> str:
 class CustomCall:
     """A call whose caller wants plain text: the one argument, once it is whole."""
 
-    is_call, is_silent = True, False
+    is_text, is_call, is_silent = False, True, False
 
     def __init__(self, start: BlockStart, index: int) -> None:
         self._start = start
@@ -81,7 +81,7 @@ class CustomCall:
 class AnswerCall:
     """The tool that stands in for structured output: its arguments are the text of the answer."""
 
-    is_call = is_silent = False
+    is_text = is_call = is_silent = False
 
     def __init__(self, start: BlockStart) -> None:
         self._start = start
@@ -102,7 +102,7 @@ class AnswerCall:
 class WholeBlock:
     """A block nobody else knows, given on whole at its end; without deltas byte for byte."""
 
-    is_silent = False
+    is_text = is_silent = False
 
     def __init__(self, raw: Raw, *, is_call: bool) -> None:
         self.is_call = is_call

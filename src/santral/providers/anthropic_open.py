@@ -30,6 +30,7 @@ class Place(NamedTuple):
 
     call_index: int
     text_start: int
+    follows_text: bool
     custom_tools: frozenset[str]
     answer_tool: str
 
@@ -54,11 +55,12 @@ class Place(NamedTuple):
 
 
 class _Text:
-    is_call = is_silent = False
+    is_text, is_call, is_silent = True, False, False
 
-    def __init__(self, start: BlockStart, text_start: int) -> None:
+    def __init__(self, start: BlockStart, place: Place) -> None:
         self._given = start.text or ""
-        self._begin = self._end = text_start
+        self._begin = self._end = place.text_start
+        self._is_second = place.follows_text
         self._citations: list[Raw] = list(start.citations or ())
 
     def opening(self) -> list[ChoiceDelta]:
@@ -77,8 +79,11 @@ class _Text:
         return [ChoiceDelta(annotations=notes)]
 
     def _said(self, text: str) -> list[ChoiceDelta]:
+        if not text:
+            return []
+        begins = self._is_second and self._end == self._begin
         self._end += len(text)
-        return [ChoiceDelta(text=text)] if text else []
+        return [ChoiceDelta(text=text, begins_block=begins)]
 
 
 def _annotation(raw: Raw, start: int, end: int) -> Raw:
@@ -91,7 +96,7 @@ def _annotation(raw: Raw, start: int, end: int) -> Raw:
 
 
 class _Thinking:
-    is_call, is_silent = False, True
+    is_text, is_call, is_silent = False, False, True
 
     def __init__(self, start: BlockStart) -> None:
         self._given = start.thinking or ""
@@ -118,7 +123,7 @@ class _Thinking:
 
 
 class _Redacted:
-    is_call = is_silent = False
+    is_text = is_call = is_silent = False
 
     def __init__(self, start: BlockStart) -> None:
         self._data = start.data or ""
@@ -135,7 +140,7 @@ class _Redacted:
 
 
 _BUILDERS: dict[str, Callable[[BlockStart, Place], OpenBlock]] = {
-    "text": lambda start, place: _Text(start, place.text_start),
+    "text": lambda start, place: _Text(start, place),
     "thinking": lambda start, _: _Thinking(start),
     "redacted_thinking": lambda start, _: _Redacted(start),
 }

@@ -18,6 +18,9 @@ class OpenBlock(Protocol):
     """A block between its start and its stop."""
 
     @property
+    def is_text(self) -> bool: ...
+
+    @property
     def is_call(self) -> bool: ...
 
     @property

@@ -67,6 +67,7 @@ class ChoiceDelta(Struct, frozen=True):
     logprobs: bytes = b""  # JSON in OpenAI's chat form, where a dialect composed it
     native_finish: str = ""  # the vendor's own word for finish_reason, where it has another
     stop_sequence: str = ""  # which of the request's stop sequences ended the answer
+    begins_block: bool = False  # a text block that follows another one: cited texts come in several
 
     @property
     def has_content(self) -> bool:

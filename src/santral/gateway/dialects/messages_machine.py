@@ -61,6 +61,8 @@ class BlockMachine:
         for detail in choice.details if not choice.reasoning else ():
             self._take_detail(detail)
         refusals = [block for block in choice.native if _is_refusal(block.dialect, block.json)]
+        if choice.begins_block and self._queue:
+            self._queue[-1].is_sealed = True
         self._take_text(choice.text or ("" if refusals else choice.refusal))
         for raw in choice.annotations:
             self._take_annotation(raw)
@@ -107,7 +109,7 @@ class BlockMachine:
             block.waiting.append({"type": "text_delta", "text": text})
 
     def _take_annotation(self, raw: Raw) -> None:
-        """Attach a citation of Anthropic's own to the text it is about, which ends there."""
+        """Attach a citation of Anthropic's own to the text it is about."""
         fields = _object.decode(raw)
         citation = fields.get("anthropic") or fields.get("block")
         block = next((b for b in reversed(self._queue) if b.kind == "text"), None)
@@ -116,7 +118,6 @@ class BlockMachine:
         block.waiting.append({"type": "citations_delta", "citation": citation})
         if not block.is_open:
             block.start = {**block.start, "citations": []}
-        block.is_sealed = True
 
     def _take_call(self, call: ToolCallDelta) -> None:
         block = self._calls.get(call.index)
