@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.gateway.worker import USAGE, Answer, Worker, hello, part, whole
 
+from santral.config.load import load
 from santral.errors import ProviderFailed
 from santral.quota.entry import SHADOW, ledger_rows
 from santral.quota.limit import Limits
@@ -171,8 +173,8 @@ def test_an_answer_of_a_canary_is_marked(worker: Worker) -> None:
 
 def test_latency_is_learnt_from_answers_and_steers(worker: Worker) -> None:
     loads = {name: d.load for name, d in worker.process.current.snapshot.deployments.items()}
-    for load in loads.values():
-        load.whole = PeakEwma()  # as after a start
+    for known in loads.values():
+        known.whole = PeakEwma()  # as after a start
     for _ in range(2):
         worker.ask("fast")  # each of the two is tried once
     assert sorted(asked(worker)) == ["m-one", "m-two"]
@@ -283,3 +285,26 @@ def test_copies_are_paired_with_what_they_copied(worker: Worker) -> None:
     pairs = pairs_of(shadows(worker), by_id.get)  # type: ignore[arg-type]
     [found] = compare(pairs)
     assert (found.deployment, found.pairs, found.failed, found.likeness) == ("two", 2, 0, 1.0)
+
+
+def test_a_reload_keeps_what_was_learnt_of_unchanged_deployments_and_drops_the_rest(
+    tmp_path: Path,
+) -> None:
+    worker = Worker(tmp_path, CONFIGURATION)
+    try:
+        worker.ask("fast")
+        worker.ask("fast")
+        before = {n: d.load for n, d in worker.process.current.snapshot.deployments.items()}
+        learnt = before["one"].latency_s(0.0, is_streaming=False)
+        assert learnt is not None
+        text = CONFIGURATION.replace('model = "m-two"', 'model = "m-new"').replace(
+            'strategy = "lowest_latency"', 'strategy = "least_busy"'
+        )
+        (tmp_path / "santral.toml").write_text(text)
+        worker.process._apply(load(tmp_path / "santral.toml", {}))
+        after = {n: d.load for n, d in worker.process.current.snapshot.deployments.items()}
+        assert after["one"] is before["one"]
+        assert after["two"] is not before["two"]
+        assert after["two"].latency_s(0.0, is_streaming=False) is None
+    finally:
+        worker.close()

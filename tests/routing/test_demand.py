@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.routing.parts import chat, compiled
 
 from santral.config.upstreams import Capability
+from santral.providers.registry import DIALECTS
 from santral.routing.demand import SOFT, asks_nothing_special, demand_of, input_tokens
 from santral.routing.route import Rules
 
@@ -84,3 +86,15 @@ def test_a_session_is_the_unit_then_the_user_then_nothing() -> None:
     assert demand_of(chat(santral={"user": "u"}, user="w"), known, tenant="t").unit == "t/u"
     assert demand_of(chat(user="w"), known, tenant="t").unit == "t/w"
     assert demand_of(chat(), known, tenant="t").unit == ""
+
+
+def test_signed_reasoning_names_the_dialects_that_take_it_back() -> None:
+    made = replace(rules("n"), has_dialects=True)
+    turns = [
+        {"role": "assistant", "content": "a", "reasoning_details": [{"format": name}]}
+        for name in ("google-gemini-v1", "anthropic-claude-v1", "unknown-v1")
+    ]
+    found = demand_of(chat(messages=turns), made).dialects
+    assert found == {"gemini", "vertex", "anthropic", "bedrock"}
+    assert found < set(DIALECTS)
+    assert demand_of(chat(messages=turns), rules("n")).dialects == frozenset()

@@ -153,9 +153,9 @@ _ASKS: Mapping[str, Callable[[ChatCall], bool]] = {
 
 #: Who made opaque reasoning, and the dialects that take it back. Source: wire/delta.py.
 _FORMATS = {
-    b"anthropic-claude-v1": "anthropic",
-    b"google-gemini-v1": "gemini",
-    b"openai-responses-v1": "responses",
+    b"anthropic-claude-v1": ("anthropic", "bedrock"),
+    b"google-gemini-v1": ("gemini", "vertex"),
+    b"openai-responses-v1": ("responses",),
 }
 _FORMAT = re.compile(rb'"format"\s*:\s*"(%b)"' % b"|".join(_FORMATS))
 
@@ -163,4 +163,5 @@ _FORMAT = re.compile(rb'"format"\s*:\s*"(%b)"' % b"|".join(_FORMATS))
 def _reasoned_by(call: ChatCall) -> frozenset[str]:
     """Return the dialects whose signed reasoning is in the conversation: only they take it back."""
     raw = call.fields.get("messages", b"")
-    return frozenset(_FORMATS[name] for name in _FORMAT.findall(bytes(raw)))
+    found = set(_FORMAT.findall(bytes(raw)))
+    return frozenset(dialect for name in found for dialect in _FORMATS[name])
