@@ -363,6 +363,31 @@ def test_the_last_resort_is_a_text_that_is_marked_and_costs_nothing(
     assert text_of(better) == "Hello there.", "it was not cached"
 
 
+@both_ways
+def test_who_shares_a_degraded_answer_is_told_so_too(worker: Worker, stream: bool) -> None:
+    async def pause() -> None:
+        await asyncio.sleep(0.02)
+
+    worker.provider.will([pause, ProviderFailed("no")])
+    fields = {"model": "sorry", "messages": [{"role": "user", "content": "Hello"}]}
+    body = json.dumps(fields | {"stream": stream}).encode()
+
+    async def main() -> list[Answer]:
+        answers = [Answer(), Answer()]
+        asked = [worker.serve([{"body": body}], answer) for answer in answers]
+        await asyncio.gather(*asked)
+        return answers
+
+    for answer in asyncio.run(main()):
+        assert answer.headers["x-santral-degraded"] == "true"
+        assert text_of(answer) == SORRY
+    assert len(worker.provider.asked) == 1
+    assert sorted((r.cache, r.is_degraded) for r in worker.records) == [
+        ("collapsed", True),
+        ("miss", True),
+    ]
+
+
 def test_the_text_is_in_the_language_of_the_question(worker: Worker) -> None:
     worker.provider.will([ProviderFailed("no")])
     turkish = worker.ask("polite", "Merhaba, bugün hava nasıl olacak acaba?")

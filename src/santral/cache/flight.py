@@ -37,6 +37,7 @@ class Flight:
         "deltas",
         "error",
         "is_blocked",
+        "is_degraded",
         "is_over",
         "is_streaming",
         "listeners",
@@ -58,6 +59,7 @@ class Flight:
         self.size_bytes = 0
         self.listeners = 0
         self.is_over = False
+        self.is_degraded = False  # a last rung or last resort makes it
         self.is_blocked = False  # the leader waits for its own client: do not join
         self.error: BaseException | None = None
         self.saved_nanousd = 0

@@ -42,6 +42,7 @@ class SharedAnswer:
     async def send(self, delta: Delta, emit: Emit) -> None:
         """Take a delta that may leave; the caller gets it, then those who listen."""
         flight = self.flight
+        flight.is_degraded = self._ctx.is_degraded
         flight.add(delta)
         if self.has_left:
             self._ctx.is_committed = self._is_streaming  # what others heard cannot be taken back

@@ -115,11 +115,15 @@ class _Making:
         ctx.cache = "collapsed"
         held: list[Delta] = []
 
-        async def hold(delta: Delta) -> None:
-            held.append(delta)
-
         is_streaming = bool(ctx.call.view.stream)
-        replay = gate.replay if is_streaming else hold
+
+        async def replay(delta: Delta) -> None:
+            ctx.is_degraded = flight.is_degraded
+            if is_streaming:
+                await gate.replay(delta)
+            else:
+                held.append(delta)
+
         try:
             is_whole = await flight.follow(
                 replay, self._cache.follow_s, can_retract=not is_streaming
