@@ -47,7 +47,11 @@ def chat_messages(messages: Sequence[Message], path: str = "messages") -> list[d
 
 def content_parts(blocks: Sequence[Raw], path: str) -> list[dict[str, Any]]:
     """Return blocks as content parts."""
-    return [_part(block, f"{path}.{at}") for at, block in enumerate(blocks)]
+    made: list[dict[str, Any]] = []
+    for at, block in enumerate(blocks):
+        place = f"{path}.{at}"
+        made.append(_part(block, place, type_of(block, place)))
+    return made
 
 
 def _user(role: str, blocks: Sequence[Raw], path: str) -> list[dict[str, Any]]:
@@ -55,9 +59,10 @@ def _user(role: str, blocks: Sequence[Raw], path: str) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     for at, block in enumerate(blocks):
         place = f"{path}.{at}"
-        result = _result(block, place) if type_of(block, place) == "tool_result" else None
+        kind = type_of(block, place)
+        result = _result(block, place) if kind == "tool_result" else None
         if result is None:
-            parts.append(_part(block, place))
+            parts.append(_part(block, place, kind))
             continue
         if parts:
             made.append({"role": role, "content": parts})
@@ -114,7 +119,7 @@ class _Said:
         elif kind == "tool_use" and self._call(read_as(ToolUse, block, path)):
             self._order.append("tool_call")
         else:
-            self._parts.append(_part(block, path))
+            self._parts.append(_part(block, path, kind))
             self._order.append("content")
 
     def message(self) -> dict[str, Any]:
@@ -169,9 +174,8 @@ def _detail(text: str, detail: ReasoningDetail | None) -> dict[str, Any]:
     return made | {name: value for name in named if (value := getattr(detail, name))}
 
 
-def _part(block: Raw, path: str) -> dict[str, Any]:
-    """Return a block as a content part, native where chat has none for it."""
-    kind = type_of(block, path)
+def _part(block: Raw, path: str, kind: str) -> dict[str, Any]:
+    """Return a block of the type ``kind`` as a content part, native where chat has none for it."""
     if not kind:
         raise BadRequest(f"'{path}.type' is missing.", code="invalid_request", param=f"{path}.type")
     made = None
