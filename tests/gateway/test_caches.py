@@ -516,7 +516,7 @@ class Scene:
         assert len(self.worker.process._caches.flights) == 0
 
     async def _play(self, steps: Sequence[Callable[[], Awaitable[None]]], apart: bool) -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as watchers:
+        async with asyncio.timeout(2), asyncio.TaskGroup() as watchers:
             self.watchers = watchers
             async with asyncio.TaskGroup() as clients:
                 for asker in self.askers.values():
@@ -732,15 +732,15 @@ def test_no_request_joins_where_the_cache_is_off_for_it(worker: Worker) -> None:
     assert len(worker.provider.asked) == 4
 
 
-@settings(max_examples=60)
+@settings(max_examples=150)
 @given(
-    st.randoms(use_true_random=False),
+    st.integers(0, 2**32),
     st.lists(st.booleans(), min_size=2, max_size=5),
     st.lists(st.sampled_from(["leave 0", "leave 1", "leave 2", "gate 0", "gate 1"]), max_size=5),
     st.sampled_from(["fine", "fails first", "fails later", "fails always"]),
 )
 def test_under_any_schedule_who_stays_is_answered_and_nothing_is_left_behind(
-    running: Worker, rng: random.Random, streaming: list[bool], events: list[str], fate: str
+    running: Worker, seed: int, streaming: list[bool], events: list[str], fate: str
 ) -> None:
     running.reset()
     scene, gates = Scene(running), [Gate(), Gate()]
@@ -770,7 +770,7 @@ def test_under_any_schedule_who_stays_is_answered_and_nothing_is_left_behind(
         return settle
 
     steps = [step(event) for event in events]
-    scene.play([*steps, gates[0].open, gates[1].open], rng=rng)
+    scene.play([*steps, gates[0].open, gates[1].open], rng=random.Random(seed))
     assert len(running.records) == len(streaming), "every request leaves one trace"
     calls = len(running.provider.asked)
     assert sum(len(record.attempts) for record in running.records) == calls, "each is paid once"
