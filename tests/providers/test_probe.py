@@ -182,7 +182,7 @@ def test_one_bad_key_among_good_ones_is_named_by_its_number(tmp_path: Path, repl
         ([], "Name a provider, or --all."),
         (["mian"], "There is no provider 'mian' to test. Did you mean 'main'?"),
         (["local"], "There is no provider 'local' to test."),
-        (["main", "--deployment", "larg"], "Did you mean 'large'?"),
+        (["main", "--deployment", "lage"], "Did you mean 'large'?"),
         (["main", "--deployment", "lost"], "'lost' is a deployment of 'gone'."),
     ],
 )
