@@ -287,6 +287,25 @@ def test_a_response_too_large_to_keep_is_answered_and_says_so(
     assert get(worker, response["id"]).status == 404
 
 
+def test_what_cannot_be_kept_is_answered_all_the_same(worker: Worker) -> None:
+    odd = {"type": "input_image", "image_url": "data:image/png,not-base64"}
+    response = response_of(create(worker, [{"role": "user", "content": [odd]}], stream=True))
+    assert response["status"] == "completed"
+    assert response["store"] is False
+
+
+def test_every_item_that_is_listed_has_an_id(worker: Worker) -> None:
+    items = [
+        {"role": "user", "content": "Hi"},
+        {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True},
+        {"role": "user", "content": "Go on"},
+    ]
+    name = response_of(create(worker, items))["id"]
+    listed = get(worker, f"{name}/input_items").json
+    assert len({item["id"] for item in listed["data"]}) == 3
+    assert listed["first_id"] == listed["data"][0]["id"]
+
+
 def test_a_response_over_its_time_is_not_found(worker: Worker, settings: Any) -> None:
     name = response_of(create(worker))["id"]
     settings(keep_days=1e-9)

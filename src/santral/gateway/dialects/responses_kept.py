@@ -14,6 +14,7 @@ from santral.providers.conversation_messages import MessageReader
 from santral.providers.responses_items import Item, ItemMaker
 from santral.wire.responses import GOOGLE, Opaque, opaque_of, seal
 
+_fields = msgspec.json.Decoder(dict[str, Raw])
 _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
@@ -32,10 +33,18 @@ def kept_items(messages: Sequence[Raw | dict[str, Any]], response_id: str, first
 
 def _kept(item: Item, suffix: str) -> Raw:
     if isinstance(item, Raw):
-        return item  # it has its provider's own id
+        return _identified(item, suffix)
     kind = item["type"]
     status = {} if kind == "reasoning" else {"status": "completed"}
     return Raw(msgspec.json.encode({**item, "id": f"{_PREFIXES[kind]}_{suffix}", **status}))
+
+
+def _identified(item: Raw, suffix: str) -> Raw:
+    """Return an item of the provider's own, with an id where it has none."""
+    fields = _fields.decode(item)
+    if bytes(fields.get("id", b"null")) != b"null":
+        return item
+    return Raw(msgspec.json.encode({**fields, "id": f"item_{suffix}"}))
 
 
 class _Items(ItemMaker):
