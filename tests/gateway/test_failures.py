@@ -276,6 +276,7 @@ def test_a_hedge_answers_in_place_of_who_is_silent_and_both_are_billed(
     assert lost.usage.is_estimated
     assert lost.usage.input_tokens > 0
     assert lost.usage.output_tokens == 0
+    assert lost.cost_nanousd is not None
     assert lost.cost_nanousd == lost.usage.input_tokens * 1500
     assert won.cost_nanousd == 100 * 250 + 20 * 1000
     assert worker.record.cost_nanousd == lost.cost_nanousd + won.cost_nanousd
@@ -413,8 +414,9 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 
 def test_a_program_that_reads_the_answer_gets_the_error_and_no_text(worker: Worker) -> None:
     worker.provider.will([ProviderFailed("no")])
-    for fields in ({"tools": [TOOL]}, {"response_format": {"type": "json_object"}}):
-        assert worker.ask("sorry", **fields).error["code"] == "provider_failed"
+    assert worker.ask("sorry", tools=[TOOL]).error["code"] == "provider_failed"
+    wish = {"type": "json_object"}
+    assert worker.ask("sorry", response_format=wish).error["code"] == "provider_failed"
     assert worker.ask("sorry", tools=[]).status == 200
 
 

@@ -242,7 +242,8 @@ AGAIN = RetrySettings(retries=2, backoff_s=0.2, max_backoff_s=5.0)
 def tried_with(outcomes: Mapping[str, Outcome | list[Outcome]], **settings: Any) -> Tried:
     """Return what was done for a request that is answered."""
     tried = Tried()
-    asyncio.run(go(outcomes, tried, **{"retry": AGAIN} | settings))
+    settings.setdefault("retry", AGAIN)
+    asyncio.run(go(outcomes, tried, **settings))
     return tried
 
 
@@ -251,8 +252,9 @@ def failed_with(
 ) -> tuple[Tried, ProviderError]:
     """Return what was done for a request that nobody answers, and its error."""
     tried = Tried()
+    settings.setdefault("retry", AGAIN)
     with pytest.raises(ProviderError) as caught:
-        asyncio.run(go(outcomes, tried, **{"retry": AGAIN} | settings))
+        asyncio.run(go(outcomes, tried, **settings))
     return tried, caught.value
 
 

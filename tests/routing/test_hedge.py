@@ -181,7 +181,7 @@ def hedged(*, share: float = 1.0, after_s: float | None = SOON) -> Plan:
     return Plan(route="r", recovery=Recovery(hedge=settings))
 
 
-def over(parts: Fallback, calls: Calls, plan: Plan, *names: str) -> None:
+def over(parts: Fallback, calls: Walked, plan: Plan, *names: str) -> None:
     async def body() -> None:
         ladder = map(deployment, names)
         await parts.over(

@@ -40,11 +40,13 @@ def static_answer(ctx: RequestContext, message: str) -> list[Delta]:
         model=ctx.requested_model,
         created=ctx.started_at_us // 1_000_000,
     )
-    parts = ({"text": message}, {"finish_reason": "stop"})
     deltas = [
-        msgspec.structs.replace(head, choices=(ChoiceDelta(index=index, **part),))
+        msgspec.structs.replace(head, choices=(choice,))
         for index in range(ctx.call.view.n or 1)
-        for part in parts
+        for choice in (
+            ChoiceDelta(index=index, text=message),
+            ChoiceDelta(index=index, finish_reason="stop"),
+        )
     ]
     return [*deltas, msgspec.structs.replace(head, usage=Usage())]
 
