@@ -561,3 +561,28 @@ def test_masks_hold_in_streams(worker: Worker) -> None:
     assert EMAIL.encode() not in body
     assert EMAIL not in json.dumps(message)
     assert [block["type"] for block in message["content"]] == ["thinking", "text", "tool_use"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "url", "url": "http://169.254.169.254/latest"}},
+        {"type": "document", "source": {"type": "url", "url": "http://10.0.0.1/a.pdf"}},
+        {"type": "future", "source": {"type": "url", "url": "http://127.0.0.1/x"}},
+    ],
+)
+def test_addresses_in_private_networks_are_refused(worker: Worker, block: dict[str, Any]) -> None:
+    for path in ("", "/count_tokens"):
+        worker.reset()
+        answer = ask(worker, path=path, messages=[{"role": "user", "content": [block]}])
+        assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+        assert worker.provider.asked == []
+        assert worker.record.status == 400
+
+
+def test_invalid_bytes_are_refused(worker: Worker) -> None:
+    for body in (b"{", b"[]", b'{"model":"plain","messages":[],"x":"\xff"}', b"[" * 5000):
+        worker.reset()
+        answer = worker.post(body, path="/v1/messages")
+        assert (answer.status, answer.json["type"]) == (400, "error")
+        assert worker.record.status == 400
