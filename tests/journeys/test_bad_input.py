@@ -208,7 +208,7 @@ def post(
     santral: Santral, form: Form, body: bytes, route: str = "ok", **headers: str
 ) -> httpx.Response:
     lines = {"authorization": f"Bearer {santral.key}", "content-type": "application/json"}
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    with httpx.Client(trust_env=False, timeout=10, verify=False) as client:
         return client.post(
             santral.gateway + form.path.format(route=route),
             content=body,

@@ -35,6 +35,11 @@ api_key = "env:UP_KEY"
 kind = "openai"
 base_url = "{url}/down"
 api_key = "env:UP_KEY"
+[providers.narrow]
+kind = "openai"
+base_url = "{url}/narrow"
+api_key = "env:UP_KEY"
+max_connections = 1
 [providers.jina]
 kind = "jina"
 base_url = "{url}/jina"
@@ -50,6 +55,9 @@ provider = "up"
 model = "text-embedding-3-small"
 [deployments.emb-down]
 provider = "down"
+model = "text-embedding-3-small"
+[deployments.emb-narrow]
+provider = "narrow"
 model = "text-embedding-3-small"
 [deployments.mod]
 provider = "up"
@@ -150,7 +158,7 @@ def _answers(tasks: TaskUpstream) -> None:
 
 
 def post(gateway: Santral, path: str, body: Any) -> httpx.Response:
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    with httpx.Client(trust_env=False, timeout=10, verify=False) as client:
         return client.post(
             gateway.gateway + path,
             content=body if isinstance(body, bytes) else json.dumps(body),
@@ -206,6 +214,23 @@ def test_an_attempt_that_failed_and_one_that_answered_are_in_the_trace(
     assert attempts["emb"] == ""
     assert attempts["emb-down"] == "provider_failed"
     assert trace["payload"]["request"] == '[{"role":"input","content":"hello"}]'
+
+
+def test_what_a_failed_batch_used_is_billed(gateway: Santral, tasks: TaskUpstream) -> None:
+    """Its first part was answered, and the provider wants its money: once, however often it is tried."""
+    texts = [str(number) for number in range(3000)]
+    fields = {"model": "emb-narrow", "input": texts}
+    tasks.answers["/narrow/embeddings"] = lambda body: (
+        500 if "2999" in body["input"] else embeddings(body)
+    )
+    answer = post(gateway, "/v1/embeddings", fields)
+    assert answer.status_code == 502
+    trace = gateway.trace(answer.headers["x-santral-trace-id"])
+    first, *more = trace["attempts"]
+    assert first["error"] == "provider_failed"
+    assert first["usage"]["input_uncached"] == 1000
+    assert trace["cost_nanousd"] == 20_000
+    assert len(tasks.asked) == 2 + len(more)
 
 
 def test_an_equal_request_is_answered_from_the_cache(gateway: Santral, tasks: TaskUpstream) -> None:

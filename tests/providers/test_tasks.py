@@ -28,6 +28,7 @@ from santral.providers.provider import Operation, Provider, ProviderCall, TaskAn
 from santral.providers.registry import VENDORS, build_provider
 from santral.providers.tasks import TASKS, TasksAlone, operations_of, with_tasks
 from santral.providers.vendor import Vendor
+from santral.wire.embeddings import Embeddings
 from santral.wire.usage import Usage
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "tasks"
@@ -312,6 +313,37 @@ def test_what_a_failed_batch_used_is_known(replay: TaskUpstream) -> None:
     error, call = asyncio.run(main())
     assert type(error) is ProviderFailed
     assert call.usage == Usage(input_uncached=4096)
+    assert sorted(call.parts) == [0, 1]
+
+
+def test_another_attempt_asks_for_what_is_missing_alone(replay: TaskUpstream) -> None:
+    replay.answers["/v1/embeddings"] = vectors
+    found = Embeddings([[float(n), 1.0] for n in range(2048)])
+    used = Usage(input_uncached=2048)
+
+    async def main() -> tuple[TaskAnswer, TaskCall]:
+        client = AiohttpClient(max_connections=1)
+        config = ProviderConfig(
+            kind="openai", base_url=f"{replay.url}/v1", api_key=SecretRef("env:TEST_TASK_KEY")
+        )
+        call = TaskCall(
+            operation="embed",
+            model="m",
+            fields=embed(*map(str, range(3000))),
+            timeouts=PATIENT,
+            parts={0: (found, used)},
+        )
+        try:
+            return await build_provider("p", config, client).perform(call), call
+        finally:
+            await client.close()
+
+    answer, call = asyncio.run(main())
+    assert [len(one.body["input"]) for one in replay.asked] == [952]
+    assert call.usage == Usage(input_uncached=952)  # what this attempt costs
+    assert answer.usage == Usage(input_uncached=3000)  # what the caller is told
+    rows = json.loads(answer.body)["data"]
+    assert [row["embedding"][0] for row in rows[:2048]] == list(range(2048))
 
 
 def test_null_is_never_sent(replay: TaskUpstream) -> None:

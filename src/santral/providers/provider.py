@@ -42,6 +42,11 @@ class ProviderCall(Struct, kw_only=True):
     prompt_cache: Literal["pass", "auto"] = "pass"  # auto: mark what is worth caching, if none is
 
 
+#: Parts of a batch that were answered, by number, with what each used: another attempt at the same
+#: deployment asks for the others alone.
+Parts: TypeAlias = dict[int, tuple[Any, Usage]]
+
+
 class TaskCall(Struct, kw_only=True):
     """One call that is no conversation, in its canonical form.
 
@@ -55,7 +60,8 @@ class TaskCall(Struct, kw_only=True):
     timeouts: TimeoutsConfig
     traceparent: str = ""
     losses: Losses = field(default_factory=Losses)
-    usage: Usage | None = None  # what was used so far, also when the rest of a batch fails
+    usage: Usage | None = None  # what this attempt used so far, also when the rest of a batch fails
+    parts: Parts = field(default_factory=dict[int, tuple[Any, Usage]])
 
     def spend(self, usage: Usage) -> None:
         """Note what a part of this call used; its provider bills it whatever becomes of the rest."""

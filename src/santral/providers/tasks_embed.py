@@ -15,12 +15,13 @@ from santral.providers.tasks_http import (
     ask,
     batches,
     counted,
-    in_parallel,
+    in_parts,
     refuse_tokens,
     settings_of,
 )
 from santral.wire.embeddings import Embeddings, Vector, inputs_of, read_embeddings
 from santral.wire.task import plain
+from santral.wire.usage import Usage
 
 #: Bytes of one call's texts. Specified: OpenAI takes 300,000 tokens a call; at three bytes a token.
 MOST_BYTES = 900_000
@@ -82,13 +83,14 @@ class Embedder:
         if len(parts) == 1:
             return await self._whole(call, settings, inputs)
 
-        async def one(part: Sequence[Any]) -> Embeddings:
+        async def one(part: Sequence[Any]) -> tuple[Embeddings, Usage]:
             body = await self._ask(call, settings, part)
             found = read_embeddings(body, len(part))
-            call.spend(counted(found.prompt_tokens, part))
-            return found
+            return found, counted(found.prompt_tokens, part)
 
-        return joined(await in_parallel(parts, one), call)
+        found, usage = await in_parts(call, parts, one)
+        vectors = [vector for part in found for vector in part.vectors]
+        return answer_of(vectors, usage, found[0].model or call.model)
 
     async def _whole(
         self, call: TaskCall, settings: dict[str, Any], inputs: Sequence[Any]
@@ -140,14 +142,7 @@ def read_usage(body: bytes) -> int | None:
     return usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
 
 
-def joined(parts: Sequence[Embeddings], call: TaskCall) -> TaskAnswer:
-    """Return the parts of a batch as one answer, with what all of them used."""
-    vectors = [vector for part in parts for vector in part.vectors]
-    return answer_of(vectors, call, model=parts[0].model)
-
-
-def answer_of(vectors: Sequence[Vector], call: TaskCall, model: str = "") -> TaskAnswer:
-    """Return vectors as the canonical answer; what they used stands in ``call.usage``."""
+def answer_of(vectors: Sequence[Vector], usage: Usage, model: str) -> TaskAnswer:
+    """Return vectors as the canonical answer."""
     rows = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
-    body = msgspec.json.encode({"data": rows, "model": model or call.model})
-    return TaskAnswer(body=body, usage=call.usage or counted(0, ()))
+    return TaskAnswer(body=msgspec.json.encode({"data": rows, "model": model}), usage=usage)

@@ -20,13 +20,14 @@ from santral.providers.tasks_http import (
     batches,
     counted,
     drop_rest,
-    in_parallel,
+    in_parts,
     read,
     refuse_tokens,
     settings_of,
 )
 from santral.wire.embeddings import inputs_of
 from santral.wire.task import plain
+from santral.wire.usage import Usage
 
 _MOST_BYTES = 900_000
 
@@ -55,18 +56,18 @@ def _embedder(
         ]
         drop_rest(call, settings)
 
-        async def one(body: tuple[Sequence[str], dict[str, Any]]) -> _Part:
+        async def one(body: tuple[Sequence[str], dict[str, Any]]) -> tuple[_Part, Usage]:
             texts, fields = body
             answer = read_part(await ask(connection, address(call.model), fields, call))
             if len(answer.vectors) != len(texts):
                 raise ProviderGarbled(
                     f"The provider gave {len(answer.vectors)} vectors for {len(texts)} inputs."
                 )
-            call.spend(counted(answer.tokens, texts))
-            return answer
+            return answer, counted(answer.tokens, texts)
 
-        parts = await in_parallel(bodies, one)
-        return answer_of([vector for part in parts for vector in part.vectors], call)
+        parts, usage = await in_parts(call, bodies, one)
+        vectors = [vector for part in parts for vector in part.vectors]
+        return answer_of(vectors, usage, call.model)
 
     return embed
 

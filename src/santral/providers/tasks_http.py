@@ -147,27 +147,38 @@ def _length(entry: Any) -> int:
     return len(entry)
 
 
-async def in_parallel(
-    parts: Sequence[T], do: Callable[[T], Awaitable[R]], *, at_once: int = AT_ONCE
-) -> list[R]:
-    """Return what ``do`` makes of every part, in their order, ``at_once`` of them under way.
+async def in_parts(
+    call: TaskCall,
+    parts: Sequence[T],
+    do: Callable[[T], Awaitable[tuple[R, Usage]]],
+    *,
+    at_once: int = AT_ONCE,
+) -> tuple[list[R], Usage]:
+    """Return what ``do`` makes of every part, in their order, and what all of them used.
 
-    The first failure ends the others and is raised as it is.
+    ``at_once`` parts are under way. A part that an earlier attempt had answered is not asked for
+    again. The first failure ends the others and is raised as it is.
     """
-    if len(parts) == 1:
-        return [await do(parts[0])]
     gate = asyncio.Semaphore(at_once)  # bounds the calls under way
 
-    async def one(part: T) -> R:
+    async def one(number: int, part: T) -> None:
         async with gate:
-            return await do(part)
+            made, usage = await do(part)
+        call.spend(usage)
+        call.parts[number] = made, usage
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(part)) for part in parts]
+            for number, part in enumerate(parts):
+                if number not in call.parts:
+                    group.create_task(one(number, part))
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
-    return [task.result() for task in tasks]
+    answered = [call.parts[number] for number in range(len(parts))]
+    total = answered[0][1]
+    for _, usage in answered[1:]:
+        total = total.plus(usage)
+    return [made for made, _ in answered], total
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -69,8 +69,8 @@ def _paths(given: Any) -> list[TextPath]:
         return [("input", position) for position in range(len(entries))]
     if is_tokens(entries) or all(is_tokens(entry) and entry for entry in entries):
         return []
-    first = type(entries[0])
-    at = next((n for n, entry in enumerate(entries) if type(entry) is not first), 0)
+    first = entries[0].__class__
+    at = next((n for n, entry in enumerate(entries) if entry.__class__ is not first), 0)
     raise _bad_input(
         "'input' must be a text, a list of texts, or token ids, all of one kind.", f"input[{at}]"
     )

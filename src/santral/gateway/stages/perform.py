@@ -18,7 +18,7 @@ from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
 from santral.gateway.stages.route import may_ask
 from santral.gateway.stages.through_cache import SHOWN_DIGITS
-from santral.providers.provider import TaskAnswer, TaskCall
+from santral.providers.provider import Parts, TaskAnswer, TaskCall
 from santral.providers.tasks import operations_of
 from santral.routing.choose import candidates
 from santral.routing.demand import Demand
@@ -82,11 +82,13 @@ class Perform:
         self, ctx: RequestContext, task: TaskRequest, route: Route, finish: Finish
     ) -> bytes:
         bodies: list[bytes] = []
+        answered: dict[str, Parts] = {}  # of a batch, by deployment: paid for once
 
         async def attempt(deployment: Deployment, purpose: str, race: Race | None) -> None:
             del race  # a task has one body: there is no first content to wait for
             ctx.losses.restart()
-            bodies.append(await self._one_attempt(ctx, task, deployment, purpose, finish))
+            call = _call(ctx, task, deployment, answered.setdefault(deployment.name, {}))
+            bodies.append(await self._one_attempt(ctx, call, deployment, purpose, finish))
 
         parts = self._fallback
         demand = Demand(tenant=ctx.caller.tenant.id)
@@ -98,17 +100,18 @@ class Perform:
     async def _one_attempt(
         self,
         ctx: RequestContext,
-        task: TaskRequest,
+        call: TaskCall,
         deployment: Deployment,
         purpose: str,
         finish: Finish,
     ) -> bytes:
-        meter, call = Meter(ctx, deployment, purpose), _call(ctx, task, deployment)
+        meter = Meter(ctx, deployment, purpose)
         ctx.deployment = deployment.name
         ctx.is_degraded = ctx.route.route.is_last_resort(deployment.name)
         try:
             answer = await _asked(deployment, call)
-            call.usage = answer.usage
+            call.usage = call.usage or answer.usage
+            call.parts.clear()  # together they are an answer, or garbage that is asked for anew
             body = await _finished(answer, finish)
         except ProviderError as error:
             meter.failed(error.detail_code, error.upstream_status)
@@ -169,7 +172,7 @@ async def _finished(answer: TaskAnswer, finish: Finish) -> bytes:
     return await asyncio.to_thread(finish, answer)
 
 
-def _call(ctx: RequestContext, task: TaskRequest, deployment: Deployment) -> TaskCall:
+def _call(ctx: RequestContext, task: TaskRequest, deployment: Deployment, parts: Parts) -> TaskCall:
     return TaskCall(
         operation=task.name,
         model=deployment.model,
@@ -177,4 +180,5 @@ def _call(ctx: RequestContext, task: TaskRequest, deployment: Deployment) -> Tas
         timeouts=deployment.timeouts,
         traceparent=format_traceparent(ctx.w3c_trace_id, ctx.root_span_id),
         losses=ctx.losses,
+        parts=parts,
     )
