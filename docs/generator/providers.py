@@ -5,6 +5,7 @@ from __future__ import annotations
 from generator.markdown import code, page, table
 from santral.providers.catalogue import Catalogue, load_catalogue
 from santral.providers.registry import VENDORS, Vendor
+from santral.providers.tasks import TASKS, TaskRow
 
 INTRO = """\
 `kind` in `[providers.NAME]` names a row of this table. A row is a dialect, an address, how to sign
@@ -22,6 +23,18 @@ def providers_page() -> str:
         "Providers",
         INTRO,
         table(("Kind", "Provider", "Default address", "Key", "Quirks"), rows),
+        "## Beside conversations",
+        "What a kind can be asked for at the other endpoints. `local` embeds with `hashing` and reranks "
+        "with `bm25`. Completions go to every kind: to those marked here in their own form, to the "
+        "others as conversations.",
+        table(
+            ("Kind", "Embeddings", "Rerank", "Moderations", "Completions"),
+            [
+                (code(kind), *("yes" if task else "" for task in _tasks(row)))
+                for kind, row in TASKS.items()
+                if kind in VENDORS
+            ],
+        ),
         "## Models in the catalogue",
         f"Version {code(catalogue.header.version)}, from {' and '.join(catalogue.header.sources)}. "
         "`santral prices show` prints the prices, `santral prices check` which one each of your "
@@ -39,6 +52,11 @@ def providers_page() -> str:
             [_counts(catalogue, kind) for kind in sorted({e.kind for e in catalogue.models})],
         ),
     )
+
+
+def _tasks(row: TaskRow) -> tuple[bool, ...]:
+    asked = (row.embed, row.rerank, row.moderate)
+    return (*(endpoint is not None for endpoint in asked), bool(row.completes))
 
 
 _KEYS = {"bearer": "required", "optional": "optional", "none": "none", "own": "its own way"}
