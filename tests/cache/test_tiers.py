@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from tests.cache.answers import Clock, answer, rich_answer
@@ -19,6 +19,8 @@ from santral.errors import ConfigError
 
 pytestmark = pytest.mark.anyio
 
+OpenTier = Callable[[], AbstractAsyncContextManager[Tier]]
+
 KEY = b"\x01" * 32
 
 
@@ -27,7 +29,7 @@ def redis_tier(server: RedisServer, namespace: str = "t", timeout_s: float = 2.0
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def make_tier(request: pytest.FixtureRequest) -> Iterator[object]:
+def make_tier(request: pytest.FixtureRequest) -> OpenTier:
     """A function that opens the tier under test, empty."""
     server: RedisServer | None = None
     if request.param == "redis":
@@ -45,10 +47,10 @@ def make_tier(request: pytest.FixtureRequest) -> Iterator[object]:
         finally:
             await tier.close()
 
-    yield opened
+    return opened
 
 
-async def test_contract(make_tier) -> None:
+async def test_contract(make_tier: OpenTier) -> None:
     """What was put comes back under its key, the last one wins, and nothing else is found."""
     async with make_tier() as tier:
         assert await tier.get(KEY) is None

@@ -121,7 +121,9 @@ def _advice(note: ShadowNote) -> str:
     return f"keep measuring: not yet below {note.budget:.2%}"
 
 
-_NOTHING = "No worker has left notes yet. They appear some seconds after `santral serve` has answered."
+_NOTHING = (
+    "No worker has left notes yet. They appear some seconds after `santral serve` has answered."
+)
 
 
 def _data_folder(config: Path | None) -> Path:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from santral.cache.meaning.words import IRREGULAR, SYNONYMS
 
-Language = Literal["en", "tr"]
+#: Empty where a text is too short to tell.
+Language = Literal["en", "tr", ""]
 
 _ENGLISH = frozenset(("", "s", "es", "ed", "d", "ing", "'s", "ies", "y", "ied", "ly", "e"))
 # Number, possession, case, then tense and person of verbs, folded (no umlauts, dotless i is i).
@@ -50,7 +51,7 @@ def are_forms(one: str, other: str, language: Language) -> bool:
         return True
     shared = _shared(one, other)
     least = max(_LEAST_ROOT, shared - 4)
-    if language == "en":
+    if language != "tr":
         return any(_are_english(one, other, at) for at in range(shared, least - 1, -1))
     return any(_are_turkish(one, other, at) for at in range(shared, least - 1, -1))
 

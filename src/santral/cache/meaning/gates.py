@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from santral.cache.meaning.endings import are_forms
+from santral.cache.meaning.endings import Language, are_forms
 from santral.cache.meaning.signature import Signature, Word
 from santral.cache.meaning.words import ANTONYMS
 
@@ -20,7 +20,8 @@ def closed_gate(one: Signature, other: Signature) -> str:
 
 
 def _same_language(one: Signature, other: Signature) -> bool:
-    return one.language == other.language
+    """A text too short to tell goes with either."""
+    return one.language == other.language or not (one.language and other.language)
 
 
 def _same_numbers(one: Signature, other: Signature) -> bool:
@@ -93,7 +94,7 @@ def _partners(one: Signature, other: Signature) -> list[tuple[int, int]] | None:
     left = list(range(len(theirs)))
     pairs: list[tuple[int, int]] = []
     for at, word in enumerate(mine):
-        found = _partner(word, theirs, left, one)
+        found = _partner(word, theirs, left, one.language or other.language)
         if found is None:
             return None
         left.remove(found)
@@ -101,11 +102,13 @@ def _partners(one: Signature, other: Signature) -> list[tuple[int, int]] | None:
     return pairs
 
 
-def _partner(word: Word, theirs: tuple[Word, ...], left: list[int], one: Signature) -> int | None:
+def _partner(
+    word: Word, theirs: tuple[Word, ...], left: list[int], language: Language
+) -> int | None:
     equal = next((i for i in left if theirs[i].text == word.text), None)
     if equal is not None:
         return equal
-    return next((i for i in left if are_forms(word.text, theirs[i].text, one.language)), None)
+    return next((i for i in left if are_forms(word.text, theirs[i].text, language)), None)
 
 
 #: Every gate by name, the cheapest first.

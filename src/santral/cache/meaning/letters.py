@@ -14,10 +14,12 @@ _TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[%$€£₺°+*
 
 def fold(text: str) -> str:
     """Return ``text`` in lower case without marks: İĞDIR, Iğdır and igdir are one."""
-    plain = text.translate(_LETTERS).lower()
+    plain = text.translate(_LETTERS)
     if plain.isascii():
-        return plain
-    apart = unicodedata.normalize("NFKD", plain)
+        return plain.lower()
+    # Twice: what a letter consists of may be upper-case, and lower case may consist of several.
+    lower = unicodedata.normalize("NFKD", plain).translate(_LETTERS).lower()
+    apart = unicodedata.normalize("NFKD", lower).translate(_LETTERS)
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -34,7 +35,7 @@ _NOT_NEGATED = frozenset(("tamam", "temmuz", "deniz", "yalniz", "otuz", "dokuz",
 
 _QUOTED = re.compile(r"[\"“«„]([^\"”»“]{1,80})[\"”»“]")
 _IDENTIFIER = re.compile(
-    r"\[[A-Z_]+_\d+\]|https?://\S+|\S+@\S+|\b\w*(?:_\w+|[a-z]\d|\d[a-z]|[a-z][A-Z])\w*\b|\b\w+\.\w+\b"
+    r"\[[A-Z_]+_\d+\]|https?://\S+|\S+@\S+|\b\w*(?:_\w+|[a-z]\d|\d[a-z]|[a-z][A-Z])\w*\b|\b\w*[^\W\d]\w*\.\w+\b"
 )
 _CAPITALISED = re.compile(r"(?<=[\w,;:)] )[A-ZÇĞİÖŞÜ][\w'’]*")
 _GROUPED = re.compile(r"^\d{1,3}(?:[.,]\d{3})+$")
@@ -82,7 +83,10 @@ def _language(text: str, tokens: list[str]) -> Language:
     if any(letter in "çğışöüÇĞİŞÖÜ" for letter in text):
         return "tr"
     turkish = sum(token in TURKISH_WORDS for token in tokens)
-    return "tr" if turkish > sum(token in ENGLISH_WORDS for token in tokens) else "en"
+    english = sum(token in ENGLISH_WORDS for token in tokens)
+    if turkish == english:
+        return ""
+    return "tr" if turkish > english else "en"
 
 
 def _content(tokens: list[str], language: Language) -> Iterator[Word]:
@@ -128,7 +132,7 @@ def _number(token: str, language: Language) -> str | None:
 def _is_negation(token: str, language: Language) -> bool:
     if token in NEGATIONS or token.endswith("n't"):
         return True
-    return language == "tr" and token not in _NOT_NEGATED and _NEGATED.match(token) is not None
+    return language != "en" and token not in _NOT_NEGATED and _NEGATED.match(token) is not None
 
 
 def _questions(tokens: list[str]) -> Iterator[str]:
@@ -140,7 +144,7 @@ def _questions(tokens: list[str]) -> Iterator[str]:
 
 
 def _modals(tokens: list[str]) -> Iterator[str]:
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    for token, following in pairwise([*tokens, ""]):
         if token in MODALS:
             yield MODALS[token]
         elif token in ("have", "has", "had") and following == "to":

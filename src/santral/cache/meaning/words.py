@@ -25,7 +25,7 @@ FUNCTION_WORDS = _words("""
 TURKISH_WORDS = _words("""
     bir ve ile icin nasil neden niye nicin kac hangi nerede nereye nereden kim lutfen merhaba mi mu
     midir degil yok var bu su ben benim bana kadar zaman gibi ama veya cok daha olarak ediyor
-    yapiyor adam kadin cocuk kart kartim hesap hesabim para nedir
+    yapiyor adam kadin cocuk kart kartim hesap hesabim para nedir hangisi neler nasildir gun ucret en
 """)
 #: English words that Turkish has not.
 ENGLISH_WORDS = _words("""
