@@ -84,6 +84,14 @@ LLAMACPP, OLLAMA = (
     Usage(input_uncached=11, output_text=3),
     Usage(input_uncached=26, output_text=282),
 )
+XAI = Usage(input_uncached=26, cache_read=6, output_text=9, reasoning=94)
+TOGETHER, FIREWORKS = (
+    Usage(input_uncached=31, output_text=3),
+    Usage(input_uncached=10, cache_read=4, output_text=4),
+)
+SGLANG, LMSTUDIO = Usage(input_uncached=20, output_text=4), Usage(input_uncached=12, output_text=2)
+NVIDIA = Usage(input_uncached=15, output_text=4)
+OLLAMA_OPENAI = Usage(input_uncached=9, output_text=3)
 COHERE = Usage(input_uncached=20, output_text=8)
 
 CASES = (
@@ -124,6 +132,26 @@ CASES = (
     Case("llamacpp", "llamacpp/whole.json", "Hi.", LLAMACPP),
     Case("llamacpp", "llamacpp/stream.sse", "Hi.", LLAMACPP),
     Case("llamacpp", "llamacpp/tools.sse", "", LLAMACPP, "tool_calls", calls=(PARIS,)),
+    Case("xai", "xai/whole.json", "303", XAI, reasoning="101*3"),
+    Case("xai", "xai/stream.sse", "303", XAI, reasoning="101*3"),
+    Case("xai", "xai/tools.sse", "", XAI, "tool_calls", calls=(PARIS,)),
+    Case("together", "together/whole.json", "Hi there.", TOGETHER),
+    Case("together", "together/stream.sse", "Hi there.", TOGETHER),
+    Case("together", "together/tools.sse", "", TOGETHER, "tool_calls", calls=(PARIS,)),
+    Case("fireworks", "fireworks/whole.json", "Hi there.", FIREWORKS),
+    Case("fireworks", "fireworks/stream.sse", "Hi there.", FIREWORKS),
+    Case("fireworks", "fireworks/tools.sse", "", FIREWORKS, "tool_calls", calls=(PARIS,)),
+    Case("sglang", "sglang/whole.json", "Hi.", SGLANG, reasoning="Greet."),
+    Case("sglang", "sglang/stream.sse", "Hi.", SGLANG, reasoning="Greet."),
+    Case("sglang", "sglang/tools.sse", "", SGLANG, "tool_calls", calls=(PARIS,)),
+    Case("lmstudio", "lmstudio/whole.json", "Hi.", LMSTUDIO),
+    Case("lmstudio", "lmstudio/stream.sse", "Hi.", LMSTUDIO),
+    Case("lmstudio", "lmstudio/tools.sse", "", LMSTUDIO, "tool_calls", calls=(PARIS,)),
+    Case("nvidia", "nvidia/whole.json", "Hi.", NVIDIA),
+    Case("nvidia", "nvidia/stream.sse", "Hi.", NVIDIA),
+    Case("ollama-openai", "ollama-openai/whole.json", "Hi.", OLLAMA_OPENAI, reasoning="Greet."),
+    Case("ollama-openai", "ollama-openai/stream.sse", "Hi.", OLLAMA_OPENAI, reasoning="Greet."),
+    Case("ollama-openai", "ollama-openai/tools.sse", "", OLLAMA_OPENAI, "tool_calls", calls=(PARIS,)),
     Case("ollama", "ollama/whole.json", "Hello! How are you today?", OLLAMA),
     Case("ollama", "ollama/stream.ndjson", "The gök mavi.", OLLAMA, reasoning="Rayleigh."),
     Case("ollama", "ollama/tools.ndjson", "", OLLAMA, "tool_calls",
@@ -233,7 +261,7 @@ def read_pieces(case: Case, pieces: list[bytes]) -> list[Delta]:
     provider = provider_of(case.kind, "http://127.0.0.1:9", AiohttpClient())
     if isinstance(provider, TranslatedProvider):
         return _read_translated(provider.reader(call_of(is_streaming=True), "", 1), pieces)
-    reader = ChunkReader()
+    reader = ChunkReader(null_roles=VENDORS[case.kind].null_roles)
     deltas: list[Delta] = []
     for piece in pieces:
         deltas += reader.feed(piece)
@@ -310,6 +338,18 @@ REFUSALS = (
     Refused("tgi", "tgi/error_inside.sse", 200, ProviderFailed),
     Refused("llamacpp", "llamacpp/loading.json", 503, ProviderFailed),
     Refused("llamacpp", "llamacpp/error.json", 400, ContextWindowExceeded),
+    Refused("xai", "xai/error.json", 400, ProviderRefusedKey),
+    Refused("xai", "xai/busy.json", 429, ProviderBusy),
+    Refused("together", "together/error.json", 404, ModelNotFound),
+    Refused("together", "together/busy.json", 429, ProviderBusy, 3.0, {"x-ratelimit-reset": "3"}),
+    Refused("fireworks", "fireworks/error.json", 400, ProviderRefusedRequest),
+    Refused("fireworks", "fireworks/model.json", 404, ModelNotFound),
+    Refused("sglang", "sglang/error.json", 400, ContextWindowExceeded),
+    Refused("sglang", "sglang/busy.json", 503, ProviderFailed),
+    Refused("lmstudio", "lmstudio/error.json", 400, ProviderRefusedRequest),
+    Refused("nvidia", "nvidia/error.json", 404, ModelNotFound),
+    Refused("nvidia", "nvidia/busy.json", 429, ProviderBusy),
+    Refused("ollama-openai", "ollama-openai/error.json", 404, ModelNotFound),
     Refused("ollama", "ollama/error.json", 404, ModelNotFound),
     Refused("ollama", "ollama/error_inside.ndjson", 200, ProviderFailed),
     Refused("cohere", "cohere/error.json", 404, ModelNotFound),

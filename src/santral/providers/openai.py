@@ -62,7 +62,7 @@ class OpenAIProvider(ChatOnly):
                     yield delta
                 return
             # The loop stands here and not in a generator of its own: a layer less per delta.
-            reader = ChunkReader(secret=key.secret)
+            reader = self._reader(key.secret)
             chunks = response.chunks()
             while not reader.is_over:
                 for delta in await _pull(chunks, response, reader):
@@ -75,6 +75,9 @@ class OpenAIProvider(ChatOnly):
             raise
         finally:
             await response.close()
+
+    def _reader(self, secret: str) -> ChunkReader:
+        return ChunkReader(secret=secret, null_roles=self._connection.vendor.null_roles)
 
     async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
         return refusal(
@@ -98,7 +101,7 @@ class OpenAIProvider(ChatOnly):
 
     async def _folded(self, response: UpstreamResponse, call: ProviderCall, secret: str) -> Delta:
         """Return as a whole what came as a stream although none was asked for."""
-        reader = ChunkReader(secret=secret)
+        reader = self._reader(secret)
         chunks = response.chunks()
         deltas: list[Delta] = []
         while not reader.is_over:

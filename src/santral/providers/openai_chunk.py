@@ -63,6 +63,7 @@ class ChunkReader:
         "_held",
         "_is_at_end",
         "_mend",
+        "_null_roles",
         "_open_reasoning",
         "_secret",
         "_seen",
@@ -73,8 +74,10 @@ class ChunkReader:
         "output_bytes",
     )
 
-    def __init__(self, *, secret: str = "") -> None:
+    def __init__(self, *, secret: str = "", null_roles: bool = False) -> None:
+        """``null_roles`` says that deltas may hold ``"role":null``: it is taken out."""
         self._decoder = SseDecoder()
+        self._null_roles = null_roles
         self._secret = secret
         self._seen: set[int] = set()
         self._finished: set[int] = set()
@@ -173,6 +176,8 @@ class ChunkReader:
             return None
         if b"\n" in raw:  # JSON over several data lines: on one line it can be sent on as it is
             raw = on_one_line(raw)
+        if self._null_roles:  # within a text the quotes would stand behind backslashes
+            raw = raw.replace(b'"role":null,', b"")
         answer = decode_answer(raw)
         if answer.error or event.name == b"error" or answer.object == "error":
             raise error_inside(answer.error or _generic.decode(raw), secret=self._secret)

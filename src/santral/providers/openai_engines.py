@@ -80,7 +80,9 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         title="SGLang",
         base_url="http://127.0.0.1:30000/v1",
         auth="optional",
+        # Its deltas hold every field, null where it says nothing (entrypoints/openai/protocol.py).
         reference="https://docs.sglang.ai/basic_usage/openai_api_completions.html",
+        null_roles=True,
         capabilities=_ALL,
         takes=_SAMPLING,
         strict_nulls=True,

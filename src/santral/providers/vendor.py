@@ -34,6 +34,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
     drops: Mapping[str, str] = field(default_factory=dict[str, str])  # refused field -> the reason
     takes: frozenset[str] = frozenset()  # fields of other dialects that it knows by the same name
     strict_nulls: bool = False  # refuses null where a field may be left out
+    null_roles: bool = False  # its deltas say "role": null, which breaks the grammar of a stream
     max_n: int | None = None  # the most choices of one call
     roles: Mapping[str, str] = field(default_factory=dict[str, str])  # refused role -> its own
     refuses: frozenset[str] = frozenset()  # message fields that make it refuse the whole request
@@ -53,6 +54,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
         phrases = (
             (not self.asks_usage, "usage comes unasked"),
             (self.strict_nulls, "nulls are left out"),
+            (self.null_roles, "null roles are taken out of its streams"),
             (self.max_n == 1, "one choice a call"),
             (bool(self.reasoning_field), f"takes reasoning back as {self.reasoning_field}"),
             (self.takes_details, "takes reasoning_details back"),
