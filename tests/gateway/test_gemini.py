@@ -171,7 +171,7 @@ def test_arguments_that_are_no_object_become_one(worker: Worker) -> None:
     assert made["functionCall"]["args"] == {"input": '{"cut'}
 
 
-THOUGHT = {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
+THOUGHT: dict[str, Any] = {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
 SIGNED = blocks(
     ChoiceDelta(reasoning="Let me "),
     ChoiceDelta(reasoning="see."),
@@ -187,7 +187,7 @@ def test_another_vendors_reasoning_comes_back_byte_for_byte(
     worker: Worker, shows: bool, is_streaming: bool
 ) -> None:
     worker.provider.will(SIGNED)
-    more = THOUGHT if shows else {}
+    more: dict[str, Any] = THOUGHT if shows else {}
     responses = stream(worker, **more) if is_streaming else [ask(worker, **more)]
     parts = parts_of(responses)
     seen = "".join(p["text"] for p in parts if p.get("thought"))

@@ -108,7 +108,7 @@ def test_what_is_drawn_how_and_how_long_is_generation_config() -> None:
 
 def test_the_gateways_limit_holds_below_the_clients() -> None:
     for asked, cap, expected in ((300, 200, 200), (100, 200, 100), (None, 200, 200)):
-        more = {} if asked is None else {"max_tokens": asked}
+        more: dict[str, Any] = {} if asked is None else {"max_tokens": asked}
         body, _ = body_of(max_output_tokens=cap, **more)
         assert body["generationConfig"]["maxOutputTokens"] == expected
 

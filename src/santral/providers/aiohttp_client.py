@@ -140,7 +140,9 @@ class _Target:
     __slots__ = ("_head", "request")
 
     def __init__(self, url: str) -> None:
-        self.request = ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
+        # What is encoded already stays as it is: AWS signs %3A, and yarl would write it as a colon.
+        address = URL(url, encoded="%" in url)
+        self.request = ClientRequest("POST", address, loop=asyncio.get_running_loop())
         kept = ("Host", "Authorization")  # the latter where the address holds a password
         own = [(name, self.request.headers[name]) for name in kept if name in self.request.headers]
         self._head = f"POST {self.request.url.raw_path_qs} HTTP/1.1\r\n{_lines(own)}"
