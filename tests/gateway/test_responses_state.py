@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from openai.types.responses import ResponseItemList
 from tests.gateway.asking_responses import asked, create, get, response_of
 from tests.gateway.worker import KEY, NARROW_KEY, Worker, whole
@@ -19,7 +20,13 @@ from santral.quota.limit import Limits
 from santral.tenants.key import new_key
 from santral.tenants.keyring import KeyRing
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
-from santral.wire.delta import ChoiceDelta, Delta, ReasoningDetail, ToolCallDelta
+from santral.wire.delta import (
+    ChoiceDelta,
+    Delta,
+    NativeBlock,
+    ReasoningDetail,
+    ToolCallDelta,
+)
 
 OTHER_KEY = new_key(random.Random(7).randbytes)
 CALL = ToolCallDelta(0, "call_1", "get_weather", '{"city":"Ankara"}')
@@ -271,11 +278,43 @@ def test_an_item_can_be_referred_to_by_its_id(worker: Worker) -> None:
     assert unknown.json["error"]["param"] == "input"
 
 
-def test_a_finished_response_cannot_be_cancelled_and_is_not_streamed_again(worker: Worker) -> None:
+def test_a_finished_response_cannot_be_cancelled(worker: Worker) -> None:
     name = response_of(create(worker))["id"]
     assert get(worker, f"{name}/cancel", method="POST").status == 400
-    answer = worker.post(b"", path=f"/v1/responses/{name}", method="GET", query=b"stream=true")
-    assert (answer.status, answer.json["error"]["param"]) == (400, "stream")
+
+
+def test_a_kept_response_is_told_again_as_a_stream(worker: Worker) -> None:
+    detail = ReasoningDetail("text", signature="sig==", format="anthropic-claude-v1")
+    native = NativeBlock(
+        "responses",
+        b'{"type":"program_output","id":"p","call_id":"c","result":"r","status":"completed"}',
+    )
+    note = Raw(
+        b'{"type":"url_citation","url_citation":'
+        b'{"start_index":0,"end_index":2,"url":"https://example.com","title":"T"}}'
+    )
+    custom = ToolCallDelta(1, "call_2", "sql", "SELECT 1", kind="custom")
+    choices = [
+        ChoiceDelta(reasoning="Hm"),
+        ChoiceDelta(details=(detail,)),
+        ChoiceDelta(native=(native,)),
+        ChoiceDelta(text="So", logprobs=b'{"content":[{"token":"So","logprob":-1}]}'),
+        ChoiceDelta(annotations=(note,)),
+        ChoiceDelta(tool_calls=(CALL,)),
+        ChoiceDelta(tool_calls=(custom,)),
+        ChoiceDelta(finish_reason="length"),
+    ]
+    worker.provider.will([Delta(choices=(choice,), id="u") for choice in choices])
+    response = response_of(create(worker, include=["message.output_text.logprobs"]))
+    path = f"/v1/responses/{response['id']}"
+    again = worker.post(b"", path=path, method="GET", query=b"stream=true")
+    assert response_of(again) == response, "the checker compares every item with its events"
+    events = again.body.count(b"event: ")
+    rest = worker.post(b"", path=path, method="GET", query=b"stream=true&starting_after=5")
+    assert rest.body.count(b"event: ") == events - 6
+    assert again.body.endswith(rest.body)
+    wrong = worker.post(b"", path=path, method="GET", query=b"stream=true&starting_after=x")
+    assert (wrong.status, wrong.json["error"]["param"]) == (400, "starting_after")
 
 
 def test_a_response_too_large_to_keep_is_answered_and_says_so(

@@ -86,6 +86,9 @@ def test_create_and_go_on_and_look_up_and_delete(client: openai.OpenAI, upstream
     messages = upstream.seen[-1].body["messages"]
     assert [m["content"] for m in messages] == ["One", answer_to("One"), "Two"]
     assert client.responses.retrieve(second.id).output_text == second.output_text
+    *_, last = client.responses.retrieve(second.id, stream=True)
+    assert last.type == "response.completed"
+    assert last.response.output_text == second.output_text
     items = client.responses.input_items.list(second.id, order="asc", limit=2)
     assert [item.type for item in items] == ["message"] * 3, "the client asked for the next page"
     client.responses.delete(second.id)

@@ -50,13 +50,18 @@ def seal(opaque: Opaque) -> str:
     return f"{_SEAL}{opaque.format or 'unknown'}.{payload}"
 
 
+def is_sealed(encrypted: str) -> bool:
+    """Whether ``seal`` made it."""
+    return encrypted.startswith(_SEAL)
+
+
 def unseal(encrypted: str, item_id: str) -> Opaque:
     """Return what ``seal`` was given; what OpenAI itself encrypted is its own detail.
 
     Raises:
         ValueError: it begins like ours and is not.
     """
-    if not encrypted.startswith(_SEAL):
+    if not is_sealed(encrypted):
         return Opaque("encrypted", OPENAI, data=encrypted, id=item_id)
     payload = encrypted.rpartition(".")[2]
     try:

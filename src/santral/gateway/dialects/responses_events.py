@@ -18,16 +18,17 @@ _TEXT = (
 class Events:
     """Takes events in their order; ``take`` returns their bytes since the last time."""
 
-    __slots__ = ("_data", "_is_streaming", "number")
+    __slots__ = ("_data", "_is_streaming", "_starting_after", "number")
 
-    def __init__(self, *, is_streaming: bool) -> None:
+    def __init__(self, *, is_streaming: bool, starting_after: int = -1) -> None:
         self._is_streaming = is_streaming
+        self._starting_after = starting_after  # events up to this number are not told
         self._data: list[bytes] = []
         self.number = 0
 
     def send(self, kind: str, fields: dict[str, Any]) -> None:
         """Add the event of the type ``kind``."""
-        if self._is_streaming:
+        if self._is_streaming and self.number > self._starting_after:
             data = _encode({"type": kind, "sequence_number": self.number, **fields})
             self._data.append(encode_event(data, kind.encode()))
         self.number += 1
@@ -37,7 +38,7 @@ class Events:
 
         Measured: a delta takes 1.7 us in all, against 5.9 us by ``send``.
         """
-        if self._is_streaming:
+        if self._is_streaming and self.number > self._starting_after:
             self._data.append(_TEXT % (self.number, place, _encode(text)))
         self.number += 1
 

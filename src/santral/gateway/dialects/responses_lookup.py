@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from santral.errors import BadRequest, NotFound
 from santral.gateway.context import RequestContext
+from santral.gateway.dialects.responses_replay import replay
 from santral.gateway.dialects.responses_state import ResponseStore
 from santral.gateway.inbound import Inbound
 from santral.gateway.respond import Responder
@@ -20,6 +21,7 @@ from santral.gateway.respond import Responder
 #: Items on a page where the request does not say, and at most. Source: the list's API reference.
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
+_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,11 +39,13 @@ class Lookup:
         self._store = store
 
     async def retrieve(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
-        """Answer with the response object."""
-        if _query(inbound, "stream") == "true":
-            raise BadRequest("A kept response is given whole: leave 'stream' out.", param="stream")
+        """Answer with the response object, or with its events."""
+        after = _starting_after(inbound)
         kept = await self._store.find(ctx, inbound.parts["id"])
-        await responder.send_json(bytes(kept.response))
+        if _query(inbound, "stream") == "true":
+            await responder.send_body(replay(kept, after), _STREAM)
+        else:
+            await responder.send_json(bytes(kept.response))
 
     async def delete(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Forget the response, and everything that was said before it."""
@@ -69,6 +73,15 @@ class Lookup:
             "has_more": has_more,
         }
         await responder.send_json(_encode(listed))
+
+
+def _starting_after(inbound: Inbound) -> int:
+    text = _query(inbound, "starting_after")
+    if not text:
+        return -1
+    if not (text.isdecimal() and len(text) < 10):
+        raise BadRequest("'starting_after' must be the number of an event.", param="starting_after")
+    return int(text)
 
 
 def _page(items: list[Raw], inbound: Inbound) -> tuple[list[Raw], bool]:

@@ -20,7 +20,7 @@ from santral.gateway.dialects.responses_blocks import (
 )
 from santral.gateway.dialects.responses_events import Events
 from santral.wire.delta import ChoiceDelta, ReasoningDetail, ToolCallDelta
-from santral.wire.responses import DIALECT, GOOGLE, OPENAI, Opaque, opaque_of, seal
+from santral.wire.responses import DIALECT, GOOGLE, OPENAI, Opaque, is_sealed, opaque_of, seal
 
 _B = TypeVar("_B", bound=Block)
 _annotation = msgspec.json.Decoder(dict[str, Raw])
@@ -100,7 +100,7 @@ class Output:
             return
         joins = detail.type != "encrypted" or detail.format == OPENAI
         block = self._thoughts() if joins else self._new(ReasoningBlock)
-        block.seal(seal(opaque_of(detail)))
+        block.seal(detail.data if is_sealed(detail.data) else seal(opaque_of(detail)))
 
     def _thoughts(self) -> ReasoningBlock:
         tail = self._tail

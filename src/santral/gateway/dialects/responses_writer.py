@@ -13,6 +13,7 @@ import msgspec
 from santral.errors import SantralError
 from santral.gateway.context import RequestContext
 from santral.gateway.dialects.responses_events import Events
+from santral.gateway.dialects.responses_logprobs import read_logprobs, read_raw_logprobs
 from santral.gateway.dialects.responses_object import Progress, failure, response_object
 from santral.gateway.dialects.responses_output import Output
 from santral.gateway.dialects.responses_request import ResponsesCall
@@ -24,22 +25,6 @@ from santral.wire.usage import Usage
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _LogprobsEntry(msgspec.Struct, frozen=True):
-    content: list[dict[str, Any]] | None = None
-
-
-class _RawChoice(msgspec.Struct, frozen=True):
-    logprobs: _LogprobsEntry | None = None
-
-
-class _RawChunk(msgspec.Struct, frozen=True):
-    choices: list[_RawChoice] = []
-
-
-_logprobs = msgspec.json.Decoder(_LogprobsEntry)
-_chunk = msgspec.json.Decoder(_RawChunk)
 
 
 class ResponsesWriter:
@@ -148,22 +133,4 @@ class ResponsesWriter:
         """Return the log-probabilities of the delta's text, where the request wants them."""
         if not (self._call.asked.wants_logprobs and choice.text):
             return []
-        if choice.logprobs:
-            found = _logprobs.decode(choice.logprobs)
-        elif delta.raw:
-            chunk = _chunk.decode(delta.raw)
-            found = chunk.choices[0].logprobs if chunk.choices else None
-        else:
-            return []
-        return [_with_bytes(entry) for entry in (found.content if found else None) or ()]
-
-
-def _with_bytes(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a token's entry with its bytes, which clients expect and some providers leave out."""
-    entry = {**entry, "bytes": entry.get("bytes") or list(str(entry.get("token", "")).encode())}
-    entry["top_logprobs"] = [_with_bytes_alone(top) for top in entry.get("top_logprobs") or ()]
-    return entry
-
-
-def _with_bytes_alone(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "bytes": entry.get("bytes") or list(str(entry.get("token", "")).encode())}
+        return read_logprobs(choice.logprobs) or read_raw_logprobs(delta.raw)
