@@ -378,6 +378,7 @@ def test_the_official_client_lists_models(client: openai.OpenAI, gateway: Santra
     assert models["emb"].owned_by == "openai"
     extra = models["emb"].model_extra or {}
     assert extra["santral"]["operations"] == ["embed"]
+    assert extra["santral"]["context_window"] == 8191
     assert client.models.retrieve("mod").id == "mod"
     with pytest.raises(openai.NotFoundError, match="Did you mean"):
         client.models.retrieve("embd")

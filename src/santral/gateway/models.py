@@ -6,7 +6,7 @@ https://docs.anthropic.com/en/api/models-list, https://ai.google.dev/api/models
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -89,9 +89,19 @@ def _model(ctx: RequestContext, route: RouteState) -> dict[str, Any]:
         "santral": {
             "kind": "route" if is_route else "deployment",
             "operations": list(route.operations),
+            "capabilities": _capabilities(deployments),
             **_limits(deployments),
         },
     }
+
+
+def _capabilities(deployments: Sequence[Deployment]) -> list[str]:
+    """Return what every deployment is known to do: whichever answers, it can be asked for."""
+    known = [
+        {name for name, has in deployment.facts.capabilities.items() if has}
+        for deployment in deployments
+    ]
+    return sorted(set[str].intersection(*known)) if known else []
 
 
 def _limits(deployments: Iterable[Deployment]) -> dict[str, int]:
