@@ -27,6 +27,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
+    from santral.app.import_litellm import import_app  # noqa: PLC0415
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
@@ -48,6 +49,7 @@ def full_app() -> typer.Typer:
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
     app.add_typer(guardrails_app, name="guardrails")
+    app.add_typer(import_app, name="import")
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(limits_app, name="limits")
