@@ -460,6 +460,16 @@ async def json_ok(call: Call) -> web.StreamResponse:
     return await call.say(call.argument or '{"city": "Ankara", "population": 5803482}')
 
 
+async def trailing(call: Call) -> web.StreamResponse:
+    """JSON, and then white space for ever, as models in a JSON mode sometimes do."""
+    await call.chunk({"role": "assistant", "content": ""})
+    for piece in pieces('{"a": 1}'):
+        await call.chunk({"content": piece})
+    while True:
+        await call.chunk({"content": "\n"})
+        await asyncio.sleep(0.02)
+
+
 async def json_retry(call: Call) -> web.StreamResponse:
     """Broken JSON first; valid once the conversation holds an answer and a correction of it."""
     roles = [message.get("role") for message in call.seen.body.get("messages", [])]
@@ -560,6 +570,7 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "sloppy": sloppy,
     "tools": tools,
     "json": json_ok,
+    "trailing": trailing,
     "json-retry": json_retry,
     "json-never": json_never,
     "pii": pii,

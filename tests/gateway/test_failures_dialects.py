@@ -158,6 +158,7 @@ KINDS = {
 
 #: Settings without which a dialect cannot be built.
 OWN: dict[str, dict[str, Any]] = {
+    "bedrock": {"region": "eu-central-1"},
     "vertex": {
         "headers": {"authorization": "Bearer t"},
         "project": "my-project",

@@ -61,6 +61,27 @@ timeouts = {{ connect_s = 1.0, first_delta_s = 0.4, between_deltas_s = 0.4, tota
 [routes.r-{name}]
 ladder = [{{ deployments = {{ {name} = 1 }} }}{spare}]
 """
+#: Routes on which we close a provider before it has ended.
+CLOSED = """
+[deployments.silent]
+provider = "scripted"
+model = "stalled-start#hedged"
+[deployments.talkative]
+provider = "scripted"
+model = "paced:5#stopped"
+emulate_stop = true
+[deployments.trailing]
+provider = "scripted"
+model = "trailing"
+[routes.hedged]
+ladder = [{ deployments = { silent = 1 } }, { deployments = { spare = 1 } }]
+hedge = { after = 0.05, max_extra_share = 1.0 }
+[routes.stopped]
+ladder = [{ deployments = { talkative = 1 } }]
+[routes.json]
+ladder = [{ deployments = { trailing = 1 } }]
+early_end = true
+"""
 SPARE = ", { deployments = { spare = 1 } }"
 
 
@@ -84,7 +105,7 @@ def configuration(base_url: str) -> str:
                 text = text.replace(f"[{table_name}.{name}]", f'[{table_name}."{name}"]')
             text = text.replace(f"[routes.r-{name}]", f'[routes."r-{name}"]')
             parts.append(text.replace(f"{{ {name} = 1 }}", f'{{ "{name}" = 1 }}'))
-    return "\n".join(parts)
+    return "\n".join([*parts, CLOSED])
 
 
 class Seen:
@@ -103,14 +124,22 @@ class Seen:
             error = json.loads(self.body)["error"]
             hint = ", retry-after" if "retry-after" in self.headers else ""
             return f"{self.status} {error['code']}{hint}"
-        if not self.headers["content-type"].startswith("text/event-stream"):
-            said = json.loads(self.body)["choices"][0]["message"]["content"]
-            return "the answer" if said in _ANSWERS else f"the text {said!r}"
-        events = check_chat_stream(self.body)
-        if "error" in events[-1]:
-            return f"content, then the event {events[-1]['error']['code']}"
-        said = text_of(events)
-        return "the answer" if said in _ANSWERS else f"the text {said!r}"
+        if self.is_stream:
+            last = check_chat_stream(self.body)[-1]
+            if "error" in last:
+                return f"content, then the event {last['error']['code']}"
+        return "the answer" if self.text in _ANSWERS else f"the text {self.text!r}"
+
+    @property
+    def is_stream(self) -> bool:
+        return self.headers["content-type"].startswith("text/event-stream")
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        if self.is_stream:
+            return text_of(check_chat_stream(self.body))
+        return json.loads(self.body)["choices"][0]["message"]["content"]
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
@@ -163,15 +192,22 @@ _STATES = {number: state.replace("_", " ") for state, number in BREAKER_STATES.i
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def santral(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Santral]:
+    running = Santral(tmp_path_factory.mktemp("faults"), configuration(upstream.base_url))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def observed(santral: Santral) -> dict[str, Any]:
     """Play every scene of every fault at once; return the rows that they make."""
-    with Upstream() as upstream:
-        folder = tmp_path_factory.mktemp("faults")
-        santral = Santral(folder, configuration(upstream.base_url))
-        try:
-            yield rows(santral)
-        finally:
-            santral.stop()
+    return rows(santral)
 
 
 def rows(santral: Santral) -> dict[str, Any]:
@@ -222,3 +258,36 @@ def test_every_form_of_retry_hint_and_every_kind_of_fault_is_in_the_table() -> N
     assert {"busy", "busy:ms", "busy:s", "busy:float", "busy:date"} <= models
     assert {"slow:800", "stalled-start", "stalled-middle", "cut-middle", "failed"} <= models
     assert {"garbled-json", "error-inside"} <= models
+
+
+QUESTION = f"one two three{' and so on' * 40}"
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("route", "model", "fields", "answer"),
+    [
+        ("hedged", "stalled-start#hedged", {}, f"You asked: {QUESTION}"),
+        ("stopped", "paced:5#stopped", {"stop": ["three"]}, "You asked: one two "),
+        ("json", "trailing", {"response_format": {"type": "json_object"}}, '{"a": 1}'),
+    ],
+)
+def test_a_provider_that_is_not_needed_any_more_is_closed_within_a_second(
+    santral: Santral,
+    upstream: Upstream,
+    route: str,
+    model: str,
+    fields: dict[str, Any],
+    answer: str,
+    stream: bool,
+) -> None:
+    before = len(upstream.asked(model))
+    seen = Seen(*santral.post(santral.chat(route, QUESTION, stream=stream, **fields)))
+    assert seen.text == answer
+    (asked,) = upstream.asked(model)[before:]
+    assert asked.left.wait(1), "the provider's connection stayed open"
+    trace = santral.trace(seen.headers["x-santral-trace-id"])
+    closed = next(a for a in trace["attempts"] if a["model"] == model)
+    assert closed["usage"]["is_estimated"] is True
+    assert closed["usage"]["input_uncached"] > 0
