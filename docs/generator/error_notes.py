@@ -68,6 +68,10 @@ PASSED = {
         "Send the content as a `data:` URL. Operator: `server.allow_private_urls` passes such "
         "addresses on; then an engine that fetches them can be sent anywhere.",
     ),
+    "key_in_url": (
+        "A client of Gemini sent its key in the address (`?key=`), where proxies and logs keep it.",
+        "Send it in the header `x-goog-api-key`, and replace the key that was in the address.",
+    ),
     "operation_not_supported": (
         "No deployment of the route can do what the endpoint asks for: embed, rerank, moderate, "
         "answer conversations.",
