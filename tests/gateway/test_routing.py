@@ -236,6 +236,19 @@ def test_a_copy_of_the_guarded_request_is_asked_and_costs_the_tenant_nothing(
     assert [row.kind for row in ledger_rows(copy)] == [SHADOW]
 
 
+def test_a_copy_is_what_was_asked_first_also_when_the_answer_had_to_be_corrected(
+    worker: Worker,
+) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    good = whole(ChoiceDelta(text='{"age": 3}'))
+    worker.provider.will([whole(ChoiceDelta(text="three"))], [good])
+    worker.provider.will([good], model="m-two")
+    [answer] = mirror(worker, request("mirrored", santral={"output_schema": schema}))
+    assert answer.status == 200
+    counts = [(ask.model, len(ask.fields["messages"])) for ask in worker.provider.asked]
+    assert counts == [("m-one", 1), ("m-one", 3), ("m-two", 1)]
+
+
 def test_a_copy_that_fails_is_recorded_and_hurts_nobody(worker: Worker) -> None:
     worker.provider.will([ProviderFailed("no")], model="m-two")
     [answer] = mirror(worker, request("mirrored"))
