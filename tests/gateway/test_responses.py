@@ -657,7 +657,7 @@ _CHOICES = st.one_of(
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(choices=st.lists(_CHOICES, max_size=12), finish=st.sampled_from(["stop", "length"]))
 def test_any_sequence_of_deltas_is_a_well_formed_stream(
@@ -750,3 +750,19 @@ def test_a_cached_answer_is_a_new_response_that_says_the_same(worker: Worker) ->
     assert one["id"] != two["id"]
     assert one["usage"] == two["usage"]
     assert one["output"][0]["content"] == two["output"][0]["content"]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(choices=st.lists(_CHOICES, min_size=1, max_size=8))
+def test_any_stream_that_breaks_off_is_a_well_formed_failure(
+    worker: Worker, choices: list[ChoiceDelta]
+) -> None:
+    worker.reset()
+    worker.provider.will([*blocks(*choices)[:-1], ProviderFailed("It broke")])
+    answer = create(worker, stream=True)
+    if answer.status == 200:
+        assert response_of(answer)["status"] == "failed"
+    else:  # nothing that a person would see had come
+        assert answer.status == 502
