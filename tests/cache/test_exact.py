@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -39,7 +39,7 @@ FIELDS = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
 def key_of(fields: Mapping[str, Any], **partition: str) -> bytes:
-    return cache_key(Scope(**PARTITION | partition), fields)
+    return cache_key(Scope(**PARTITION | partition, cap=None), fields)
 
 
 def raw(fields: Mapping[str, Any]) -> dict[str, Raw]:
@@ -95,6 +95,24 @@ def test_no_key_crosses_tenant_route_policy_prompt_or_index(
 ) -> None:
     is_same = {**PARTITION, **partition} == PARTITION
     assert (key_of(fields, **partition) == key_of(fields)) == is_same
+
+
+@settings(max_examples=40)
+@given(FIELDS, FIELDS, FIELDS)
+def test_native_fields_and_headers_are_part_of_the_key(
+    fields: dict[str, Any], native: dict[str, Any], other: dict[str, Any]
+) -> None:
+    scope = Scope(**PARTITION, cap=None)
+    key = cache_key(scope, fields, native, {"anthropic-beta": "a"})
+    assert (cache_key(scope, fields, other, {"anthropic-beta": "a"}) == key) == same(native, other)
+    assert cache_key(scope, fields, native, {"anthropic-beta": "b"}) != key
+    assert cache_key(scope, fields, native) != key
+    assert (cache_key(scope, fields, native) == cache_key(scope, fields)) == (not native)
+
+
+def test_the_output_cap_is_part_of_the_key() -> None:
+    capped = [cache_key(Scope(**PARTITION, cap=cap), {}) for cap in (None, 0, 5, 50)]
+    assert len(set(capped)) == 4
 
 
 def test_parts_that_join_alike_are_told_apart() -> None:

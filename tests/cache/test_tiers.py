@@ -33,8 +33,9 @@ def make_tier(request: pytest.FixtureRequest) -> OpenTier:
     """A function that opens the tier under test, empty."""
     server: RedisServer | None = None
     if request.param == "redis":
-        server = request.getfixturevalue("redis")
-        server.ask("FLUSHALL")
+        running: RedisServer = request.getfixturevalue("redis")
+        running.ask("FLUSHALL")
+        server = running
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Tier]:

@@ -258,7 +258,7 @@ def test_degraded_answers_are_never_kept(worker: Worker) -> None:
 def test_a_hit_is_wire_complete_and_says_what_it_saved(
     worker: Worker, route: str, first: bool, second: bool
 ) -> None:
-    told = {"stream_options": {"include_usage": True}}
+    told: dict[str, Any] = {"stream_options": {"include_usage": True}}
     made = worker.ask(route, stream=first, **(told if first else {}))
     hit = worker.ask(route, stream=second, **(told if second else {}))
     assert (cache_of(made), cache_of(hit)) == ("miss", "hit")

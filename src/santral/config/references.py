@@ -54,6 +54,10 @@ def _references(config: Config) -> Iterator[Reference]:
         for deployment in route.shadow.deployments if route.shadow else ():
             yield Reference((*place, "shadow"), deployment, "deployment", config.deployments)
         yield from _fallbacks(name, route, config)
+        embedding = route.cache.semantic.embedding
+        if embedding != "local":
+            place_of = (*place, "cache", "semantic", "embedding")
+            yield Reference(place_of, embedding, "deployment", config.deployments)
         if route.policy:
             known = [*config.policies, NO_POLICY]
             yield Reference((*place, "policy"), route.policy, "policy", known)
