@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from tests.providers.asking import call_of, losses_of
 
 from santral.errors import ParameterNotSupported
@@ -288,6 +289,20 @@ def test_how_much_to_think_is_said_in_each_makers_words(
     body, lost = body_of(model, reasoning_effort=effort, max_tokens=4000)
     assert body.get("additionalModelRequestFields") == more
     assert lost == losses
+
+
+def test_what_an_anthropic_caller_says_of_thinking_reaches_claude_as_it_is() -> None:
+    native = {
+        "thinking": Raw(b'{"type":"enabled","budget_tokens":2222}'),
+        "output_config": Raw(b'{"effort":"high"}'),
+        "context_management": Raw(b"{}"),
+    }
+    body, losses = body_of(OLD, native=native, dialect="messages", reasoning_effort="medium")
+    assert body["additionalModelRequestFields"] == {
+        "thinking": {"type": "enabled", "budget_tokens": 2222},
+        "output_config": {"effort": "high"},
+    }
+    assert losses == ["context_management"]
 
 
 def test_a_budget_needs_room_and_a_temperature_of_its_own() -> None:

@@ -385,6 +385,13 @@ def test_fields_of_a_gemini_caller_reach_gemini_and_are_lost_elsewhere() -> None
     assert losses == ["safetySettings", "generationConfig", "toolConfig"]
 
 
+def test_a_budget_of_an_anthropic_caller_is_kept_to_the_token() -> None:
+    native = {"thinking": Raw(b'{"type":"enabled","budget_tokens":2222}')}
+    body, losses = body_of(OLD, native=native, dialect="messages", reasoning_effort="medium")
+    assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == 2222
+    assert losses == []
+
+
 def test_a_chat_client_may_name_fields_of_gemini() -> None:
     body, losses = body_of(safetySettings=[], cachedContent="cachedContents/a", logit_bias={"1": 2})
     assert (body["safetySettings"], body["cachedContent"]) == ([], "cachedContents/a")

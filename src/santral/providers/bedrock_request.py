@@ -64,13 +64,15 @@ def request_of(call: ProviderCall) -> Request:
     if inference:
         body["inferenceConfig"] = inference
     by_tool = _shape_output(body, said, able, call.losses)
-    more = write_thinking(body, call.model, said, able, call.losses, forced=by_tool)
+    more = write_thinking(body, call, said, able, forced=by_tool)
     _add_sampling(more, call.model, said, able, call.losses)
     _add_parallel(body, more, said, able, call.losses)
     _note_unsaid(body, said, call.losses)
     _add_own(body, more, said.rest, call.losses)
+    known = {"thinking", "output_config"} if able.maker == "anthropic" else {"thinking"}
     for name in call.native:
-        call.losses.drop(name)
+        if name not in known:
+            call.losses.drop(name)
     if call.prompt_cache == "auto" and able.has_cache:
         _mark_prefix(body)
     return Request(_encode(body), by_tool)

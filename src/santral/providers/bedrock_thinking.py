@@ -12,6 +12,7 @@ from santral.providers.anthropic_models import Abilities as Claude
 from santral.providers.anthropic_models import abilities_of as claude_abilities
 from santral.providers.bedrock_model import Abilities
 from santral.providers.conversation import Conversation
+from santral.providers.provider import ProviderCall
 from santral.wire.loss import Losses
 
 #: Budgets of Claudes that have no efforts. Specified: at least 1,024. Chosen: as for Anthropic itself.
@@ -21,19 +22,19 @@ _LEAST = 1024
 
 
 def write_thinking(
-    body: dict[str, Any],
-    model: str,
-    said: Conversation,
-    able: Abilities,
-    losses: Losses,
-    *,
-    forced: bool,
+    body: dict[str, Any], call: ProviderCall, said: Conversation, able: Abilities, *, forced: bool
 ) -> dict[str, Any]:
-    """Return the model's own fields that say how much to think; ``forced`` forbids Claude to."""
-    effort = said.reasoning.effort
+    """Return the model's own fields that say how much to think; ``forced`` forbids Claude to.
+
+    Anthropic's ``thinking`` is read where the request has it, also among its native fields.
+    """
+    effort, model, losses = said.reasoning.effort, call.model, call.losses
+    thinking = said.reasoning.thinking or call.native.get("thinking")
     if able.maker == "anthropic":
-        return _claude(body, said, claude_abilities(model), losses, forced=forced)
-    if said.reasoning.thinking is not None and not effort:
+        if thinking is not None and not forced:
+            return {"thinking": thinking} | _own(call)
+        return _claude(body, effort, claude_abilities(model), losses, forced=forced) | _own(call)
+    if thinking is not None and not effort:
         losses.drop("thinking", "only Claude takes it")
     if not effort:
         return {}
@@ -49,12 +50,15 @@ def write_thinking(
     return {}
 
 
+def _own(call: ProviderCall) -> dict[str, Any]:
+    """Return what an Anthropic caller said in words that only Claude knows: an effort with a budget."""
+    config = call.native.get("output_config") if call.dialect == "messages" else None
+    return {} if config is None else {"output_config": config}
+
+
 def _claude(
-    body: dict[str, Any], said: Conversation, claude: Claude, losses: Losses, *, forced: bool
+    body: dict[str, Any], effort: str, claude: Claude, losses: Losses, *, forced: bool
 ) -> dict[str, Any]:
-    effort, thinking = said.reasoning.effort, said.reasoning.thinking
-    if thinking is not None and not forced:
-        return {"thinking": thinking}
     if effort in ("", "none"):
         return {}
     more: dict[str, Any] = {}

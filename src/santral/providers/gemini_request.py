@@ -41,7 +41,8 @@ def request_body(call: ProviderCall) -> bytes:
     conversation = read_conversation(call.fields)
     limit = output_limit(conversation, call.max_output_tokens)
     body = conversation_fields(call.model, conversation, call.losses)
-    config = _generation_config(call.model, conversation, limit, call.losses)
+    thinking = conversation.reasoning.thinking or call.native.get("thinking")
+    config = _generation_config(call.model, conversation, limit, thinking, call.losses)
     if config:
         body["generationConfig"] = config
     if conversation.service_tier not in ("", "auto"):
@@ -115,7 +116,11 @@ _MODES: dict[str, str] = {
 
 
 def _generation_config(
-    model: str, conversation: Conversation, limit: int | None, losses: Losses
+    model: str,
+    conversation: Conversation,
+    limit: int | None,
+    thinking: Raw | None,
+    losses: Losses,
 ) -> dict[str, Any]:
     config = _drawing(conversation.sampling, limit, losses)
     if conversation.output.kind != "text":
@@ -123,10 +128,9 @@ def _generation_config(
             losses.drop("response_format", f"'{model}' takes no schema together with tools")
         else:
             config |= _form(conversation.output)
-    reasoning = conversation.reasoning
-    thinking = thinking_config(model, reasoning.effort, reasoning.thinking, losses)
-    if thinking is not None:
-        config["thinkingConfig"] = thinking
+    how = thinking_config(model, conversation.reasoning.effort, thinking, losses)
+    if how is not None:
+        config["thinkingConfig"] = how
     return config
 
 
@@ -186,7 +190,8 @@ def _add_native(body: dict[str, Any], call: ProviderCall) -> None:
     """Add the fields that only Gemini knows, where the request came in Gemini's own dialect."""
     for name, raw in call.native.items():
         if call.dialect != "gemini":
-            call.losses.drop(name)
+            if name != "thinking":  # of Anthropic's callers; it was read above
+                call.losses.drop(name)
         elif name in ("generationConfig", "toolConfig"):
             body[name] = {**_object.decode(raw), **body.get(name, {})}
         else:
