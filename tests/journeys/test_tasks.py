@@ -89,6 +89,11 @@ policy = "strict"
 [routes.rank-checked]
 ladder = [{{ deployments = {{ rank = 1 }} }}]
 policy = "strict"
+[policies.out]
+output = [{{ check = "pii", action = "mask" }}]
+[routes.rank-shown]
+ladder = [{{ deployments = {{ rank = 1 }} }}]
+policy = "out"
 [routes.mod-checked]
 ladder = [{{ deployments = {{ mod = 1 }} }}]
 policy = "strict"
@@ -291,7 +296,8 @@ def test_every_text_of_a_task_is_checked(
     assert "ayse" not in json.dumps(tasks.asked[-1].body)
     assert "ayse" not in answer.text
     trace = gateway.trace(answer.headers["x-santral-trace-id"])
-    assert [v["action"] for v in trace["verdicts"] if v["check"] == "pii"] == ["mask"]
+    said = [v for v in trace["verdicts"] if v["check"] == "pii" and v["place"] == "input"]
+    assert [v["action"] for v in said] == ["mask"]
     assert "ayse" not in json.dumps(trace)
     asked = len(tasks.asked)
     attack = json.loads(json.dumps(fields).replace(PERSON, ATTACK))
@@ -299,6 +305,20 @@ def test_every_text_of_a_task_is_checked(
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "guardrail_refused"
     assert len(tasks.asked) == asked
+
+
+def test_documents_that_come_back_pass_the_checks_on_answers(
+    gateway: Santral, tasks: TaskUpstream
+) -> None:
+    fields = {
+        "model": "rank-shown", "query": "q", "documents": [PERSON, "b", {"text": PERSON}],
+        "return_documents": True,
+    }  # fmt: skip
+    answer = post(gateway, "/v1/rerank", fields)
+    assert answer.status_code == 200, answer.text
+    assert "ayse" not in answer.text
+    assert [r["document"]["text"][:8] for r in answer.json()["results"]] == ["Write to"] * 2
+    assert tasks.asked[-1].body["documents"] == [PERSON, "b", PERSON]  # what goes in is not masked
 
 
 def test_token_ids_do_not_slip_past_a_check(gateway: Santral, tasks: TaskUpstream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -45,7 +46,7 @@ class TaskRequest:
     guardrail can change them. ``santral`` is not among them.
     """
 
-    __slots__ = ("extras", "fields", "name", "paths", "view")
+    __slots__ = ("extras", "fields", "name", "paths", "shown", "view")
 
     def __init__(
         self,
@@ -58,6 +59,8 @@ class TaskRequest:
         self.view = view
         self.fields = fields
         self.paths = paths
+        #: The fields as they may be shown to the caller again: what goes out has checks of its own.
+        self.shown: dict[str, Any] = fields
         given = view.santral or TaskExtras()
         self.extras = Extras(
             session=given.session, user=given.user, tags=given.tags, cache=given.cache
@@ -75,12 +78,22 @@ class TaskRequest:
 
     def put_back(self, texts: Sequence[str]) -> None:
         """Write the texts, changed or not, where they stood."""
-        for path, text in zip(self.paths, texts, strict=True):
-            *steps, last = path
-            place: Any = self.fields
-            for step in steps:
-                place = place[step]
-            place[last] = text
+        _put(self.fields, self.paths, texts)
+
+    def show(self, texts: Sequence[str]) -> None:
+        """Let the caller see these texts where its own stood; the provider gets them as they are."""
+        named = {str(path[0]) for path in self.paths}
+        self.shown = {name: deepcopy(self.fields[name]) for name in named}
+        _put(self.shown, self.paths, texts)
+
+
+def _put(fields: dict[str, Any], paths: Sequence[TextPath], texts: Sequence[str]) -> None:
+    for path, text in zip(paths, texts, strict=True):
+        *steps, last = path
+        place: Any = fields
+        for step in steps:
+            place = place[step]
+        place[last] = text
 
 
 def _at(value: Any, path: TextPath) -> Any:

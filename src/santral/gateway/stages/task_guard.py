@@ -7,6 +7,7 @@ from santral.gateway.context import RequestContext
 from santral.gateway.stages.input_guard import refused
 from santral.gateway.stages.verdicts import note
 from santral.guardrails.policy import inspect
+from santral.wire.rerank import RerankView
 from santral.wire.task import TaskRequest
 
 
@@ -28,6 +29,23 @@ class TaskGuard:
             if outcome.is_changed:
                 task.put_back(outcome.texts)
         ctx.is_guarded = True
+        if ctx.route.entity_checks and isinstance(task.view, RerankView):
+            await self._on_the_way_out(ctx, task, task.view)
+
+    async def _on_the_way_out(
+        self, ctx: RequestContext, task: TaskRequest, view: RerankView
+    ) -> None:
+        """Hold documents that come back to what the policy lets out; refused before anything is paid."""
+        if not view.return_documents:
+            return
+        outcome = await inspect(
+            ctx.route.entity_checks, task.texts, "output", placeholders=ctx.placeholders
+        )
+        note(ctx, outcome.verdicts, "output")
+        if outcome.refusal is not None:
+            raise refused(outcome.refusal)
+        if outcome.is_changed:
+            task.show(outcome.texts)
 
 
 def _refuse_unreadable(task: TaskRequest) -> None:

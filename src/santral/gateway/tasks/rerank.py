@@ -22,8 +22,8 @@ class RerankTask:
         return parse_rerank(body)
 
     def finish(self, ctx: RequestContext, task: TaskRequest, answer: TaskAnswer) -> bytes:
-        """Return the ranking; documents come back as they were sent on, masks and all."""
-        view, documents = cast("RerankView", task.view), task.fields["documents"]
+        """Return the ranking; documents come back as they were sent on, and as they may be shown."""
+        view, documents = cast("RerankView", task.view), task.shown["documents"]
         ranking = read_ranking(answer.body, len(documents))
         return render_ranking(
             msgspec.structs.replace(ranking, results=ranking.results[: view.top_n]),
