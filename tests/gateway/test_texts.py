@@ -92,7 +92,9 @@ def test_fields_of_another_dialect_are_read_wherever_they_stand() -> None:
     places, texts = texts_of(request)
     assert texts == ["a@example.com"]
     put_back(request, places, texts, ("[EMAIL_1]",))
-    assert json.loads(bytes(request.native["mcp_servers"])) == [{"name": "[EMAIL_1]", "id": "b", "n": 1}]
+    assert json.loads(bytes(request.native["mcp_servers"])) == [
+        {"name": "[EMAIL_1]", "id": "b", "n": 1}
+    ]
 
 
 def test_a_changed_reasoning_loses_what_vouched_for_it() -> None:
@@ -103,3 +105,11 @@ def test_a_changed_reasoning_loses_what_vouched_for_it() -> None:
     assert sent(request)[0]["reasoning_details"] == [
         {"type": "reasoning.text", "text": "z", "format": "f"}
     ]
+
+
+def test_the_text_after_a_completion_is_read() -> None:
+    request = parse_chat(b'{"model": "m", "messages": [], "suffix": "call 0532"}')
+    places, texts = texts_of(request)
+    assert texts == ["call 0532"]
+    put_back(request, places, texts, ("call [PHONE_1]",))
+    assert json.loads(bytes(request.fields["suffix"])) == "call [PHONE_1]"
