@@ -32,7 +32,8 @@ SENT = {
     "price is unknown.",
     "x-santral-cache": "What the caches said: `off`, `miss`, `hit` (an equal request), `semantic` (a "
     "question that means the same), or `collapsed` (the answer of a request that was under way).",
-    "x-santral-deployment": "The deployment that answered, or was tried last.",
+    "x-santral-deployment": "The deployment that answered, or was tried last; `last_resort` for the "
+    "text of a route's last resort.",
     "x-santral-degraded": "`true` where a route's last rung or its last resort answered.",
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
     "x-santral-estimated": "`true` where `/v1/messages/count_tokens` estimated: the provider that "
