@@ -21,7 +21,7 @@ COMPRESS_BYTES = 1024
 #: for 4 % less.
 _LEVEL = 1
 #: Longest value after decompression. Chosen: a stored bomb must not take the worker's memory.
-_MOST_BYTES = 64 * 1024 * 1024
+_MOST_BYTES = 16 * 1024 * 1024
 
 _MAGIC = b"SC"
 _CHECK_BYTES = 8
