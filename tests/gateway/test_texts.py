@@ -105,11 +105,3 @@ def test_a_changed_reasoning_loses_what_vouched_for_it() -> None:
     assert sent(request)[0]["reasoning_details"] == [
         {"type": "reasoning.text", "text": "z", "format": "f"}
     ]
-
-
-def test_the_text_after_a_completion_is_read() -> None:
-    request = parse_chat(b'{"model": "m", "messages": [], "suffix": "call 0532"}')
-    places, texts = texts_of(request)
-    assert texts == ["call 0532"]
-    put_back(request, places, texts, ("call [PHONE_1]",))
-    assert json.loads(bytes(request.fields["suffix"])) == "call [PHONE_1]"

@@ -21,8 +21,6 @@ _content: msgspec.json.Decoder[str | list[ContentPart] | None] = msgspec.json.De
 )
 
 
-#: What stands after the place to fill in, in a request for a completion.
-SUFFIX = "suffix"
 #: The message of a place that is in none: a top-level field of the request.
 OUTSIDE = -1
 
@@ -53,7 +51,7 @@ def texts_of(call: ChatCall) -> tuple[list[Place], list[str]]:
             _add_files(number, content, places, texts)
         if _says_more(message):
             _add(number, _said(message), places, texts)
-    if call.native or call.view.prediction != NULL or SUFFIX in call.fields:
+    if call.native or call.view.prediction != NULL:
         _add(OUTSIDE, _outside(call), places, texts)
     return places, texts
 
@@ -81,8 +79,6 @@ def _outside(call: ChatCall) -> _Found:
     """Yield the texts of fields that are no messages: of the caller's dialect, and a prediction."""
     if call.view.prediction != NULL:
         yield from strings_in(call.view.prediction, ("fields", "prediction"))
-    if SUFFIX in call.fields:
-        yield from strings_in(call.fields[SUFFIX], ("fields", SUFFIX))
     for name, value in call.native.items():
         yield from strings_in(value, ("native", name))
 
