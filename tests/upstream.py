@@ -435,6 +435,11 @@ async def sloppy(call: Call) -> web.StreamResponse:
 async def tools(call: Call) -> web.StreamResponse:
     """Two parallel tool calls, their arguments in fragments."""
     calls = [("call_a", "weather", '{"city": "İzmir"}'), ("call_b", "time", '{"zone": "TRT"}')]
+    return await call_tools(call, calls)
+
+
+async def call_tools(call: Call, calls: list[tuple[str, str, str]]) -> web.StreamResponse:
+    """Call tools, each given as id, name and arguments."""
     if not call.seen.is_streaming:
         entries = [
             {"id": i, "type": "function", "function": {"name": n, "arguments": a}}
@@ -453,6 +458,23 @@ async def tools(call: Call) -> web.StreamResponse:
     await call.event(call.head() | {"choices": []} | call.usage(""))
     await call.event("[DONE]")
     return await call.begin()
+
+
+async def use(call: Call) -> web.StreamResponse:
+    """``use:NAME=ARGUMENTS`` calls one tool, its arguments in fragments."""
+    name, _, arguments = call.argument.partition("=")
+    return await call_tools(call, [("call_u", name, arguments or "{}")])
+
+
+async def agent(call: Call) -> web.StreamResponse:
+    """Calls tools as ``tools`` does; once their results are there, it answers with them."""
+    results = [m for m in call.seen.body.get("messages", []) if m.get("role") == "tool"]
+    if not results:
+        return await tools(call)
+    texts = [
+        m["content"] if isinstance(m["content"], str) else m["content"][0]["text"] for m in results
+    ]
+    return await call.say("Found: " + ", ".join(texts))
 
 
 async def json_ok(call: Call) -> web.StreamResponse:
@@ -569,6 +591,8 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "azure": azure,
     "sloppy": sloppy,
     "tools": tools,
+    "use": use,
+    "agent": agent,
     "json": json_ok,
     "trailing": trailing,
     "json-retry": json_retry,
