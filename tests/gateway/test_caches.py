@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,6 +342,39 @@ def test_an_unknown_word_in_cache_is_named(worker: Worker) -> None:
     answer = worker.ask("alike", santral={"cache": {"semantics": True}})
     assert (answer.status, answer.error["code"]) == (400, "unknown_extra")
     assert "'semantic'" in answer.error["message"]
+
+
+def test_a_dead_redis_is_no_callers_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prices.toml").write_text(PRICES)
+    monkeypatch.setenv("CACHE_URL", "redis://:hunter2@127.0.0.1:1/0")
+    worker = Worker(tmp_path, ROUTES + '[cache]\nurl = "env:CACHE_URL"\n')
+    try:
+        answers = [worker.ask("cached", f"Question {number}") for number in range(5)]
+        assert [(answer.status, cache_of(answer)) for answer in answers] == [(200, "miss")] * 5
+        assert cache_of(worker.ask("cached", "Question 0")) == "hit", "memory is in front"
+        shown = worker.process.metrics.render()
+        assert "santral_cache_store_left_out 1" in shown
+        assert "santral_cache_store_errors_total 3" in shown
+        assert "hunter2" not in shown
+    finally:
+        worker.close()
+
+
+def test_money_saved_and_lookups_are_counted(worker: Worker) -> None:
+    def value(line: str) -> float:
+        shown = worker.process.metrics.render().splitlines()
+        return next((float(s.split()[-1]) for s in shown if s.startswith(line)), 0.0)
+
+    hit = 'santral_cache_lookups_total{tier="memory",result="hit"}'
+    money = 'santral_cache_saved_usd_total{outcome="hit"}'
+    before = value(hit), value(money)
+    worker.ask("cached")
+    worker.ask("cached")
+    assert value(hit) == before[0] + 1
+    assert abs(value(money) - before[1] - COST / 1e9) < 1e-12
+    assert value('santral_cache_entries{tier="memory"}') == 1
 
 
 # Answers by meaning.
