@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 from tests.gateway.worker import (
     KEY,
@@ -27,7 +30,8 @@ from tests.stream_checker_gemini import (
     text_of,
 )
 
-from santral.errors import ProviderBusy, ProviderFailed
+from santral.errors import BadRequest, ProviderBusy, ProviderFailed
+from santral.gateway.dialects.gemini_request import body_fields, read_call
 from santral.providers.provider import ProviderCall
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 from santral.wire.gemini import FORMAT, SKIP_SIGNATURE
@@ -484,6 +488,41 @@ def test_what_is_malformed_is_refused_with_its_place(worker: Worker, body: Any, 
     assert words in answer.json["error"]["message"]
     assert worker.provider.asked == []
     assert len(worker.records) == 1
+
+
+#: Every name of a request, so that random bodies reach every place that reads one.
+NAMES = st.sampled_from(
+    ["contents", "parts", "role", "text", "thought", "thoughtSignature", "functionCall", "name",
+     "args", "functionResponse", "response", "inlineData", "mimeType", "data", "fileData", "tools",
+     "functionDeclarations", "parameters", "properties", "type", "items", "toolConfig", "mode",
+     "functionCallingConfig", "generationConfig", "responseSchema", "responseMimeType", "nullable",
+     "thinkingConfig", "thinkingBudget", "systemInstruction", "serviceTier", "fileUri", "id"]
+)  # fmt: skip
+LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(
+    ["", "x", "é", "model", "user", "OBJECT", "application/json", "image/png", "ANY", "AAAA"]
+)  # fmt: skip
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4)
+)
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=5), st.lists(st.dictionaries(NAMES, JSON), max_size=2))
+def test_any_request_is_read_or_refused(body: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    body |= {"contents": [{"role": "model", "parts": parts}, {"parts": parts}]}
+    for _ in range(2):
+        with suppress(BadRequest):
+            read_call(body_fields(json.dumps(body).encode()), "m", is_streaming=False)
+        body.pop("contents", None)
+
+
+def test_a_body_nested_too_deeply_is_refused(worker: Worker) -> None:
+    schema = b'{"items":' * 3000 + b"{}" + b"}" * 3000
+    config = b'{"responseMimeType":"application/json","responseSchema":' + schema + b"}"
+    answer = post(
+        worker, b'{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":' + config + b"}"
+    )
+    assert answer.status in (400, 413)
+    check_gemini_error(answer.json)
 
 
 def test_a_key_in_the_address_is_refused_and_repeated_nowhere(worker: Worker) -> None:

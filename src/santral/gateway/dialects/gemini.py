@@ -37,7 +37,10 @@ class GeminiDialect:
         fields = body_fields(inbound.body)
         if inbound.parts["verb"] == "countTokens" and _COUNTED in fields:
             fields = fields_of(fields[_COUNTED], _COUNTED)
-        call = read_call(fields, inbound.parts["model"], is_streaming=is_streaming)
+        try:
+            call = read_call(fields, inbound.parts["model"], is_streaming=is_streaming)
+        except RecursionError:
+            raise BadRequest("The body is nested too deeply.", code="invalid_json") from None
         call.as_array = is_streaming and not _is_sse(inbound.query)
         return call
 

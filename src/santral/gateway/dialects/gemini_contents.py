@@ -12,12 +12,11 @@ from msgspec import Raw, Struct
 
 from santral.errors import BadRequest
 from santral.gateway.dialects.gemini_opaque import standard, unseal
-from santral.gateway.dialects.gemini_read import fields_of, read_fields
+from santral.gateway.dialects.gemini_read import entries_of, fields_of, read_fields
 from santral.wire.chat import NULL
 from santral.wire.gemini import FORMAT, SKIP_SIGNATURE, Blob, FileData, FunctionCall
 
 _encode = msgspec.json.Encoder().encode
-_list = msgspec.json.Decoder(list[Raw])
 
 #: Files that only Google can open: its own, and videos by address.
 _GOOGLES = ("https://generativelanguage.googleapis.com/", "gs://", "https://www.youtube.com/")
@@ -71,14 +70,12 @@ class MessageWriter:
     def add_system(self, raw: Raw) -> None:
         """Take ``systemInstruction``: a content, or a part, or a text, as Google takes it."""
         if bytes(raw).lstrip()[:1] == b'"':
-            texts = [msgspec.json.decode(raw, type=str)]
+            texts: list[str | None] = [msgspec.json.decode(raw, type=str)]
         else:
+            place = "systemInstruction.parts"
             fields = fields_of(raw, "systemInstruction")
-            parts = _list.decode(fields["parts"]) if "parts" in fields else [raw]
-            texts = [
-                _read_part(part, f"systemInstruction.parts.{at}")[0].text
-                for at, part in enumerate(parts)
-            ]
+            parts = entries_of(fields["parts"], place) if "parts" in fields else [raw]
+            texts = [_read_part(part, f"{place}.{at}")[0].text for at, part in enumerate(parts)]
         content = [{"type": "text", "text": text} for text in texts if text]
         if content:
             self.messages.append({"role": "system", "content": _plain(content)})

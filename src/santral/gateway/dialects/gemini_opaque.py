@@ -8,7 +8,6 @@ back in another alphabet, and what we seal has to be base64 itself. Source: goog
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 from msgspec import Struct
@@ -46,14 +45,14 @@ def unseal(signature: str) -> Sealed | None:
     """Return what was sealed, or None: the signature is Google's own."""
     try:
         data = base64.b64decode(standard(signature))
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None
     if not data.startswith(PREFIX):
         return None
     name, _, kept = data.removeprefix(PREFIX).partition(b".")
     try:
         return msgspec.structs.replace(_sealed.decode(kept), format=name.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -15,6 +15,7 @@ from santral.errors import BadRequest
 _T = TypeVar("_T", bound=Struct)
 
 _object = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,6 +50,18 @@ def read_fields(fields: dict[str, Raw], kind: type[_T], place: str) -> _T:
         path = path.rstrip("`").removeprefix("$").removeprefix(".")
         where = ".".join(part for part in (place, path) if part)
         raise BadRequest(f"{reason} at '{where}'.", code="invalid_request", param=where) from None
+
+
+def entries_of(raw: Raw, place: str) -> list[Raw]:
+    """Return the entries of a list.
+
+    Raises:
+        BadRequest: not a list.
+    """
+    try:
+        return _list.decode(raw)
+    except msgspec.ValidationError:
+        raise wrong(place, "a list") from None
 
 
 def wrong(place: str, expected: str) -> BadRequest:

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
-from santral.gateway.dialects.gemini_read import fields_of, read_fields, wrong
+from santral.gateway.dialects.gemini_read import entries_of, fields_of, read_fields
 from santral.gateway.dialects.gemini_schema import json_schema
 from santral.wire.chat import NULL
-
-_encode = msgspec.json.Encoder().encode
-_list = msgspec.json.Decoder(list[Raw])
 
 
 class _Declaration(Struct, frozen=True, rename="camel"):
@@ -37,26 +33,20 @@ def tools(raw: Raw) -> list[dict[str, Any]]:
         BadRequest: malformed; the message names the place.
     """
     made: list[dict[str, Any]] = []
-    for at, entry in enumerate(_entries(raw, "tools")):
+    for at, entry in enumerate(entries_of(raw, "tools")):
         fields = fields_of(entry, f"tools.{at}")
         declared = fields.pop("functionDeclarations", None)
         if declared is not None:
             place = f"tools.{at}.functionDeclarations"
             made += [
-                _function(item, f"{place}.{n}") for n, item in enumerate(_entries(declared, place))
+                _function(item, f"{place}.{n}")
+                for n, item in enumerate(entries_of(declared, place))
             ]
         made += [
             {"type": "native", "dialect": "gemini", "block": {name: value}}
             for name, value in fields.items()
         ]
     return made
-
-
-def _entries(raw: Raw, place: str) -> list[Raw]:
-    try:
-        return _list.decode(raw)
-    except msgspec.ValidationError:
-        raise wrong(place, "a list") from None
 
 
 def _function(raw: Raw, place: str) -> dict[str, Any]:
