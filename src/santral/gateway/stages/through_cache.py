@@ -173,9 +173,8 @@ class _Making:
     def _keep(self, answer: CachedAnswer) -> None:
         """Keep an answer that may be served again, and compare it with what would have been."""
         ctx, settings = self._ctx, self._ctx.route.cache
-        if ctx.is_degraded or not answer.is_servable:
+        if ctx.is_degraded or not self._cache.tiers.put(self._key, answer, settings.ttl_s):
             return
-        self._cache.tiers.put(self._key, answer, settings.ttl_s)
         ctx.cache_entry = self._key.hex()[:SHOWN_DIGITS]
         question, semantic = self._question, settings.semantic
         if question is None:
