@@ -12,16 +12,27 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from santral.errors import ProviderFailed, ProviderGarbled, ProviderUnreachable
 from santral.providers.bedrock_cited import Citation, as_annotations
 from santral.providers.bedrock_error import frame_error
 from santral.providers.bedrock_frames import Frame
+from santral.providers.bedrock_shapes import (
+    Event,
+    Extra,
+    Reasoning,
+    TokenUsage,
+    Tool,
+    Whole,
+    block_decoder,
+    event_decoder,
+    usage_of,
+    whole_decoder,
+)
 from santral.providers.conversation_messages import SPAN
 from santral.wire.chat import NULL
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
-from santral.wire.usage import Usage
 
 #: Claude's reasoning, whoever serves it: it may go back to Bedrock and to Anthropic alike.
 FORMAT = "anthropic-claude-v1"
@@ -45,94 +56,6 @@ FINISH: dict[str, str] = {
 _BROKEN = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
-class _Reasoning(Struct, rename="camel"):
-    text: str = ""
-    signature: str = ""
-    redacted_content: str = ""
-    reasoning_text: _Reasoning | None = None  # in a whole answer
-
-
-class _Tool(Struct, rename="camel"):
-    tool_use_id: str = ""
-    name: str = ""
-    input: Raw = NULL  # a fragment of JSON in a string, or in a whole answer the value itself
-    type: str = ""
-
-
-class _Text(Struct):
-    text: str = ""
-
-
-class _Cited(Struct):
-    content: list[_Text] = []
-    citations: list[Citation] = []
-
-
-class _Block(Struct, rename="camel"):
-    """A delta of a block, or a whole one."""
-
-    text: str | None = None
-    tool_use: _Tool | None = None
-    reasoning_content: _Reasoning | None = None
-    citation: Citation | None = None
-    citations_content: _Cited | None = None
-
-
-class _Cache(Struct, rename="camel"):
-    ttl: str = ""
-    input_tokens: int = 0
-
-
-class _Usage(Struct, rename="camel"):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_write_input_tokens: int = 0
-    cache_details: list[_Cache] | None = None
-
-
-class _Extra(Struct):
-    stop_sequence: str | None = None
-    delta: _Extra | None = None
-
-
-class _Tier(Struct):
-    type: str = ""
-
-
-class _Event(Struct, rename="camel"):
-    """The payload of any frame."""
-
-    content_block_index: int = 0
-    start: _Block | None = None
-    delta: Raw = NULL
-    stop_reason: str = ""
-    additional_model_response_fields: _Extra | None = None
-    usage: _Usage | None = None
-    trace: Raw = NULL
-    service_tier: _Tier | None = None
-
-
-class _Message(Struct):
-    content: list[Raw] = []
-
-
-class _Output(Struct):
-    message: _Message | None = None
-
-
-class _Whole(Struct, rename="camel"):
-    output: _Output | None = None
-    stop_reason: str = ""
-    usage: _Usage | None = None
-    additional_model_response_fields: _Extra | None = None
-    trace: Raw = NULL
-    service_tier: _Tier | None = None
-
-
-_event = msgspec.json.Decoder(_Event)
-_block = msgspec.json.Decoder(_Block)
-_whole = msgspec.json.Decoder(_Whole)
 _string = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
@@ -151,7 +74,7 @@ class ConverseReader:
         self._said: list[str] = []
         self._stop = ""
         self._stop_sequence = ""
-        self._usage: _Usage | None = None
+        self._usage: TokenUsage | None = None
         self._trace = NULL
         self.said_bytes = 0
 
@@ -175,7 +98,7 @@ class ConverseReader:
         if frame.headers.get(":message-type", "event") != "event":
             raise frame_error(frame, secret=self._secret)
         kind = frame.headers.get(":event-type", "")
-        event = _decoded(_event, frame.payload)
+        event = _decoded(event_decoder, frame.payload)
         choices: list[ChoiceDelta] = []
         if kind == "contentBlockStart" and event.start is not None:
             choices = [*self._start(event.content_block_index, event.start.tool_use)]
@@ -187,7 +110,7 @@ class ConverseReader:
 
     def whole(self, body: bytes) -> list[Delta]:
         """Return the deltas of Converse's answer, its blocks in order; errors as ``feed``."""
-        read = _decoded(_whole, body)
+        read = _decoded(whole_decoder, body)
         if read.output is None or read.output.message is None:
             raise ProviderGarbled("The provider's answer has no message.")
         self._note(read)
@@ -215,7 +138,7 @@ class ConverseReader:
             block = NativeBlock("bedrock", _encode({"trace": self._trace}))
             deltas.insert(0, self._delta(ChoiceDelta(native=(block,))))
         if self._usage is not None:
-            deltas.append(msgspec.structs.replace(self._head, usage=_usage_of(self._usage)))
+            deltas.append(msgspec.structs.replace(self._head, usage=usage_of(self._usage)))
         return deltas
 
     def _ended(self) -> ChoiceDelta:
@@ -230,18 +153,18 @@ class ConverseReader:
     def _delta(self, choice: ChoiceDelta) -> Delta:
         return msgspec.structs.replace(self._head, choices=(choice,))
 
-    def _note(self, event: _Event | _Whole) -> None:
+    def _note(self, event: Event | Whole) -> None:
         self._stop = event.stop_reason or self._stop
         self._usage = event.usage or self._usage
         if event.trace != NULL:
             self._trace = event.trace
         extra = event.additional_model_response_fields
-        inner = extra.delta or extra if extra is not None else _Extra()
+        inner = extra.delta or extra if extra is not None else Extra()
         self._stop_sequence = inner.stop_sequence or self._stop_sequence
         if event.service_tier is not None:
             self._head = msgspec.structs.replace(self._head, service_tier=event.service_tier.type)
 
-    def _start(self, index: int, tool: _Tool | None) -> Iterator[ChoiceDelta]:
+    def _start(self, index: int, tool: Tool | None) -> Iterator[ChoiceDelta]:
         if tool is None:
             return
         self.said_bytes += len(tool.name)
@@ -252,7 +175,7 @@ class ConverseReader:
         yield ChoiceDelta(tool_calls=(ToolCallDelta(number, tool.tool_use_id, tool.name),))
 
     def _more(self, index: int, raw: Raw) -> Iterator[ChoiceDelta]:
-        block = _decoded(_block, raw)
+        block = _decoded(block_decoder, raw)
         self.said_bytes += len(raw)
         if block.tool_use is not None:
             yield from self._input(index, _decoded(_string, block.tool_use.input))
@@ -267,7 +190,7 @@ class ConverseReader:
 
     def _block(self, index: int, raw: Raw) -> Iterator[ChoiceDelta]:
         """Yield a block of a whole answer, in the steps in which a stream brings it."""
-        block = _decoded(_block, raw)
+        block = _decoded(block_decoder, raw)
         if block.tool_use is not None:
             yield from self._start(index, block.tool_use)
             if block.tool_use.input != NULL:
@@ -300,7 +223,7 @@ class ConverseReader:
         if made:
             yield ChoiceDelta(annotations=made)
 
-    def _reasoning(self, reasoning: _Reasoning) -> Iterator[ChoiceDelta]:
+    def _reasoning(self, reasoning: Reasoning) -> Iterator[ChoiceDelta]:
         if reasoning.text:
             self._span += len(reasoning.text)
             yield ChoiceDelta(reasoning=reasoning.text)
@@ -332,19 +255,3 @@ def _decoded(decoder: msgspec.json.Decoder[_T], data: bytes | Raw) -> _T:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderGarbled("The provider's answer is not JSON.") from None
-
-
-def _usage_of(counted: _Usage) -> Usage:
-    """``inputTokens`` excludes what was read from the cache and written to it."""
-    long = sum(
-        entry.input_tokens
-        for entry in counted.cache_details or ()
-        if entry.ttl.lower() in ("1h", "t1h")
-    )
-    return Usage(
-        input_uncached=counted.input_tokens,
-        cache_read=counted.cache_read_input_tokens,
-        cache_write=max(0, counted.cache_write_input_tokens - long),
-        cache_write_1h=long,
-        output_text=counted.output_tokens,
-    )
