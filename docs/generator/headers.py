@@ -15,6 +15,8 @@ READ = {
     "authorization": "`Bearer sk-santral-...`: the virtual key. Required on `/v1/` and, with an "
     "administrator's key, on `/api/`.",
     "x-api-key": "The virtual key, for clients that cannot send `authorization`.",
+    "x-goog-api-key": "The virtual key, as Google's SDKs send it; errors then have Google's shape, and "
+    "`GET /v1/models` lists models as Google does.",
     "anthropic-beta": "On `/v1/messages`: flags for Anthropic. Those that change a message are passed "
     "on to it, the others are named in `x-santral-loss`.",
     "traceparent": "The caller's W3C trace: its ids are kept with the trace and passed on to the "
@@ -36,7 +38,7 @@ SENT = {
     "text of a route's last resort.",
     "x-santral-degraded": "`true` where a route's last rung or its last resort answered.",
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
-    "x-santral-estimated": "`true` where `/v1/messages/count_tokens` estimated: the provider that "
+    "x-santral-estimated": "`true` where `/v1/messages/count_tokens` or `:countTokens` estimated: the provider that "
     "would answer does not count.",
     "x-ratelimit-limit-requests": "Requests that may come at once.",
     "x-ratelimit-remaining-requests": "Requests left now.",
