@@ -36,11 +36,27 @@ CLASS_REMEDIES = {
     "provider_credentials_refused": "Operator: the provider's key is missing, wrong or out of "
     "credit. It is never answered as a 401, so that the caller does not doubt its own key.",
     "provider_refused_request": "Change the request as the provider's message says.",
-    "context_window_exceeded": "Send less, or add a deployment with a longer window as next rung.",
+    "context_window_exceeded": "Send less, or name a deployment with a longer window in the route's "
+    "`on_context_window`.",
+    "content_policy_refused": "Rephrase the input, or name a deployment for such cases in the "
+    "route's `on_content_policy`.",
+    "provider_model_not_found": "Operator: the provider does not know the deployment's `model`. "
+    "`santral providers test` asks it.",
+    "parameter_not_supported": "Leave the parameter out that the message names, or use a route that "
+    "is not `strict`: there it is dropped and named in `x-santral-loss`.",
 }
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "storage_full": (
+        "The files of the tenant take all that `batches.max_tenant_bytes` allows.",
+        "Delete files (`DELETE /v1/files/{id}`), or raise the setting.",
+    ),
+    "file_in_use": (
+        "A batch that is not over reads the file.",
+        "Cancel the batch first, or wait for its end.",
+    ),
+    "batch_over": ("The batch has ended; it cannot be cancelled.", "Nothing."),
     "unknown_endpoint": (
         "There is no such path.",
         "Use an endpoint from the [list](endpoints.md); the message names the nearest.",
@@ -94,10 +110,6 @@ PASSED = {
     "gateway_stopping": (
         "The gateway is stopping, and its drain (`server.drain_s`) ended before the answer did.",
         "Ask again: another process, or the restarted one, answers.",
-    ),
-    "parameter_not_supported": (
-        "The route is strict, and a parameter would have to be changed for it.",
-        "Ask for what the message names, or use a route that is not strict.",
     ),
     "unknown_extra": (
         "The body field `santral` holds a field that does not exist.",

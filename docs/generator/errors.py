@@ -122,6 +122,8 @@ def passed_codes() -> dict[str, type[SantralError]]:
 def _values(value: ast.expr, tree: ast.Module) -> list[str]:
     if isinstance(value, ast.Constant):
         return [str(value.value)]
+    if isinstance(value, ast.IfExp):
+        return [*_values(value.body, tree), *_values(value.orelse, tree)]
     return [text for text in strings(tree) if _CODE.fullmatch(text)]
 
 

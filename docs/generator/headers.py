@@ -96,5 +96,5 @@ def used_headers() -> set[str]:
         for path, tree in modules()
         if path.startswith(_EDGE)
         for text in strings(tree)
-        if _HEADER.fullmatch(text)
+        if _HEADER.fullmatch(text) and text != "x-gzip"  # an encoding
     }

@@ -147,6 +147,7 @@ def test_every_error_code_is_in_the_reference(pages: dict[str, str]) -> None:
         for keyword in node.keywords
         if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
         if isinstance(keyword.value.value, str)
+        if getattr(node.func, "id", "") != "LineError"  # of a batch's file: how-to/run-batches.md
     }
     assert {"requests_per_second_exceeded", "tokens_per_day_exceeded"} <= listed
     assert sorted(codes - listed) == []

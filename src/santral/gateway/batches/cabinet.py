@@ -169,7 +169,7 @@ class Cabinet:
 
     def _found(self, tenant: str, kind: str, name: str, suffix: str) -> Path:
         what = "batch" if kind == "batches" else "file"
-        missing = NotFound(f"There is no {what} '{name[:128]}'.", code="not_found", param="id")
+        missing = NotFound(f"There is no {what} '{name[:128]}'.", param="id")
         if not (_ID.fullmatch(name) and _TENANT.fullmatch(tenant)):
             raise missing
         path = self.root / tenant / kind / f"{name}.{suffix}"
