@@ -17,7 +17,7 @@ from santral.cache.meaning.embed import Floats
 from santral.cache.meaning.gates import closed_gate
 from santral.cache.meaning.signature import Signature
 
-#: Nearest questions that are held against the gates. Measured: the ninth never was the first to pass.
+#: Nearest questions that are held against the gates. Chosen: each costs some 20 us.
 CANDIDATES = 8
 #: First size of a partition's matrix; it doubles as it fills. Chosen.
 _FIRST_ROWS = 16
