@@ -82,7 +82,10 @@ def endpoints() -> set[str]:
         if path.name == "api.py" and path.parent.name == "gateway":
             found |= {
                 f"{method} {place}"
-                for place, method in re.findall(r'"(/[^"]+)": \{"([A-Z]+)":', text)
+                for place, methods in re.findall(
+                    r'"(/[^"]+)": \{\s*("[A-Z]+":.*?)\}', text, re.DOTALL
+                )
+                for method in re.findall(r'"([A-Z]+)":', methods)
             }
         elif path.name in ("api.py", "control.py") and path.parent.name != "console":
             prefix = re.search(r'APIRouter\(prefix="([^"]+)"', text)
