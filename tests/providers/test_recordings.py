@@ -424,7 +424,7 @@ def test_signed_reasoning_keeps_its_signature_and_the_length_of_its_text(
 
 def test_a_thought_signature_stays_with_its_call(replay: Replay) -> None:
     (call,) = folded(replay, "gemini-openai", "google-openai/tools.sse").tool_calls
-    assert call.signature == "CvcQAXLI2nz"
+    assert call.signature == "CvcQAXLI2nzA"
 
 
 def test_a_custom_tools_text_is_marked_as_such(replay: Replay) -> None:

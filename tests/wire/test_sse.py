@@ -1,5 +1,6 @@
 """Events decode alike however their bytes are split, and as the specification says."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -122,3 +123,12 @@ def test_what_is_encoded_decodes_to_itself(data: bytes) -> None:
         Event(data, b"delta"),
         Event(b"[DONE]"),
     ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_json_that_a_vendor_indented_is_one_data_line(end: bytes) -> None:
+    data = b"{" + end + b'  "text": "a\\nb"' + end + b"}"
+    for name in (b"", b"delta"):
+        (event,) = decode(encode_event(data, name))
+        assert json.loads(event.data) == {"text": "a\nb"}
+        assert (event.name, event.data.count(b"\n")) == (name, 0)

@@ -21,6 +21,7 @@ from santral.providers.openai_carried import (
     transcript_of,
 )
 from santral.providers.openai_error import error_inside
+from santral.providers.openai_whole import mended
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.usage import Usage
 
@@ -120,10 +121,11 @@ def read_whole(body: bytes, *, secret: str = "") -> Delta:
         raise error_inside(answer.error or msgspec.json.decode(body), secret=secret)
     if not answer.choices:
         raise ProviderGarbled("The provider's answer has no choices.")
+    choices = tuple(_whole_choice(answer, choice) for choice in answer.choices)
     return Delta(
-        choices=tuple(_whole_choice(answer, choice) for choice in answer.choices),
+        choices=choices,
         usage=usage_of(answer.usage),
-        raw=body,
+        raw=mended(body, choices) if any(map(_is_foreign, answer.choices)) else body,
         is_whole=True,
         id=str(answer.id or ""),
         model=answer.model or "",
@@ -143,6 +145,20 @@ def decode_answer(data: bytes) -> WireAnswer:
         start = data.lstrip()[:1]
         what = "an HTML page" if start == b"<" else "not JSON"
         raise ProviderGarbled(f"The provider's answer is {what}.") from None
+
+
+def _is_foreign(choice: WireChoice) -> bool:
+    """Whether clients of OpenAI's would not read a choice: parts for a text, other ends, no ids."""
+    message = choice.message or NO_CONTENT
+    return (
+        isinstance(message.content, list)
+        or choice.finish_reason in _ENDS
+        or any(not call.id or _is_foreign_call(call) for call in message.tool_calls or ())
+    )
+
+
+def _is_foreign_call(call: WireToolCall) -> bool:
+    return call.function is not None and not isinstance(call.function.arguments, str)
 
 
 def _whole_choice(answer: WireAnswer, choice: WireChoice) -> ChoiceDelta:

@@ -104,7 +104,12 @@ class SseDecoder:
 
 
 def encode_event(data: bytes, name: bytes = b"") -> bytes:
-    """Return the bytes of one event; ``data`` must hold no line feed (JSON never does)."""
+    """Return the bytes of one event; ``data`` is JSON, whose line ends are no part of what it says.
+
+    Vendors indent what is passed on as it came (blocks of their own, arguments).
+    """
+    if b"\n" in data or b"\r" in data:
+        data = data.replace(b"\r", b"").replace(b"\n", b"")
     if name:
         return b"event: " + name + b"\ndata: " + data + b"\n\n"
     return b"data: " + data + b"\n\n"

@@ -28,7 +28,7 @@ _kind_of = msgspec.json.Decoder(dict[str, Any])
 class _Block:
     """One block from its first piece to its end; ``waiting`` are pieces that have not left."""
 
-    __slots__ = ("arguments", "call", "is_open", "is_sealed", "kind", "start", "waiting")
+    __slots__ = ("arguments", "call", "closing", "is_open", "is_sealed", "kind", "start", "waiting")
 
     def __init__(self, kind: _Kind, start: Any, call: int = -1) -> None:
         self.kind: _Kind = kind
@@ -36,6 +36,7 @@ class _Block:
         self.call = call
         self.waiting: list[dict[str, Any]] = []
         self.arguments = ""
+        self.closing = ""  # what completes the arguments
         self.is_open = False
         self.is_sealed = False  # takes no further pieces
 
@@ -134,9 +135,10 @@ class BlockMachine:
             block = self._calls[call.index] = self._begin(_Block("tool", start, call.index))
         elif call.signature:
             self._take_signature(block.start["id"], call.signature)
-        if call.arguments and not block.is_sealed:
-            block.arguments += call.arguments
-            block.waiting.append({"type": "input_json_delta", "partial_json": call.arguments})
+        said = _in_object(block, call.arguments) if call.kind == "custom" else call.arguments
+        if said and not block.is_sealed:
+            block.arguments += said
+            block.waiting.append({"type": "input_json_delta", "partial_json": said})
 
     def _take_signature(self, call_id: str, signature: str) -> None:
         data = wrap_call(call_id, signature)
@@ -173,11 +175,25 @@ class BlockMachine:
             block.waiting = []
             if not (is_end or (len(self._queue) > 1 and block.is_over)):
                 break
+            if block.closing:
+                events.append(_closing(self._index, block.closing))
             block.is_sealed = True
             events.append({"type": "content_block_stop", "index": self._index})
             self._index += 1
             self._queue.popleft()
         return events
+
+
+def _in_object(block: _Block, said: str) -> str:
+    """Return plain text of a custom tool as a piece of an object: a tool's input is one here."""
+    opening = "" if block.closing else '{"input":"'
+    block.closing = '"}'
+    return opening + msgspec.json.encode(said).decode()[1:-1]
+
+
+def _closing(index: int, text: str) -> Event:
+    piece = {"type": "input_json_delta", "partial_json": text}
+    return {"type": "content_block_delta", "index": index, "delta": piece}
 
 
 def _shared_out(

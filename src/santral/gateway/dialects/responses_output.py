@@ -48,8 +48,9 @@ class Output:
             self._message().say("output_text", choice.text, logprobs)
         if choice.refusal:
             self._message().say("refusal", choice.refusal, [])
-        for annotation in choice.annotations:
-            self._message().annotate(_flat(annotation))
+        for annotation in map(_flat, choice.annotations):
+            if annotation is not None:
+                self._message().annotate(annotation)
         for call in choice.tool_calls:
             self._call(call)
         for block in choice.native:
@@ -145,10 +146,15 @@ def item_suffix(response_id: str, number: int) -> str:
     return f"{response_id}{number:04x}"
 
 
-def _flat(annotation: Raw) -> dict[str, Any] | Raw:
-    """Return an annotation without the level that chat completions put it into."""
+def _flat(annotation: Raw) -> dict[str, Any] | Raw | None:
+    """Return an annotation without the level that chat completions put it into.
+
+    None where only another dialect knows it: the official SDKs read four kinds.
+    """
     fields = _annotation.decode(annotation)
     kind = msgspec.json.decode(fields.get("type", b'""'))
+    if kind == "native":
+        return None
     inner = fields.get(kind) if isinstance(kind, str) else None
     return {"type": kind, **_annotation.decode(inner)} if inner is not None else annotation
 
