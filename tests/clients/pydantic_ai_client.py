@@ -122,12 +122,12 @@ def agent(dialect: str, model_name: str, is_streaming: bool) -> dict[str, Any]:
         result = made.run_sync("Weather and time?")
         return {"text": result.output, "turns": len(result.all_messages())}
 
-    async def run() -> dict[str, Any]:
-        async with made.run_stream("Weather and time?") as result:
-            text = await result.get_output()
-            return {"text": text, "turns": len(result.all_messages())}
+    async def drain(_: Any, events: Any) -> None:  # run_stream would end at the first text
+        async for _event in events:
+            pass
 
-    return asyncio.run(run())
+    result = asyncio.run(made.run("Weather and time?", event_stream_handler=drain))
+    return {"text": result.output, "turns": len(result.all_messages())}
 
 
 def structured(dialect: str, model_name: str, by: str) -> dict[str, Any]:
