@@ -19,7 +19,7 @@ from santral.quota.limit import Scope
 from santral.tenants.issue import create_tenant
 from santral.tenants.tenant import TenantId
 from santral.traces.record import AttemptRecord, TraceRecord
-from santral.wire.usage import Usage
+from santral.wire.usage import CLASSES, Usage
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -225,3 +225,8 @@ def test_a_request_counts_on_the_utc_day_it_began() -> None:
 
 def test_a_cached_answer_costs_nothing_and_has_no_row() -> None:
     assert ledger_rows(record("r1", cache="hit")) == []
+
+
+def test_every_billing_class_counts_among_the_tokens() -> None:
+    counted = {name.removeprefix("ledger.") for name in str(store._TOKENS).split(" + ")}
+    assert counted == set(CLASSES)

@@ -16,17 +16,19 @@ from santral.db.tables import ledger, limits
 from santral.quota.entry import SHADOW, Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
-from santral.wire.usage import CLASSES
 
-
-def _sum_of(names: Sequence[str]) -> ColumnElement[int]:
-    total: ColumnElement[int] = ledger.c[names[0]]
-    for name in names[1:]:
-        total = total + ledger.c[name]
-    return total
-
-
-_TOKENS = _sum_of(CLASSES)
+_TOKENS: ColumnElement[int] = (
+    ledger.c.input_uncached
+    + ledger.c.cache_read
+    + ledger.c.cache_write
+    + ledger.c.cache_write_1h
+    + ledger.c.input_audio
+    + ledger.c.input_image
+    + ledger.c.output_text
+    + ledger.c.reasoning
+    + ledger.c.output_audio
+    + ledger.c.output_image
+)
 
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 _IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
