@@ -18,8 +18,9 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], max_bytes: in
         BadRequest: it is compressed in another way, or is no gzip although it says so.
         ClientLeft: the connection closed before its end.
     """
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding in (b"identity", b""):
+    encoding = headers.get(b"content-encoding")
+    encoding = b"" if encoding is None else encoding.strip().lower()
+    if encoding in (b"", b"identity"):
         return await _read(receive, headers, max_bytes)
     if encoding not in (b"gzip", b"x-gzip"):
         raise BadRequest(
@@ -77,7 +78,10 @@ def require_json(headers: Mapping[bytes, bytes]) -> None:
     Raises:
         UnsupportedMedia: a form with files, a picture, XML and the like.
     """
-    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    said = headers.get(b"content-type", b"")
+    if said == b"application/json":
+        return
+    kind = said.decode("latin-1").partition(";")[0].strip().lower()
     if kind in ("", "application/json") or kind.endswith("+json") or kind.startswith(_JSON_TYPES):
         return
     raise UnsupportedMedia(

@@ -205,10 +205,8 @@ def _inbound(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Inbou
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str:
-    return presented_key(
-        _header(headers, b"authorization"),
-        _header(headers, b"x-api-key") or _header(headers, b"x-goog-api-key"),
-    )
+    other = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key") or b""
+    return presented_key(_header(headers, b"authorization"), other.decode("latin-1"))
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> str:

@@ -59,24 +59,28 @@ def refuse_private_urls(ctx: RequestContext, values: Iterable[Any]) -> None:
     """
     if ctx.snapshot.config.server.allow_private_urls:
         return
-    for url in (url for value in values for url in _urls(value, "", depth=0)):
-        reason = why_private(url)
-        if reason:
-            raise BadRequest(
-                f"The address '{url[:100]}' {reason}, and a provider may not be sent there. Send "
-                "the content itself as a data: URL, or ask the operator about "
-                "server.allow_private_urls.",
-                code="private_url",
-            )
+    for value in values:
+        for url in _urls(value, "", depth=0):
+            reason = why_private(url)
+            if reason:
+                raise BadRequest(
+                    f"The address '{url[:100]}' {reason}, and a provider may not be sent there. Send "
+                    "the content itself as a data: URL, or ask the operator about "
+                    "server.allow_private_urls.",
+                    code="private_url",
+                )
 
 
-def url_values(call: ChatCall) -> Iterator[Any]:
-    """Yield those messages of a call that hold more than text, and what its dialect alone knows."""
+def url_values(call: ChatCall) -> list[Any]:
+    """Return those messages of a call that hold more than text, and what its dialect alone knows."""
+    found: list[Any] = []
     for number, message in enumerate(call.view.messages):
         content = message.content
         if isinstance(content, list) and any(part.type != "text" for part in content):
-            yield call.messages[number]
-    yield from call.native.values()
+            found.append(call.messages[number])
+    if call.native:
+        found += call.native.values()
+    return found
 
 
 #: Parts nested deeper than this are refused as malformed before they come here. Chosen.

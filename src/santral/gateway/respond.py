@@ -8,7 +8,7 @@ from typing import Any
 from santral.errors import SantralError
 from santral.gateway.context import HEDGE_LOST, RequestContext
 from santral.gateway.inbound import Writer
-from santral.gateway.stages.trace import total_usage
+from santral.gateway.stages.trace import total_cost, total_usage
 from santral.traces.cached import EMBED, SERVED
 from santral.wire.delta import Delta
 from santral.wire.usage import Usage
@@ -53,12 +53,7 @@ class Responder:
     async def finish(self) -> None:
         """End the answer."""
         writer = self._written_by()
-        answering = [
-            attempt
-            for attempt in self._ctx.attempts
-            if attempt.purpose != EMBED and attempt.error != HEDGE_LOST
-        ]
-        usage = total_usage(answering) or self._usage
+        usage = self._answering_usage() or self._usage
         if self._ctx.call.view.stream:
             data = await writer.end(usage)
             if not self._ctx.is_committed:
@@ -66,6 +61,13 @@ class Responder:
             await self._body(data, more=False)
         else:
             await self.send_json(await writer.whole(self._deltas, usage))
+
+    def _answering_usage(self) -> Usage | None:
+        """Return what the attempts that made the answer used."""
+        attempts = self._ctx.attempts
+        if len(attempts) == 1 and not attempts[0].purpose:
+            return attempts[0].usage
+        return total_usage([a for a in attempts if a.purpose != EMBED and a.error != HEDGE_LOST])
 
     async def send_json(self, body: bytes, headers: Iterable[Header] = ()) -> None:
         """Answer with one JSON body."""
@@ -128,10 +130,9 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
     if ctx.hold is not None:
         lines.extend(ctx.dialect.limit_headers(ctx.hold.headers()))
     if is_whole and ctx.attempts:
-        costs = [attempt.cost_nanousd for attempt in ctx.attempts]
-        known = [cost for cost in costs if cost is not None]
-        if len(known) == len(costs):
-            lines.append((b"x-santral-cost-usd", f"{sum(known) / 1e9:.9f}".encode()))
+        cost = total_cost(ctx.attempts)
+        if cost is not None:
+            lines.append((b"x-santral-cost-usd", b"%.9f" % (cost / 1e9)))
     elif is_whole and ctx.cache in SERVED:
         lines.append((b"x-santral-cost-usd", b"0.000000000"))
     return lines

@@ -52,6 +52,8 @@ def read_details(value: Any, open_characters: int = 0) -> Reasoned:
 
     ``open_characters`` is the length of the reasoning that came before and that no detail closed.
     """
+    if value is None:  # nearly always; measured: 3 us, for an error that is made and caught
+        return _NOTHING
     try:
         read = msgspec.convert(value, list[_Detail])
     except msgspec.ValidationError:

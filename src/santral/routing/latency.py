@@ -30,10 +30,10 @@ class PeakEwma:
 
     def observe(self, now: float, seconds: float) -> None:
         """Note that a caller waited ``seconds``."""
-        if self._seconds < 0 or seconds > self.read(now):
+        weight = math.exp(-max(0.0, now - self._stamp) / DECAY_S)
+        if seconds > self._seconds * weight:  # also when nothing was observed
             self._seconds = seconds
         else:
-            weight = math.exp(-(now - self._stamp) / DECAY_S)
             # answers in quick succession hardly age, and yet must be believed: at least a tenth
             weight = min(weight, 0.9)
             self._seconds = self._seconds * weight + seconds * (1 - weight)

@@ -98,7 +98,10 @@ class Delta(Struct, frozen=True, kw_only=True):
 
     @property
     def has_content(self) -> bool:
-        return any(choice.has_content for choice in self.choices)
+        for choice in self.choices:  # noqa: SIM110 - any() over a generator takes twice as long
+            if choice.has_content:
+                return True
+        return False
 
 
 class Source(Struct, frozen=True, kw_only=True):

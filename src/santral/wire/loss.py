@@ -35,8 +35,9 @@ class Losses:
 
     def keep(self) -> None:
         """Make what was noted so far part of every attempt: the gateway itself lost it."""
-        self._kept += self._attempt
-        self._attempt = []
+        if self._attempt:
+            self._kept += self._attempt
+            self._attempt = []
 
     def restart(self) -> None:
         """Forget what the last attempt lost: another deployment may take it."""
@@ -63,6 +64,8 @@ class Losses:
 
     def names(self) -> list[str]:
         """Return every loss once, in the order they were noted."""
+        if not (self._kept or self._attempt):
+            return []
         return list(dict.fromkeys([*self._kept, *self._attempt]))
 
     def _add(self, loss: str, reason: str) -> None:

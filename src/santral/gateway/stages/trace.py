@@ -101,8 +101,6 @@ def build_record(
     """Return everything that is known about a request as one record."""
     last = ctx.attempts[-1] if ctx.attempts else None
     duration_us = ctx.elapsed_us()
-    costs = [a.cost_nanousd for a in ctx.attempts]
-    known = [cost for cost in costs if cost is not None]
     asked = ctx.asked
     extras = asked.extras if asked is not None else None
     return TraceRecord(
@@ -130,7 +128,7 @@ def build_record(
         provider=last.provider if last else "",
         model=last.model if last else "",
         usage=total_usage(ctx.attempts),
-        cost_nanousd=sum(known) if len(known) == len(costs) else None,
+        cost_nanousd=total_cost(ctx.attempts),
         price_version=last.price_version if last else "",
         cache=ctx.cache,
         cache_entry=ctx.cache_entry,
@@ -150,6 +148,16 @@ def build_record(
         sources=_sources(ctx),
         payload=_payload(ctx, telemetry) if extras is not None else None,
     )
+
+
+def total_cost(attempts: list[AttemptRecord]) -> int | None:
+    """Return what the attempts cost together, or None when the price of one is unknown."""
+    total = 0
+    for attempt in attempts:
+        if attempt.cost_nanousd is None:
+            return None
+        total += attempt.cost_nanousd
+    return total
 
 
 def total_usage(attempts: list[AttemptRecord]) -> Usage | None:
