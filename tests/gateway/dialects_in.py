@@ -192,7 +192,7 @@ def _responses(answer: Answer, is_stream: bool) -> Heard:
     assert len({call["call_id"] for call in calls}) == len(calls)
     parts = [part for item in items if item["type"] == "message" for part in item["content"]]
     thoughts = [part for item in items if item["type"] == "reasoning" for part in item["summary"]]
-    reason = (body["incomplete_details"] or {}).get("reason")
+    reason: str = (body["incomplete_details"] or {}).get("reason", "")
     return Heard(
         "".join(part.get("text", "") + part.get("refusal", "") for part in parts),
         "".join(part["text"] for part in thoughts),

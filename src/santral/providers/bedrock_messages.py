@@ -120,6 +120,8 @@ class MessageWriter:
             arguments: Any = {"input": block.arguments}
         else:
             arguments = Raw(said.encode())
+        if block.signature:
+            self._losses.drop(f"{block.path}.extra_content")
         return {"toolUseId": tool_id(block.id), "name": block.name, "input": arguments}
 
     def _result(self, block: ToolResult) -> dict[str, Any]:

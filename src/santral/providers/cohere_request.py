@@ -87,6 +87,9 @@ def _message(turn: Turn, blocks: Sequence[Block], call: ProviderCall) -> dict[st
         for block in blocks
         if isinstance(block, ToolUse)
     ]
+    for block in blocks:
+        if isinstance(block, ToolUse) and block.signature:
+            call.losses.drop(f"{block.path}.extra_content")
     said = [block for block in blocks if not isinstance(block, ToolUse)]
     content = _content(said, call, sees=turn.role == "user")
     message: dict[str, Any] = {"role": turn.role}

@@ -27,6 +27,7 @@ from santral.providers.blocks import (
     Turn,
 )
 from santral.providers.conversation import merged
+from santral.wire.delta import ReasoningDetail
 from santral.wire.gemini import FORMAT, SKIP_SIGNATURE
 from santral.wire.loss import Losses
 
@@ -95,7 +96,9 @@ class ContentsWriter:
 
     def _think(self, block: Thinking, parts: list[Any], closing: list[Any]) -> None:
         detail = block.detail
-        if detail is None or detail.format != FORMAT:
+        if _is_unsigned(detail):  # Gemini signs few of its thoughts; its own SDK sends all back
+            parts.append({"text": block.text, "thought": True})
+        elif detail is None or detail.format != FORMAT:
             self._losses.drop(block.path, "only Gemini's own reasoning goes back to it")
         elif detail.type == "encrypted":
             closing.append({"text": "", "thoughtSignature": detail.data})
@@ -164,6 +167,11 @@ def _response(block: ToolResult) -> Any:
     if said.lstrip().startswith("{") and _is_object(said):
         return Raw(said.strip().encode())
     return {"output": said}
+
+
+def _is_unsigned(detail: ReasoningDetail | None) -> bool:
+    """Whether reasoning is a text that nobody wants back unchanged."""
+    return detail is None or not (detail.signature or detail.data)
 
 
 def _is_object(text: str) -> bool:

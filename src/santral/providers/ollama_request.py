@@ -103,6 +103,8 @@ def _message(role: str, blocks: Iterable[Block], call: ProviderCall) -> dict[str
         elif isinstance(block, ToolUse):
             function = {"name": block.name, "arguments": loads_object(block.arguments)}
             calls.append({"id": block.id, "function": function})
+            if block.signature:
+                call.losses.drop(f"{block.path}.extra_content")
         elif isinstance(block, Thinking) and block.text:
             thinking.append(block.text)
             if block.detail is not None:  # a signature that only its vendor can check

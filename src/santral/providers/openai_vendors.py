@@ -20,6 +20,9 @@ _OPENAI = _SEES | can("audio_in", "files", "reasoning", "logprobs", "n")
 #: What of earlier reasoning vendors of other formats may find in a message.
 _REASONING = frozenset({"reasoning_content", "reasoning_details"})
 
+#: What other vendors signed goes back to nobody but them.
+_SIGNED = frozenset({"reasoning_details", "extra_content"})
+
 #: A vendor of a dialect of its own, which has its files.
 COHERE = Vendor(
     kind="cohere",
@@ -40,6 +43,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         reference="https://platform.openai.com/docs/api-reference/chat/create",
         capabilities=_OPENAI,
         output_limit=NEW_LIMIT,
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="azure",
@@ -49,6 +53,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         key_header="api-key",
         capabilities=_OPENAI,
         output_limit=NEW_LIMIT,
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="gemini-openai",
@@ -59,6 +64,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         reference="https://ai.google.dev/gemini-api/docs/openai",
         capabilities=_SEES | can("audio_in", "reasoning", "n"),
         roles=NO_DEVELOPER,
+        refuses=frozenset({"reasoning_details"}),
         takes_signatures=True,
     ),
     Vendor(
@@ -84,6 +90,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         capabilities=_SEES | can("reasoning", "logprobs", "n"),
         takes=frozenset({"top_k", "min_p", "repetition_penalty"}),
         roles=NO_DEVELOPER,
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="fireworks",
@@ -110,6 +117,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         max_n=1,
         # A 400 without it: https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
         reasoning_field="reasoning_content",
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="xai",
@@ -119,6 +127,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         capabilities=_SEES | can("reasoning", "logprobs", "n"),
         output_limit=NEW_LIMIT,
         drops={"logit_bias": "xAI does not support it"},
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="openrouter",
@@ -147,6 +156,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
             ("tools", "tool_choice", "parallel_tool_calls", "logit_bias", "seed"),
             "not among Perplexity's parameters",
         ),
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="nvidia",
@@ -156,6 +166,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         capabilities=_SEES | can("reasoning", "logprobs", "n"),
         takes=frozenset({"top_k", "min_p", "repetition_penalty"}),
         roles=NO_DEVELOPER,
+        refuses=_SIGNED,
     ),
     Vendor(
         kind="mistral",
