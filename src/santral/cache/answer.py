@@ -15,7 +15,7 @@ _DELTA_BYTES = 400
 _ENTRY_BYTES = 300
 
 
-class CachedAnswer(Struct, frozen=True):
+class CachedAnswer(Struct, frozen=True, gc=False):
     """What was sent: the deltas in order, whole or of a stream, with usage.
 
     ``cost_nanousd`` is what making it cost, and what each further caller saves; 0 where the price
@@ -29,11 +29,13 @@ class CachedAnswer(Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """About how much memory the answer takes."""
-        return _ENTRY_BYTES + sum(delta_bytes(delta) for delta in self.deltas)
+        return _ENTRY_BYTES + sum(map(delta_bytes, self.deltas))
 
     @property
     def is_servable(self) -> bool:
         """Whether the answer came to its natural end and refuses nothing."""
+        if len(self.deltas) == 1 and len(choices := self.deltas[0].choices) == 1:
+            return not choices[0].refusal and choices[0].finish_reason in CACHEABLE_ENDS
         ends: dict[int, str | None] = {}
         for delta in self.deltas:
             for choice in delta.choices:

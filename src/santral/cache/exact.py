@@ -10,7 +10,7 @@ from msgspec import Struct
 from santral.cache.answer import CachedAnswer
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One kept answer; ``expires_at`` in seconds of the cache's clock."""
 
     answer: CachedAnswer

@@ -80,6 +80,8 @@ class Flight:
 
     def restart(self) -> None:
         """Forget what was added and not published: another attempt begins."""
+        if not self.deltas:
+            return
         del self.deltas[self.published :]
         self.size_bytes = sum(map(delta_bytes, self.deltas))
 

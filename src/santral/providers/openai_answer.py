@@ -26,17 +26,17 @@ from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.usage import Usage
 
 
-class WireFunction(Struct):
+class WireFunction(Struct, gc=False):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class WireCustom(Struct):
+class WireCustom(Struct, gc=False):
     name: str | None = None
     input: str | None = None
 
 
-class WireToolCall(Struct):
+class WireToolCall(Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: WireFunction | None = None
@@ -44,7 +44,7 @@ class WireToolCall(Struct):
     extra_content: Any = None  # Google's: the signature of a thought
 
 
-class WireContent(Struct):
+class WireContent(Struct, gc=False):
     """``delta`` of a chunk and ``message`` of a whole answer."""
 
     role: str | None = None
@@ -59,7 +59,7 @@ class WireContent(Struct):
     audio: Any = None
 
 
-class WireChoice(Struct):
+class WireChoice(Struct, gc=False):
     index: int | None = None
     delta: WireContent | None = None
     message: WireContent | None = None
@@ -67,18 +67,18 @@ class WireChoice(Struct):
     logprobs: Any = None
 
 
-class _PromptDetails(Struct):
+class _PromptDetails(Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
 
 
-class _CompletionDetails(Struct):
+class _CompletionDetails(Struct, gc=False):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
 
 
-class _Usage(Struct):
+class _Usage(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -87,7 +87,7 @@ class _Usage(Struct):
     prompt_cache_hit_tokens: int | None = None  # DeepSeek's name for cached_tokens
 
 
-class WireAnswer(Struct):
+class WireAnswer(Struct, gc=False):
     """A chunk or a whole completion: every field may be missing or null."""
 
     id: str | int | None = None

@@ -14,7 +14,7 @@ SHADOW_SUFFIX = "#shadow"
 Attribute = str | int | float | bool
 
 
-class SpanRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SpanRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One step of a request. Times are microseconds from the start of the trace."""
 
     id: str  # 16 hex digits
@@ -26,7 +26,7 @@ class SpanRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
-class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One call to a deployment: what it used and what it cost, also when it failed."""
 
     number: int
@@ -45,7 +45,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     purpose: str = ""  # empty: to answer; retry, hedge, shadow
 
 
-class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a check found and what was done: verdict and action are kept apart."""
 
     check: str
@@ -57,7 +57,7 @@ class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_us: int = 0
 
 
-class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A passage that was given to the model."""
 
     number: int
@@ -69,14 +69,14 @@ class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_cited: bool = False
 
 
-class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was said, after masking: kept apart from the row, by the tenant's logging policy."""
 
     request: str  # JSON: the messages as they were sent to the provider
     response: str  # the answer's text, or JSON of its choices
 
 
-class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything about one request. ``trace_id`` is unique: storing a record twice changes nothing."""
 
     trace_id: str  # 32 hex digits, ours: one request, one trace

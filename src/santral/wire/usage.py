@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens by billing class. Providers disagree on what includes what; a dialect normalises.
 
     Source of the classes: docs/decisions/0004-usage-and-cost.md.
