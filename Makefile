@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench docs lock clean
+.PHONY: help setup demo test journeys check fmt bench docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,21 @@ demo: $(STAMP) ## Start Santral on embedded engines and take the tour (DEMO_EXIT
 test: $(STAMP) ## Run all tests; installs redis-server and chromium when missing and root
 	@sh scripts/system-programs.sh
 	$(PY) -m pytest -n auto --dist worksteal
+
+# Each in an environment of its own: they pin versions of the vendors' SDKs that are not ours. torch is
+# left to pip, which also takes it from where this machine keeps it (a wheel for CPU is enough).
+JOURNEYS := litellm pydantic-ai langchain engine
+
+journeys: $(JOURNEYS:%=.venv-clients/%/.installed) ## Run other people's clients and a real engine; on demand, not in CI
+	$(PY) -m pytest -m "clients or engine"
+
+.venv-clients/engine/.installed: TORCH := torch==2.13.0
+.venv-clients/%/.installed: requirements/clients-%.txt | $(STAMP)
+	@echo "installing .venv-clients/$*"
+	@$(PY) -m venv $(@D)
+	@test -z "$(TORCH)" || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(VENV)/bin/uv pip install --quiet --python $(@D) --require-hashes --no-deps -r $<
+	@touch $@
 
 check: $(STAMP) ## Format, lint, types, import contracts, dependencies, spelling, generated docs
 	$(VENV)/bin/ruff format --check .
@@ -50,6 +65,7 @@ docs: $(STAMP) ## Generate the reference and build the site into site/
 lock: $(STAMP) ## Resolve the dependencies anew into requirements/
 	$(VENV)/bin/uv pip compile -q pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.txt --upgrade
 	echo uv | $(VENV)/bin/uv pip compile -q - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/uv.txt
+	for name in $(JOURNEYS); do $(VENV)/bin/uv pip compile -q requirements/clients-$$name.in --override requirements/clients-overrides.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/clients-$$name.txt --upgrade || exit 1; done
 
 clean: ## Remove everything that can be made again
-	rm -rf $(VENV) site santral-data examples/quickstart/santral-data benchmarks/build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-clients site santral-data examples/quickstart/santral-data benchmarks/build .pytest_cache .ruff_cache .hypothesis
