@@ -63,6 +63,16 @@ class Running:
             base_url=f"{self.gateway}/v1", api_key=key or self.application_key, max_retries=0
         )
 
+    def post(self, path: str, body: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+        """Ask the gateway in another protocol; return the answer and its headers."""
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.gateway}{path}", data=data)
+        request.add_header("authorization", f"Bearer {self.application_key}")
+        request.add_header("content-type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return json.load(response), headers
+
     def admin(self, path: str, body: dict[str, Any] | None = None, method: str = "GET") -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.control}{path}", data=data, method=method)
@@ -335,6 +345,88 @@ def split(running: Running) -> None:
     expect(len(variants) == 2, "all users saw the same variant")
 
 
+def spoken(running: Running) -> None:
+    """Ask in three more protocols; each answers in its own shape, and all are one path inside."""
+    responses = running.client().responses.with_raw_response.create(model="docs", input=QUESTION)
+    messages = running.post(
+        "/v1/messages",
+        {
+            "model": "docs",
+            "max_tokens": 400,
+            "messages": [{"role": "user", "content": QUESTION}],
+        },
+    )
+    gemini = running.post(
+        "/v1beta/models/docs:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]},
+    )
+    said = {
+        "responses": (responses.parse().output_text, responses.headers["x-santral-trace-id"]),
+        "messages": (messages[0]["content"][0]["text"], messages[1]["x-santral-trace-id"]),
+        "gemini": (
+            gemini[0]["candidates"][0]["content"]["parts"][0]["text"],
+            gemini[1]["x-santral-trace-id"],
+        ),
+    }
+    notes = []
+    for dialect, (text, trace_id) in said.items():
+        trace = running.trace(trace_id)
+        notes.append(f"{dialect:<10} [dim]trace[/] {trace_id[:12]}  {shorten(text, 60)}")
+        expect(trace["dialect"] == dialect, f"the trace does not say {dialect}")
+        expect("spool" in text.lower(), f"{dialect} gave another answer")
+    show(
+        QUESTION,
+        "OpenAI's Responses, Anthropic's Messages and Google's Gemini, from one route",
+        "[dim]each client reads its own protocol's answer, with usage, errors and streams[/]",
+        *notes,
+    )
+
+
+def batched(running: Running) -> None:
+    """Send three questions as one file, and find the answers by their ids."""
+    client = running.client()
+    questions = {"store": QUESTION, "cost": "Which header carries the cost?", "tr": TURKISH}
+    lines = [
+        {
+            "custom_id": name,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": "el-kitabi" if name == "tr" else "docs",
+                "messages": [{"role": "user", "content": question}],
+            },
+        }
+        for name, question in questions.items()
+    ]
+    data = "\n".join(json.dumps(line) for line in lines).encode()
+    file = client.files.create(file=("questions.jsonl", data), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    deadline = time.monotonic() + 30
+    while batch.status not in ("completed", "failed") and time.monotonic() < deadline:
+        time.sleep(0.2)
+        batch = client.batches.retrieve(batch.id)
+    expect(batch.status == "completed", f"the batch is {batch.status}")
+    expect(batch.output_file_id is not None, "the batch has no output")
+    results = [
+        json.loads(line)
+        for line in client.files.content(str(batch.output_file_id)).text.splitlines()
+    ]
+    counts = batch.request_counts
+    show(
+        "three questions in one file",
+        f"{batch.status}: {counts.completed if counts else 0} of {counts.total if counts else 0}",
+        f"[dim]batch[/] {batch.id[:18]}…",
+        *(
+            f"{result['custom_id']:<6} "
+            f"{shorten(result['response']['body']['choices'][0]['message']['content'], 80)}"
+            for result in sorted(results, key=lambda result: result["custom_id"])
+        ),
+    )
+    expect({result["custom_id"] for result in results} == questions.keys(), "an answer is missing")
+
+
 STEPS: list[tuple[str, Callable[[Running], None]]] = [
     ("A grounded answer with citations", grounded),
     ("The same again: exact cache", cached),
@@ -346,6 +438,8 @@ STEPS: list[tuple[str, Callable[[Running], None]]] = [
     ("A tenant runs into its limit", limited),
     ("A primary that fails, a fallback that answers", fallen_back),
     ("An A/B split by user", split),
+    ("The same question in three other protocols", spoken),
+    ("A batch: many questions in one file", batched),
 ]
 
 
