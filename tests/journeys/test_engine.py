@@ -207,7 +207,8 @@ def test_the_engine_stops_when_the_client_leaves(
         assert not engine.is_idle()
     wait_until(engine.is_idle, within_s=2)
     trace = gateway.trace(raw.headers["x-santral-trace-id"])
-    print(trace)
+    assert trace["is_cancelled"]
+    assert 0 < trace["usage"]["output_text"] < LONG / 2, "what was produced is billed, and no more"
 
 
 def test_a_dead_deployment_is_replaced_by_the_engine(client: openai.OpenAI, said: str) -> None:

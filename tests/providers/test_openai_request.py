@@ -89,6 +89,8 @@ FIELDS: tuple[tuple[str, dict[str, Any], dict[str, Any], list[str]], ...] = (
     ("openai", {"seed": None}, {"seed": None}, []),
     ("perplexity", {"tools": [TOOL], "tool_choice": "auto"}, {}, ["tools", "tool_choice"]),
     ("mistral", {"stream_options": {"include_usage": True}}, {}, []),
+    ("transformers", {"response_format": {"type": "json_object"}, "seed": 4}, {"seed": 4},
+     ["response_format"]),
 )  # fmt: skip
 
 
@@ -115,6 +117,7 @@ def test_a_strict_route_refuses_what_would_be_dropped() -> None:
 
 def test_a_vendor_that_sends_usage_unasked_is_not_asked() -> None:
     assert "stream_options" not in written("mistral", is_streaming=True)[0]
+    assert "stream_options" not in written("transformers", is_streaming=True)[0]
     assert written("groq", is_streaming=True)[0]["stream_options"] == {"include_usage": True}
 
 

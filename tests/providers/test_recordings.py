@@ -92,6 +92,7 @@ TOGETHER, FIREWORKS = (
 SGLANG, LMSTUDIO = Usage(input_uncached=20, output_text=4), Usage(input_uncached=12, output_text=2)
 NVIDIA = Usage(input_uncached=15, output_text=4)
 OLLAMA_OPENAI = Usage(input_uncached=9, output_text=3)
+TRANSFORMERS = Usage(input_uncached=14, output_text=6)
 COHERE = Usage(input_uncached=20, output_text=8)
 
 CASES = (
@@ -152,6 +153,8 @@ CASES = (
     Case("ollama-openai", "ollama-openai/whole.json", "Hi.", OLLAMA_OPENAI, reasoning="Greet."),
     Case("ollama-openai", "ollama-openai/stream.sse", "Hi.", OLLAMA_OPENAI, reasoning="Greet."),
     Case("ollama-openai", "ollama-openai/tools.sse", "", OLLAMA_OPENAI, "tool_calls", calls=(PARIS,)),
+    Case("transformers", "transformers/whole.json", " 5cret 5cret 5cret", TRANSFORMERS, "length"),
+    Case("transformers", "transformers/stream.sse", " 5cret 5cret 5cret", TRANSFORMERS, "length"),
     Case("ollama", "ollama/whole.json", "Hello! How are you today?", OLLAMA),
     Case("ollama", "ollama/stream.ndjson", "The gök mavi.", OLLAMA, reasoning="Rayleigh."),
     Case("ollama", "ollama/tools.ndjson", "", OLLAMA, "tool_calls",
@@ -350,6 +353,8 @@ REFUSALS = (
     Refused("nvidia", "nvidia/error.json", 404, ModelNotFound),
     Refused("nvidia", "nvidia/busy.json", 429, ProviderBusy),
     Refused("ollama-openai", "ollama-openai/error.json", 404, ModelNotFound),
+    Refused("transformers", "transformers/error.json", 422, ProviderRefusedRequest),
+    Refused("transformers", "transformers/error_inside.sse", 200, ProviderFailed),
     Refused("ollama", "ollama/error.json", 404, ModelNotFound),
     Refused("ollama", "ollama/error_inside.ndjson", 200, ProviderFailed),
     Refused("cohere", "cohere/error.json", 404, ModelNotFound),

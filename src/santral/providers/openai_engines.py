@@ -20,6 +20,7 @@ _ALL = can(
     "logprobs",
     "n",
 )
+_IGNORED = "transformers serve ignores it"
 _SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
 
 #: Engines of other dialects, each with its file.
@@ -163,6 +164,32 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         takes=_SAMPLING,
         roles=NO_DEVELOPER,
         max_n=1,
+    ),
+    Vendor(
+        kind="transformers",
+        title="transformers serve",
+        base_url="http://127.0.0.1:8000/v1",
+        auth="optional",
+        # UNUSED_CHAT_COMPLETION_FIELDS in transformers/cli/serving/chat_completion.py (5.23); a null
+        # among tool_calls is a 500 of it, a field it does not know a 422.
+        reference="https://huggingface.co/docs/transformers/serve-cli/serving",
+        capabilities=can("streaming", "tools", "parallel_tools", "vision", "audio_in", "reasoning"),
+        asks_usage=False,
+        strict_nulls=True,
+        roles=NO_DEVELOPER,
+        max_n=1,
+        drops=dict.fromkeys(
+            (
+                "logprobs",
+                "parallel_tool_calls",
+                "presence_penalty",
+                "reasoning_effort",
+                "response_format",
+                "tool_choice",
+                "top_logprobs",
+            ),
+            _IGNORED,
+        ),
     ),
     Vendor(
         kind="localai",

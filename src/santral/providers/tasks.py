@@ -177,6 +177,7 @@ TASKS: Mapping[str, TaskRow] = {
     "lmstudio": TaskRow(embed=_openai(EmbedWords(takes_tokens=False)), completes=_ALL),
     "ollama": TaskRow(embed=Endpoint("/api/embed", ollama_embedder, is_root=True)),
     "ollama-openai": TaskRow(embed=Endpoint("/api/embed", ollama_embedder, is_root=True)),
+    "transformers": TaskRow(completes=_ALL),
     "triton-openai": TaskRow(embed=_openai(_PLAIN), completes=_ALL),
     "openai-compatible": TaskRow(
         embed=_openai(_PLAIN),
