@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from tests.gateway.worker import USAGE, Step, Worker, part, saying, usage, whole
 
 from santral.errors import ProviderFailed, ProviderGarbled
+from santral.providers.conversation import output_limit, read_conversation
+from santral.providers.openai_request import RequestWriter
+from santral.providers.registry import VENDORS
 from santral.quota.limit import Limits
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import ChoiceDelta
@@ -75,6 +79,40 @@ def test_several_choices_reserve_several_answers(worker: Worker) -> None:
     assert refused.headers["x-should-retry"] == "false"
     assert len(worker.provider.asked) == 1
     assert worker.used() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens": -1},
+        {"max_completion_tokens": -1},
+        {"max_completion_tokens": 10, "max_tokens": 90_000},
+        {"max_tokens": 10, "n_predict": 90_000},
+        {"max_tokens": 10, "n_predict": -1},
+        {"max_tokens": 10, "max_new_tokens": 90_000},
+        {"max_tokens": 10, "num_predict": 1e9},
+    ],
+    ids=str,
+)
+def test_no_spelling_of_a_bound_passes_a_limit(worker: Worker, fields: dict[str, Any]) -> None:
+    worker.limit(DAY)
+    assert worker.ask(**fields).status == 200
+    call = worker.provider.asked[0].call
+    assert call.max_output_tokens == 4096
+    for kind in ("openai", "vllm", "ollama-openai", "openai-compatible"):
+        sent = json.loads(RequestWriter(VENDORS[kind]).write(call))
+        bounds = [sent[name] for name in sent if name.startswith(("max_", "n_p", "num_"))]
+        assert bounds, kind
+        assert all(0 <= bound <= 4096 for bound in bounds), (kind, sent)
+    assert output_limit(read_conversation(call.fields), call.max_output_tokens) in (10, 4096)
+
+
+def test_answers_that_are_made_and_thrown_away_are_reserved_too(worker: Worker) -> None:
+    worker.limit(Limits(tokens_per_day=1500))
+    assert worker.ask(max_tokens=100, best_of=20).status == 429
+    body = {"model": "plain", "prompt": ["a", "b"], "max_tokens": 100, "best_of": 10, "n": -1}
+    answer = worker.post(json.dumps(body).encode(), path="/v1/completions")
+    assert (answer.status, worker.provider.asked) == (429, [])
 
 
 def test_more_than_the_route_allows_is_capped_and_said(worker: Worker) -> None:

@@ -116,8 +116,10 @@ def merged(turns: Iterable[Turn]) -> list[Turn]:
 
 def output_limit(conversation: Conversation, cap: int | None) -> int | None:
     """Return the most output tokens to ask for: what was asked, at most ``cap``; None if neither is set."""
-    limits = [limit for limit in (conversation.sampling.max_tokens, cap) if limit is not None]
-    return min(limits, default=None)
+    asked = conversation.sampling.max_tokens
+    if asked is None or cap is None:
+        return asked if cap is None else cap
+    return cap if asked < 0 else min(asked, cap)  # some engines take a negative one for no bound
 
 
 def _rest(fields: Mapping[str, Any]) -> dict[str, Any]:

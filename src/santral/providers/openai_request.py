@@ -16,6 +16,7 @@ from msgspec import Raw
 from santral.providers.openai_messages import MessageFitter
 from santral.providers.provider import ProviderCall
 from santral.providers.vendor import Vendor
+from santral.wire.chat import ENGINE_LIMITS
 from santral.wire.loss import Losses
 
 _encode = msgspec.json.Encoder().encode
@@ -105,12 +106,13 @@ class RequestWriter:
     def _bound_output(self, fields: dict[str, Any], limit: int) -> None:
         """Keep the client's own output limit where it is stricter, under the name it chose."""
         is_set = False
-        for name in ("max_completion_tokens", "max_tokens"):
-            asked = _integer(fields.get(name))
-            if asked is not None:
-                is_set = True
-                if asked > limit:
-                    fields[name] = limit
+        for name in ("max_completion_tokens", "max_tokens", *ENGINE_LIMITS):
+            if name not in fields or _is_null(fields[name]):
+                continue
+            asked = _integer(fields[name])
+            if asked is None or not 0 <= asked <= limit:
+                fields[name] = limit
+            is_set = is_set or name not in ENGINE_LIMITS
         if not is_set:
             fields[self._output_limit] = limit
 

@@ -181,7 +181,35 @@ class ChatCall:
 
     @property
     def max_output_tokens(self) -> int | None:
-        return self.view.max_completion_tokens or self.view.max_tokens
+        """The most output that any reading of the request allows; None where it sets no bound.
+
+        Engines differ in which of several bounds they heed, and take a negative one for none.
+        """
+        view = self.view
+        asked = [n for n in (view.max_completion_tokens, view.max_tokens) if n is not None]
+        if not self.fields.keys().isdisjoint(ENGINE_LIMITS):
+            asked += [_bound(self.fields[name]) for name in ENGINE_LIMITS if name in self.fields]
+        return None if not asked or min(asked) < 0 else max(asked)
+
+    @property
+    def answers(self) -> int:
+        """How many answers a provider may make, whether or not all of them are sent."""
+        best_of = self.fields.get("best_of") or self.native.get("best_of")
+        made = 1 if best_of is None else _bound(best_of)
+        return max(self.view.n or 1, made, 1)
+
+
+#: What engines call the bound of an answer beside OpenAI's two names. Sources: llama.cpp,
+#: tools/server ("n_predict" wins over "max_tokens"); TGI and SGLang; Responses; Ollama.
+ENGINE_LIMITS = ("max_length", "max_new_tokens", "max_output_tokens", "n_predict", "num_predict")
+
+
+def _bound(value: Raw) -> int:
+    """Return a number of tokens; what is none counts as no bound, like a negative one."""
+    try:
+        return msgspec.json.decode(value, type=int)
+    except msgspec.DecodeError:
+        return -1
 
 
 _NO_EXTRAS = Extras()

@@ -76,7 +76,7 @@ class CompletionsDialect(ChatDialect):
                 fields["top_logprobs"] = view.logprobs
         call = chat_call(fields, dialect="completions", native=_native(view))
         if len(prompts) > 1:  # so that every answer is counted before it is made
-            count = (view.n or 1) * len(prompts)
+            count = max(view.n or 1, view.best_of or 1, 1) * len(prompts)
             call.view = msgspec.structs.replace(call.view, n=count)
         return call
 

@@ -42,8 +42,8 @@ def _output_tokens(ctx: RequestContext, scopes: Sequence[ScopeLimits]) -> int:
         ctx.output_cap = cap
         if asked is not None:
             ctx.losses.change("max_tokens", cap)
-    most = ctx.output_cap or (DEFAULT_OUTPUT_TOKENS if asked is None else max(asked, 0))
-    return most * max(ctx.call.view.n or 1, 1)
+    most = ctx.output_cap or (DEFAULT_OUTPUT_TOKENS if asked is None else asked)
+    return most * ctx.call.answers
 
 
 class _Reserved:
