@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.gateway.worker import Worker
 
 from santral.gateway.private_url import is_public, why_private
 
@@ -20,6 +24,8 @@ http://127.0.0.1%2f@example.com/ http://127%2e0.0.1/ http://127\u30020\u30020\u3
 http://\u2460\u2461\u2466.0.0.1/ http://good.com\\@127.0.0.1/ http://[64:ff9b::7f00:1]/
 http://[2002:7f00:1::]/ http://0/ http://0.0.0.0/ http://100.64.0.1/ http://224.0.0.1 http:///x
 gopher://x.com http://[::]/ http://[::7f00:1]/ http:127.0.0.1 https:/127.0.0.1/x
+127.0.0.1/x 169.254.169.254/latest/a.png /etc/a.png ../x.png \\\\127.0.0.1\\x localhost:80
+http://[64:ff9b:1:a00:0:100:808:808]/ http://[::ffff:0:127.0.0.1]/ http://[fec0::1]/
 http://printer.local http://a.b.svc/ http://[::1 http://ex*mple.com/ jar:http://x.com!/
 """
 PUBLIC = """
@@ -32,6 +38,25 @@ https://storage.googleapis.com/a%20b?x=http://10.0.0.1 https://example.com:8443/
 @pytest.mark.parametrize("url", PRIVATE.split())
 def test_a_private_address_is_told_in_any_spelling(url: str) -> None:
     assert why_private(url)
+
+
+@pytest.mark.parametrize(
+    "sign", ["\x01", "\x00", "\n", "\ufeff", "\u200b", "\xad", "\x85"], ids=ascii
+)
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "//10.0.0.1/", "file:///etc/passwd"])
+def test_what_clients_take_out_of_an_address_hides_nothing(url: str, sign: str) -> None:
+    for at in range(len(url)):
+        assert why_private(url[:at] + sign + url[at:]), at
+
+
+def test_length_hides_nothing_and_costs_little() -> None:
+    content = "QUJD" * 2_000_000
+    began = time.perf_counter()
+    assert why_private(content) == ""
+    assert why_private("\x01" * 8_000_000 + "http://10.0.0.1/")
+    assert why_private("http://example.com/" + content)
+    assert why_private(" " * 16_380 + "http://10.0.0.1/")
+    assert time.perf_counter() - began < 0.1
 
 
 @pytest.mark.parametrize("url", PUBLIC.split())
@@ -65,3 +90,63 @@ def test_every_spelling_of_an_address_is_judged_alike(address: IPv4Address) -> N
 def test_no_local_address_is_public(address: IPv6Address) -> None:
     if address.is_private or address.is_link_local or address.is_loopback:
         assert not is_public(address)
+
+
+INSIDE = "http://10.0.0.1/"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": INSIDE}},
+        {"type": "image_url", "Image_URL": {"URL": INSIDE}},
+        {"type": "document_url", "document_url": INSIDE},
+        {"type": "text", "text": "hi", "image_url": {"url": INSIDE}},
+        {"type": "native", "dialect": "responses", "block": {"server_url": INSIDE}},
+        {"type": "video_url", "video\u005furl": {"\u0075rl": INSIDE}},
+        {"type": "file", "file": {"file_data": INSIDE}},
+    ],
+    ids=str,
+)
+def test_no_part_of_a_message_leads_a_provider_inside(worker: Worker, part: dict[str, Any]) -> None:
+    assert worker.ask(content=[part]).error["code"] == "private_url"
+    message = {"role": "tool", "tool_call_id": "1", "content": [part]}
+    answer = worker.post(json.dumps({"model": "plain", "messages": [message]}).encode())
+    assert answer.error["code"] == "private_url"
+    assert worker.provider.asked == []
+
+
+MCP = {"type": "mcp", "server_label": "x", "server_url": INSIDE}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("chat/completions", {"tools": [MCP]}),
+        (
+            "chat/completions",
+            {"tools": [{"type": "native", "dialect": "responses", "block": MCP}]},
+        ),
+        ("responses", {"input": "x", "tools": [MCP]}),
+        (
+            "messages",
+            {"max_tokens": 9, "tools": [{"type": "mcp_2026", "name": "x", "url": INSIDE}]},
+        ),
+        ("messages", {"max_tokens": 9, "mcp_servers": [{"type": "url", "url": INSIDE}]}),
+    ],
+)
+def test_no_tool_of_a_provider_leads_it_inside(
+    worker: Worker, path: str, fields: dict[str, Any]
+) -> None:
+    messages = {"messages": [{"role": "user", "content": "x"}]} if path != "responses" else {}
+    body = json.dumps({"model": "plain", **messages, **fields}).encode()
+    answer = worker.post(body, path=f"/v1/{path}")
+    assert answer.status == 400
+    assert b"10.0.0.1" in answer.body
+    assert worker.provider.asked == []
+
+
+def test_a_function_may_have_an_address_in_its_schema(worker: Worker) -> None:
+    schema = {"type": "object", "properties": {"url": {"default": "http://localhost"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    assert worker.ask(tools=[tool]).status == 200

@@ -23,13 +23,9 @@ from santral.errors import BadRequest
 from santral.gateway.context import RequestContext
 from santral.wire.chat import ChatCall
 
-#: Fields of content parts, blocks and files that hold an address, in any dialect's spelling.
-URL_FIELDS = frozenset(
-    {
-        "audio_url", "file_data", "file_uri", "file_url", "fileUri", "image_url", "uri", "url",
-        "video_url",
-    }
-)  # fmt: skip
+#: How fields end that hold an address, in any dialect's spelling: image_url, fileUri, server_url; in
+#: small letters, as engines written in Go take fields in any. Source: encoding/json, Unmarshal.
+_URL_ENDINGS = ("url", "uri", "file_data")
 #: Schemes that a provider resolves by its own account, not on its network.
 _STORES = frozenset({"data", "gs", "s3"})
 #: Endings of names that no public name has. Source: RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what
@@ -38,16 +34,24 @@ _PRIVATE_ENDINGS = (
     ".alt", ".corp", ".home", ".home.arpa", ".internal", ".intranet", ".lan", ".local",
     ".localdomain", ".localhost", ".onion", ".private", ".svc", ".test",
 )  # fmt: skip
-#: An IPv4 address inside: NAT64, its local use, 6to4 and IPv4-compatible. Source: RFC 6052, RFC 8215,
-#: RFC 3056, RFC 4291.
+#: An IPv4 address inside: NAT64, 6to4, IPv4-compatible and IPv4-translated. Source: RFC 6052,
+#: RFC 3056, RFC 4291, RFC 2765.
 _EMBEDDING = {
     IPv6Network("64:ff9b::/96"): 0,
-    IPv6Network("64:ff9b:1::/48"): 0,
     IPv6Network("2002::/16"): 80,
     IPv6Network("::/96"): 0,
+    IPv6Network("::ffff:0:0:0/96"): 0,
 }
+#: Private as well, whatever Python's tables say: NAT64 of a local network, and site-local. Source:
+#: RFC 8215, RFC 3879.
+_LOCAL = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
-_UNWRITABLE = re.compile(r"[\x00-\x20\\\x7f]")
+#: Characters that clients take out of an address before they follow it, wherever they stand: controls
+#: and spaces, and those nobody sees. Source: https://url.spec.whatwg.org/#concept-basic-url-parser
+_UNSEEN = re.compile(r"[\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_UNWRITABLE = re.compile(rf"{_UNSEEN.pattern}|\\")
+#: What stands in no id of a file and in no base64.
+_PATH = re.compile(r"[.\\~:]")
 _DATA = "data:"
 
 
@@ -72,15 +76,34 @@ def refuse_private_urls(ctx: RequestContext, values: Iterable[Any]) -> None:
 
 
 def url_values(call: ChatCall) -> list[Any]:
-    """Return those messages of a call that hold more than text, and what its dialect alone knows."""
+    """Return what may name an address: messages that hold parts, tools of providers, and what its
+    dialect alone knows. A part of text may hold an address beside it, so it is looked at, too."""
     found: list[Any] = []
     for number, message in enumerate(call.view.messages):
-        content = message.content
-        if isinstance(content, list) and any(part.type != "text" for part in content):
+        if isinstance(message.content, list):
             found.append(call.messages[number])
+    if "tools" in call.fields:
+        found += _tools_of_providers(call.fields["tools"])
     if call.native:
         found += call.native.values()
     return found
+
+
+def _tools_of_providers(tools: Raw) -> list[Any]:
+    """Return the tools that a provider calls itself; a function's schema may say ``url`` as it likes."""
+    if not _may_hold_url(bytes(tools)):
+        return []
+    entries = msgspec.json.decode(tools)
+    if not isinstance(entries, list):
+        return []
+    return [tool for tool in cast("list[Any]", entries) if not _is_function(tool)]
+
+
+def _is_function(tool: Any) -> bool:
+    return isinstance(tool, dict) and cast("dict[str, Any]", tool).get("type") in _OWN_TOOLS
+
+
+_OWN_TOOLS = ("function", "custom")
 
 
 #: Parts nested deeper than this are refused as malformed before they come here. Chosen.
@@ -94,30 +117,45 @@ def _urls(value: Any, name: str, depth: int) -> Iterator[str]:
             return
         value = msgspec.json.decode(value)
     if isinstance(value, str):
-        if name in URL_FIELDS and not value[:5].lower().startswith(_DATA):
+        if name.endswith(_URL_ENDINGS) and not value[:5].lower().startswith(_DATA):
             yield value
     elif depth < _MAX_DEPTH and isinstance(value, dict):
         for key, inner in cast("dict[str, Any]", value).items():
-            yield from _urls(inner, key, depth + 1)
+            yield from _urls(inner, key.lower(), depth + 1)
     elif depth < _MAX_DEPTH and isinstance(value, list):
         for inner in cast("list[Any]", value):
             yield from _urls(inner, name, depth + 1)
 
 
 def _may_hold_url(raw: bytes) -> bool:
-    """Whether a field name of ``URL_FIELDS`` may be in there; an escaped letter counts as yes."""
-    return any(mark in raw for mark in (b"ur", b"Ur", b"file_data", b"\\u"))
+    """Whether a name that ends in ``_URL_ENDINGS`` may be in there; an escaped letter counts as yes."""
+    if len(raw) > _LONG:
+        return True  # reading it is faster than looking through a picture
+    small = raw.lower()
+    return b'url"' in small or b'uri"' in small or b'file_data"' in small or b"\\u" in small
+
+
+#: Longest address, and least size of what is content rather than an address. Chosen: signed addresses
+#: have some 2 kB; looked at whole, 6 MB would take a tenth of a second.
+_LONG = 16 * 1024
 
 
 def why_private(url: str) -> str:
     """Return why an address is not on the public internet, as the end of a sentence; or nothing."""
-    text = unicodedata.normalize("NFKC", url.strip())
-    scheme = _SCHEME.match(text)
-    if scheme is None and not text.startswith("//"):
+    text = unicodedata.normalize("NFKC", url[:_LONG].strip())
+    seen = _UNSEEN.sub("", text)
+    if len(url) > _LONG and len(seen) < _LONG // 2:
+        return "begins with characters that servers read differently"
+    scheme = _SCHEME.match(seen)
+    if scheme is None and not seen.startswith("//"):
+        if _PATH.search(seen):
+            return "is no whole address: it may be a path or a host without its scheme"
         return ""  # a file id or base64: no address
     name = scheme.group(1).lower() if scheme else "https"
     if name in _STORES:
         return ""
+    if len(url) > _LONG:
+        return "is longer than any address"
     if name not in ("http", "https"):
         return f"begins with '{name}:'"
     if _UNWRITABLE.search(text):
@@ -161,6 +199,8 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is on the public internet, also the one that it carries inside."""
     if isinstance(address, IPv6Address):
+        if any(address in network for network in _LOCAL):
+            return False
         inner = address.ipv4_mapped or _embedded(address)
         if inner is not None:
             return is_public(inner)
