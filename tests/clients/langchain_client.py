@@ -107,6 +107,17 @@ def agent(dialect: str, model_name: str, is_streaming: bool) -> dict[str, Any]:
     return {"text": messages[-1].text, "turns": len(messages)}
 
 
+def look(dialect: str, model_name: str, picture: str) -> dict[str, Any]:
+    """Ask about a picture, given as base64 of a PNG."""
+    image = {"type": "image", "base64": picture, "mime_type": "image/png"}
+    message = HumanMessage(content=[{"type": "text", "text": "What is it?"}, image])
+    return shown(model(dialect, model_name).invoke([message]))
+
+
+def count(model_name: str) -> int:
+    return model("messages", model_name).get_num_tokens_from_messages([HumanMessage("Hello")])
+
+
 def structured(dialect: str, model_name: str, by: str) -> dict[str, Any]:
     method = "json_schema" if by == "schema" else "function_calling"
     made = model(dialect, model_name).with_structured_output(City, method=method).invoke("Capital?")
@@ -131,6 +142,8 @@ if __name__ == "__main__":
             "stream": stream,
             "tools": tools,
             "agent": agent,
+            "look": look,
+            "count": count,
             "structured": structured,
             "embed": embed,
         }

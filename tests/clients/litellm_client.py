@@ -148,6 +148,37 @@ def agent_of_responses(model_name: str, is_streaming: bool) -> dict[str, Any]:
     return shown_response(respond(model_name, results, is_streaming, **more)) | {"turns": 2}
 
 
+def look(dialect: str, model_name: str, picture: str) -> dict[str, Any]:
+    """Ask about a picture, given as base64 of a PNG."""
+    url = f"data:image/png;base64,{picture}"
+    if dialect == "responses":
+        parts = [
+            {"type": "input_text", "text": "What is it?"},
+            {"type": "input_image", "image_url": url},
+        ]
+        return shown_response(respond(model_name, [{"role": "user", "content": parts}], False))
+    image = {"type": "image_url", "image_url": {"url": url}}
+    content = [{"type": "text", "text": "What is it?"}, image]
+    messages = [{"role": "user", "content": content}]
+    return shown(complete(dialect, model_name, messages, False))
+
+
+def rank(model_name: str, query: str, documents: list[str]) -> list[Any]:
+    answer = litellm.rerank(
+        model=f"cohere/{model_name}",
+        api_base=GATEWAY,
+        api_key=KEY,
+        query=query,
+        documents=documents,
+    )
+    return [[row["index"], row["relevance_score"]] for row in answer.results]
+
+
+def moderate(model_name: str, text: str) -> bool:
+    asked = {"api_key": KEY, "api_base": f"{GATEWAY}/v1", "custom_llm_provider": "openai"}
+    return litellm.moderation(input=text, model=model_name, **asked).results[0].flagged
+
+
 def structured(dialect: str, model_name: str, by: str) -> dict[str, Any]:
     if by == "tool":
         text = by_tool(dialect, model_name)
@@ -187,6 +218,9 @@ if __name__ == "__main__":
             "stream": stream,
             "tools": tools,
             "agent": agent,
+            "look": look,
+            "rank": rank,
+            "moderate": moderate,
             "structured": structured,
             "embed": embed,
         }

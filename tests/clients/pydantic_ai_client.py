@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 from answering import GATEWAY, KEY, RESULTS, serve
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRequest, NativeOutput, ToolOutput, direct
+from pydantic_ai import Agent, BinaryContent, ModelRequest, NativeOutput, ToolOutput, direct
 from pydantic_ai.embeddings import Embedder
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.messages import ToolCallPart
@@ -130,6 +131,13 @@ def agent(dialect: str, model_name: str, is_streaming: bool) -> dict[str, Any]:
     return {"text": result.output, "turns": len(result.all_messages())}
 
 
+def look(dialect: str, model_name: str, picture: str) -> dict[str, Any]:
+    """Ask about a picture, given as base64 of a PNG."""
+    image = BinaryContent(base64.b64decode(picture), media_type="image/png")
+    result = Agent(model(dialect, model_name)).run_sync(["What is it?", image])
+    return shown(result.output, result.usage)
+
+
 def structured(dialect: str, model_name: str, by: str) -> dict[str, Any]:
     output: Any = NativeOutput(City) if by == "schema" else ToolOutput(City, name="City")
     made = Agent(model(dialect, model_name), output_type=output).run_sync("Capital?").output
@@ -148,6 +156,7 @@ if __name__ == "__main__":
             "stream": stream,
             "tools": tools,
             "agent": agent,
+            "look": look,
             "structured": structured,
             "embed": embed,
         }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.clients.client import Client, ClientFailed
 from tests.journeys.conftest import Santral
-from tests.replay import Recording, Replay, recording
+from tests.replay import Replay, recording
 from tests.upstream import Upstream, answer_to, usage_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.clients]
@@ -23,6 +23,9 @@ DIALECTS = ("chat", "responses", "messages")
 CITY = {"city": "Ankara", "population": 5803482}
 MERHABA = "Merhaba, dünya 🙂!"
 CLAUDE = "/v1/messages"
+
+#: The smallest PNG there is: one pixel.
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 #: Route -> what the scripted provider does. Retries are off: it is the clients' that are looked at.
 SCRIPTED = {
@@ -54,9 +57,12 @@ def configuration(upstream: str, replay: str) -> str:
         "[server]\nport = 0\n[control]\nport = 0\n[log]\nlevel = 'warning'\nformat = 'text'\n"
         f"[providers.scripted]\nkind = 'openai-compatible'\nbase_url = '{upstream}'\n"
         f"[providers.anthropic]\nkind = 'anthropic'\napi_key = 'env:UP_KEY'\nbase_url = '{replay}/v1'\n"
-        f"[providers.embeds]\nkind = 'openai'\napi_key = 'env:UP_KEY'\nbase_url = '{replay}/v1'\n"
+        f"[providers.openai]\nkind = 'openai'\napi_key = 'env:UP_KEY'\nbase_url = '{replay}/v1'\n"
+        f"[providers.jina]\nkind = 'jina'\napi_key = 'env:UP_KEY'\nbase_url = '{replay}/v1'\n"
+        "[deployments.rank]\nprovider = 'jina'\nmodel = 'jina-reranker-v2-base-multilingual'\n"
         "[deployments.claude]\nprovider = 'anthropic'\nmodel = 'claude-sonnet-5'\n"
-        "[deployments.embed]\nprovider = 'embeds'\nmodel = 'text-embedding-3-small'\n"
+        "[deployments.moderate]\nprovider = 'openai'\nmodel = 'omni-moderation-latest'\n"
+        "[deployments.embed]\nprovider = 'openai'\nmodel = 'text-embedding-3-small'\n"
     ]
     for route, behaviour in SCRIPTED.items():
         parts.append(
@@ -232,13 +238,45 @@ def test_the_client_waits_as_long_as_it_is_told(client: Client, upstream: Upstre
         assert len(upstream.asked(SCRIPTED[route])) == 2
 
 
-def test_embeddings(client: Client, replay: Replay) -> None:
-    one = json.loads(recording("tasks/openai-embeddings.json").body)
-    vector = one["data"][0]["embedding"]
-    packed = json.loads(recording("tasks/openai-embeddings-base64.json").body)["data"][0]
-    replay.will("/v1/embeddings", Recording(json.dumps(one).encode()))
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_picture_arrives_as_it_was_sent(client: Client, dialect: str, upstream: Upstream) -> None:
+    said = client.ask("look", dialect=dialect, model_name="ok", picture=PICTURE)
+    assert said["text"] == answer_to("What is it?\n")
+    text, image = upstream.seen[-1].body["messages"][-1]["content"]
+    assert text["text"] == "What is it?"
+    assert image["image_url"]["url"] == f"data:image/png;base64,{PICTURE}"
+
+
+@pytest.mark.parametrize("client", ["langchain"], indirect=True)
+def test_tokens_are_counted_before_the_question(client: Client, replay: Replay) -> None:
+    replay.will(f"{CLAUDE}/count_tokens", recording("anthropic/count_tokens.json"))
+    assert client.ask("count", model_name="claude") == 2095
+    assert client.ask("count", model_name="ok") > 0
+
+
+@pytest.mark.parametrize("client", ["litellm"], indirect=True)
+def test_passages_are_ranked_and_texts_moderated(client: Client, replay: Replay) -> None:
+    replay.will("/v1/rerank", recording("tasks/jina-rerank.json"))
+    replay.will("/v1/moderations", recording("tasks/openai-moderation.json"))
+    ranked = json.loads(recording("tasks/jina-rerank.json").body)["results"]
+    documents = [f"passage {n}" for n in range(4)]
+    got = client.ask("rank", model_name="rank", query="Where?", documents=documents)
+    assert got == [[row["index"], row["relevance_score"]] for row in ranked]
+    assert client.ask("moderate", model_name="moderate", text="Hello") is True
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["numbers", "base64"])
+def test_embeddings(client: Client, replay: Replay, packed: bool) -> None:
+    """A provider may answer in either form, whichever it was asked for."""
+    numbers = json.loads(recording("tasks/openai-embeddings.json").body)["data"][0]["embedding"]
+    replay.will("/v1/embeddings", recording(f"tasks/openai-embeddings{'-base64' * packed}.json"))
     got: Any = client.ask("embed", model_name="embed", texts=["Hello"])
-    if replay.asked[0].json.get("encoding_format") == "base64":
-        assert packed["embedding"]  # the client asked for packed numbers and takes plain ones too
-    assert got == [pytest.approx(vector, abs=1e-6)]
+    assert got == [pytest.approx(numbers, abs=1e-6)]
     assert replay.asked[0].json["input"] == ["Hello"]
+
+
+@pytest.mark.parametrize("client", ["litellm"], indirect=True)
+def test_texts_given_as_tokens_are_embedded(client: Client, replay: Replay) -> None:
+    replay.will("/v1/embeddings", recording("tasks/openai-embeddings.json"))
+    assert len(client.ask("embed", model_name="embed", texts=[[9906, 1917]])) == 1
+    assert replay.asked[0].json["input"] == [[9906, 1917]]
