@@ -21,6 +21,7 @@ from generator.decisions import decisions_page
 from generator.errors import errors_page
 from generator.faults import faults_page
 from generator.headers import headers_page
+from generator.losses import losses_page
 from generator.metrics import metrics_page
 from generator.providers import providers_page
 
@@ -32,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/errors.md": errors_page,
     "reference/faults.md": faults_page,
     "reference/headers.md": headers_page,
+    "reference/losses.md": losses_page,
     "reference/metrics.md": metrics_page,
     "reference/checks.md": checks_page,
     "reference/providers.md": providers_page,

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -255,6 +255,13 @@ class VendorWorker(Worker):
         self.upstream.exchange, self.upstream.edges = exchange, edges
         self.upstream.sent.clear()
 
+    def say(self, name: str, text: str) -> Exchange:
+        """The whole answer ``name`` with another text."""
+        exchange = exchange_of(name)
+        said = self.read(name).answer.choices[0].text
+        body = json.dumps(_replaced(json.loads(exchange.body), said, text)).encode()
+        return replace(exchange, body=body)
+
     def read(
         self, name: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
     ) -> Reading:
@@ -277,6 +284,14 @@ class VendorWorker(Worker):
             return Reading(fold(asyncio.run(collect())))
         except ProviderError as error:
             return Reading(Delta(), error)
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(item, old, new) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, old, new) for item in value]
+    return new if value == old else value
 
 
 @dataclass(frozen=True)

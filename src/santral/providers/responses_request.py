@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from santral.providers.blocks import Thinking, ToolUse, Turn
+from santral.providers.blocks import Audio, File, Image, Text, Thinking, ToolUse, Turn
 from santral.providers.conversation import Conversation, output_limit, read_conversation
 from santral.providers.conversation_settings import Tool, ToolChoice
 from santral.providers.provider import ProviderCall
@@ -46,7 +46,7 @@ def request_body(call: ProviderCall) -> bytes:
         ParameterNotSupported: the route is strict, and something would be lost.
     """
     conversation = read_conversation(call.fields, keeps_system_turns=True)
-    items = _Items(call.losses)
+    items = _Items(call.losses, keeps_audio=call.dialect == DIALECT)
     turns = [Turn(role="system", blocks=conversation.system), *conversation.turns]
     body: dict[str, Any] = {
         "model": call.model,
@@ -66,11 +66,17 @@ def request_body(call: ProviderCall) -> bytes:
 
 
 class _Items(ItemMaker):
-    """What a provider takes: OpenAI's own reasoning alone, exactly as it came."""
+    """What a provider takes: OpenAI's own reasoning alone, exactly as it came.
 
-    def __init__(self, losses: Losses) -> None:
+    OpenAI hears audio in chat completions only; a client of this very protocol who sends it is left to
+    the server, which may be another. Source:
+    https://developers.openai.com/api/docs/guides/audio-chat-completions
+    """
+
+    def __init__(self, losses: Losses, *, keeps_audio: bool) -> None:
         super().__init__()
         self._losses = losses
+        self._keeps_audio = keeps_audio
         self._summary = ""
         self.has_reasoning = False
 
@@ -90,6 +96,12 @@ class _Items(ItemMaker):
         self._summary = ""
         item = {"type": "reasoning", "summary": summary, "encrypted_content": detail.data}
         return {**item, "id": detail.id} if detail.id else item
+
+    def _part(self, block: Text | Image | Audio | File) -> dict[str, Any] | None:
+        if isinstance(block, Audio) and not self._keeps_audio:
+            self.lose(block.path)
+            return None
+        return super()._part(block)
 
     def sign(self, call: ToolUse) -> Item | None:
         self.lose(f"{call.path}.extra_content")
