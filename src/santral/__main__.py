@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from santral.app.check import check_servable
 from santral.app.serve import serve
@@ -68,6 +67,8 @@ def main() -> None:
     try:
         app()
     except SantralError as error:
+        from rich.console import Console  # noqa: PLC0415 - 10 ms of every other start
+
         stderr = Console(stderr=True, highlight=False)
         stderr.print(f"santral: {error.message}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)

@@ -174,7 +174,9 @@ class GatewayProcess:
         gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
         try:
             await serve(
-                server, sock, [
+                server,
+                sock,
+                [
                     self._attendance.run,
                     self._refresh,
                     reloader.run,
@@ -183,7 +185,7 @@ class GatewayProcess:
                     self.app.responses.run,
                     self._shadows.run,
                     self._caches.run,
-                ]
+                ],
             )
         finally:
             await self._pool.close()

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -132,17 +132,33 @@ class Cost(Struct, frozen=True):
     price_version: str
 
 
+#: Rows by provider kind and model, newest first.
+Rows: TypeAlias = Mapping[tuple[str, str], Sequence[Price]]
+
+
+def newest_first(prices: Iterable[Price]) -> list[Price]:
+    """Return rows in the order in which they are looked at: the first that is in force is taken."""
+    ordered = sorted(prices, key=lambda row: (row.starts_at_us, row.minutes is not None))
+    return ordered[::-1]
+
+
+def rows_by_name(prices: Iterable[Price]) -> Rows:
+    """Return rows, given in any order, by what they are looked for."""
+    rows: dict[tuple[str, str], list[Price]] = {}
+    for price in newest_first(prices):
+        rows.setdefault((price.kind, price.model), []).append(price)
+    return rows
+
+
 class PriceBook:
     """Prices by provider kind and model, each from its effective date on."""
 
-    def __init__(self, version: str, prices: Iterable[Price]) -> None:
+    def __init__(self, version: str, *books: Rows) -> None:
+        """``books`` are looked into in this order; see ``rows_by_name``."""
         self.version = version
-        self._rows: dict[tuple[str, str], list[Price]] = {}
+        self._books = books
         #: Rows by the names that were asked for: those of the configuration, so there are few.
         self._found: dict[tuple[str, str], Sequence[Price]] = {}
-        ordered = sorted(prices, key=lambda row: (row.starts_at_us, row.minutes is not None))
-        for price in reversed(ordered):
-            self._rows.setdefault((price.kind, price.model), []).append(price)
 
     @classmethod
     def load(cls, path: Path) -> PriceBook:
@@ -155,9 +171,7 @@ class PriceBook:
 
     def over(self, other: PriceBook) -> PriceBook:
         """Return a book in which these rows win over ``other``'s, model by model."""
-        joined = PriceBook(f"{self.version}+{other.version}", ())
-        joined._rows = other._rows | self._rows
-        return joined
+        return PriceBook(f"{self.version}+{other.version}", *self._books, *other._books)
 
     def cost(
         self, provider_kind: str, model: str, usage: Usage, at_us: int, variant: str = ""
@@ -185,11 +199,15 @@ class PriceBook:
             *((named_kind, name) for name in names_of(named_model)),
             (provider_kind, "*"),
         ]
-        return next((self._rows[key] for key in keys if key in self._rows), ())
+        return next((rows for rows in map(self._rows_of, keys) if rows), ())
+
+    def _rows_of(self, key: tuple[str, str]) -> Sequence[Price]:
+        return next((book[key] for book in self._books if key in book), ())
 
     def prices(self) -> list[Price]:
         """Return every row, by kind and model, newest first."""
-        return [row for name in sorted(self._rows) for row in self._rows[name]]
+        names = {name for book in self._books for name in book}
+        return [row for name in sorted(names) for row in self._rows_of(name)]
 
 
 #: Service tiers that cost what the price page says first. Source: OpenAI's and Anthropic's APIs.
@@ -267,7 +285,7 @@ def _read(path: Path) -> PriceBook:
             raise ConfigError(f"{place}: {price.kind}/{price.model} has two rows from one day.")
         seen.add(key)
         prices.append(price)
-    return PriceBook(content.version, prices)
+    return PriceBook(content.version, rows_by_name(prices))
 
 
 def _price(values: dict[str, Any], place: str) -> Price:

@@ -6,14 +6,15 @@ Source: RFC 7578; https://platform.openai.com/docs/api-reference/files/create
 from __future__ import annotations
 
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from python_multipart import parse_form
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File
 
 from santral.errors import BadRequest
 from santral.gateway.batches.batch import PURPOSES
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import Field, File
 
 #: Longest name of a file that is kept. Chosen: what file systems take.
 MAX_NAME = 255
@@ -38,6 +39,10 @@ def read_upload(content_type: str, body: bytes) -> Upload:
             "Send the file as multipart/form-data with the fields 'purpose' and 'file'.",
             code="invalid_request",
         )
+    # Imported when a file comes: 10 ms of every worker's start otherwise.
+    from python_multipart import parse_form  # noqa: PLC0415
+    from python_multipart.exceptions import FormParserError  # noqa: PLC0415
+
     fields: dict[str, bytes] = {}
     files: list[tuple[str, bytes]] = []
 
