@@ -60,7 +60,8 @@ def call_of(model: str, *, is_streaming: bool, **more: Any) -> ProviderCall:
 def provider_at(upstream: Upstream, client: AiohttpClient, **quirks: Any) -> OpenAIProvider:
     os.environ["TEST_OPENAI_KEY"] = KEY
     clock = {"wall_clock": quirks.pop("wall_clock")} if "wall_clock" in quirks else {}
-    vendor = Vendor(kind="test", title="Test", **{"output_limit": "max_completion_tokens"} | quirks)
+    quirks.setdefault("output_limit", "max_completion_tokens")
+    vendor = Vendor(kind="test", title="Test", **quirks)
     config = ProviderConfig(
         kind="test", base_url=upstream.base_url, api_key=SecretRef("env:TEST_OPENAI_KEY")
     )

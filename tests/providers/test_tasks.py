@@ -416,7 +416,8 @@ def test_a_models_name_tells_what_it_is_for(replay: TaskUpstream) -> None:
             config = ProviderConfig(
                 kind=kind, base_url=f"{replay.url}/v1", api_key=SecretRef("env:TEST_TASK_KEY")
             )
-            found = set(operations_of(build_provider("p", config, client), model))
+            provider = build_provider("p", config, client)
+            found = {str(operation) for operation in operations_of(provider, model)}
             await client.close()
             return found
 
