@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -237,6 +238,17 @@ def test_what_the_engine_cannot_do_is_said(client: openai.OpenAI) -> None:
     assert 400 <= caught.value.status_code < 500
     with pytest.raises(openai.BadRequestError):
         client.embeddings.create(model="tiny", input="Hello")
+
+
+def test_the_probe_finds_it_well(gateway: Santral) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "santral", "providers", "test", "engine"],
+        env=gateway.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_two_at_once_are_both_answered(client: openai.OpenAI, said: str) -> None:
