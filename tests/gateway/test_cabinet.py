@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.errors import NotFound, StoreError
-from santral.gateway.batches.batch import Batch, Result, StoredFile, read_lines
+from santral.gateway.batches.batch import Batch, Line, Result, StoredFile, read_lines
 from santral.gateway.batches.cabinet import Cabinet
+from santral.gateway.batches.inner import InnerAnswer
+from santral.gateway.batches.progress import result_of
 
 
 def file(number: int, at: int = 100) -> StoredFile:
@@ -52,6 +55,26 @@ def test_results_cut_by_a_crash_keep_every_whole_line_and_can_go_on(
     assert len(left) == data[: max(0, len(data) - cut)].count(b"\n")
     cabinet.add_results(one, [result("c")])
     assert [r.custom_id for r in cabinet.results(one)] == [*left, "c"]
+
+
+def test_an_answer_of_many_lines_is_one_line_of_a_file(tmp_path: Path) -> None:
+    cabinet, one = Cabinet(tmp_path), batch()
+    asked = Line(custom_id="a", url=one.endpoint, body=msgspec.Raw(b"{}"))
+    answer = InnerAnswer(200, {}, b'{\n  "price": 1.10,\r\n  "id": "x"\n}\n')
+    cabinet.add_results(one, [result_of(one, asked, answer)])
+    path = cabinet.root / "acme" / "batches" / f"{one.id}.results"
+    assert path.read_bytes().count(b"\n") == 1
+    assert b'{"price":1.10,"id":"x"}' in path.read_bytes(), "nothing else changes"
+    assert [r.custom_id for r in cabinet.results(one)] == ["a"]
+
+
+def test_a_garbled_result_is_asked_for_again_and_stops_nothing(tmp_path: Path) -> None:
+    cabinet, one = Cabinet(tmp_path), batch()
+    cabinet.add_results(one, [result("a")])
+    path = cabinet.root / "acme" / "batches" / f"{one.id}.results"
+    path.write_bytes(path.read_bytes() + b'{"id": "b", \n\xff\xfe\n\n')
+    cabinet.add_results(one, [result("c")])
+    assert [r.custom_id for r in cabinet.results(one)] == ["a", "c"]
 
 
 def test_a_request_answered_twice_counts_once(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -113,3 +115,32 @@ def test_the_application_speaks_http_alone(worker: Worker) -> None:
 
     with pytest.raises(Exception, match="speaks HTTP here, not websocket"):
         asyncio.run(worker.process.app({"type": "websocket"}, never, never))
+
+
+DEEP = b"[" * 4000 + b"]" * 4000
+
+
+@pytest.mark.parametrize("name", ["call", "google-gemini-v1", "openai-responses-v1", "x"])
+@pytest.mark.parametrize("field", [b"type", b"kind", b"x", b"call"])
+def test_a_forged_blob_never_becomes_a_fault_of_ours(
+    worker: Worker, name: str, field: bytes
+) -> None:
+    payload = b'{"type":"text","kind":"text","%b":%b}' % (field, DEEP)
+    blob = f"santral.{name}.{base64.urlsafe_b64encode(payload).decode()}"
+    thinking = [
+        {"type": "thinking", "thinking": "t", "signature": blob},
+        {"type": "redacted_thinking", "data": blob},
+    ]
+    said = [{"role": "assistant", "content": thinking[number : number + 1]} for number in (0, 1)]
+    for turn in said:
+        asked = {"role": "user", "content": "x"}
+        body = {"model": "plain", "max_tokens": 9, "messages": [asked, turn, asked]}
+        assert worker.post(json.dumps(body).encode(), path="/v1/messages").status in (200, 400)
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": blob}
+    body = {"model": "plain", "input": [item, {"role": "user", "content": "x"}]}
+    assert worker.post(json.dumps(body).encode(), path="/v1/responses").status in (200, 400)
+
+
+def test_a_batch_nested_too_deep_is_no_json(worker: Worker) -> None:
+    answer = worker.post(b'{"x":%b}' % DEEP, path="/v1/batches")
+    assert (answer.status, answer.error["code"]) == (400, "invalid_json")

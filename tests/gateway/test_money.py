@@ -10,6 +10,7 @@ from tests.gateway.worker import USAGE, Step, Worker, part, saying, usage, whole
 
 from santral.errors import ProviderFailed, ProviderGarbled
 from santral.providers.conversation import output_limit, read_conversation
+from santral.providers.deferred import Slot
 from santral.providers.openai_request import RequestWriter
 from santral.providers.registry import VENDORS
 from santral.quota.limit import Limits
@@ -105,6 +106,15 @@ def test_no_spelling_of_a_bound_passes_a_limit(worker: Worker, fields: dict[str,
         assert bounds, kind
         assert all(0 <= bound <= 4096 for bound in bounds), (kind, sent)
     assert output_limit(read_conversation(call.fields), call.max_output_tokens) in (10, 4096)
+
+
+def test_a_call_that_a_batch_collects_uses_nothing_yet(worker: Worker) -> None:
+    worker.limit(DAY)
+    slot = Slot()
+    worker.provider.will([slot.collect("https://api.example.com", b"{}")])
+    worker.ask()
+    assert worker.used() == (0, 0)
+    assert worker.records == []
 
 
 def test_answers_that_are_made_and_thrown_away_are_reserved_too(worker: Worker) -> None:

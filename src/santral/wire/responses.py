@@ -66,7 +66,7 @@ def unseal(encrypted: str, item_id: str) -> Opaque:
     payload = encrypted.rpartition(".")[2]
     try:
         return _opaque.decode(base64.b64decode(payload, altchars=b"-_", validate=True))
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except (binascii.Error, msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 

@@ -258,7 +258,7 @@ def read_create(body: bytes) -> CreateBatch:
         wish = msgspec.json.decode(body, type=CreateBatch)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{error}.", code="invalid_request") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}", code="invalid_json") from None
     if wish.endpoint not in ENDPOINTS:
         raise BadRequest(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,8 @@ from santral.errors import NotFound, StoreError
 from santral.gateway.batches.batch import Batch, Result, StoredFile
 
 T = TypeVar("T")
+
+_results = msgspec.json.Decoder(Result)
 
 #: Ids that we made; nothing else is looked for on disk.
 _ID = re.compile(r"(?:file|batch)-[0-9a-f]{24,64}")
@@ -128,10 +131,13 @@ class Cabinet:
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             os.truncate(path, len(whole))
-        found = [msgspec.json.decode(line, type=Result) for line in whole.splitlines()]
         first: dict[str, Result] = {}
-        for result in found:
-            first.setdefault(result.custom_id, result)
+        for line in whole.split(b"\n"):
+            # A line that a dying disk garbled is as if never written: its request is asked again,
+            # under the same id, and so billed once.
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                result = _results.decode(line)
+                first.setdefault(result.custom_id, result)
         return list(first.values())
 
     def sweep(self, before: float) -> int:

@@ -54,10 +54,9 @@ def request_id(batch: Batch, line: Line) -> str:
 
 def result_of(batch: Batch, line: Line, answer: InnerAnswer) -> Result:
     """Return what became of one request as a line of an output file."""
-    try:
-        body: Any = msgspec.Raw(answer.body)
-        msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
+    try:  # on one line, whatever the provider's bytes look like
+        body: Any = msgspec.Raw(msgspec.json.format(answer.body, indent=-1))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = answer.body.decode(errors="replace")
     name = request_id(batch, line)
     response = {"status_code": answer.status, "request_id": name, "body": body}

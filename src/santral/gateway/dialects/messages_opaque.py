@@ -44,7 +44,7 @@ def unwrap(text: str, *, is_encrypted: bool) -> ReasoningDetail | None:
     if payload is not None:
         try:
             return _detail.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
     if not text:
         return None
@@ -63,7 +63,7 @@ def unwrap_call(text: str) -> CallSignature | None:
     payload = _payload(text) if text.startswith(f"{MARK}{_CALL}.") else None
     try:
         return None if payload is None else _signature.decode(payload)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from santral.errors import QuotaExceeded
 from santral.gateway.context import RequestContext
+from santral.providers.deferred import Deferred
 from santral.quota.limit import ScopeLimits
 from santral.quota.limiter import Limiter
 from santral.wire.usage import BYTES_PER_TOKEN
@@ -78,6 +79,9 @@ class _Reserved:
     ) -> None:
         hold = self._ctx.hold
         if hold is None:
+            return
+        if isinstance(error, Deferred):
+            await self._limiter.release(hold)  # nothing was sent; it counts when it is answered
             return
         used = sum(a.usage.total_tokens for a in self._ctx.attempts if a.usage is not None)
         if used:
