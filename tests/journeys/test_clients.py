@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.clients.client import Client, ClientFailed
+from tests.clients.client import ENVIRONMENTS, Client, ClientFailed
 from tests.journeys.conftest import Santral
 from tests.replay import Replay, recording
 from tests.upstream import Upstream, answer_to, usage_of
 
-pytestmark = [pytest.mark.journey, pytest.mark.clients]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.clients,
+    pytest.mark.skipif(
+        not ENVIRONMENTS.exists(), reason="needs .venv-clients; make it with: make journeys"
+    ),
+]
 
 CLIENTS = ("litellm", "pydantic-ai", "langchain")
 DIALECTS = ("chat", "responses", "messages")
