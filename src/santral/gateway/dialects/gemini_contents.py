@@ -66,6 +66,7 @@ class MessageWriter:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self._open: list[tuple[str, str]] = []  # name and id of calls without a result yet
+        self._turn: _Said | None = None  # of the model, while nobody else spoke
 
     def add_system(self, raw: Raw) -> None:
         """Take ``systemInstruction``: a content, or a part, or a text, as Google takes it."""
@@ -100,6 +101,7 @@ class MessageWriter:
             )
 
     def _add_asked(self, place: str, parts: list[Raw]) -> None:
+        self._turn = None
         asked: list[dict[str, Any]] = []
         for at, raw in enumerate(parts):
             part, is_plain = _read_part(raw, f"{place}.parts.{at}")
@@ -135,7 +137,7 @@ class MessageWriter:
         return response.id or f"call_{response.name}"
 
     def _add_said(self, place: str, parts: list[Raw]) -> None:
-        said = _Said()
+        said = self._go_on()
         for at, raw in enumerate(parts):
             part, is_plain = _read_part(raw, f"{place}.parts.{at}")
             if part.function_call != NULL:
@@ -144,7 +146,14 @@ class MessageWriter:
                 said.take(part, part.text)
             else:
                 said.content.append(_native(raw))
-        self.messages.append(said.message())
+        self.messages[-1] = said.message()
+
+    def _go_on(self) -> _Said:
+        """Return the model's turn: chats of Google's SDKs keep a content for every event of a stream."""
+        if self._turn is None:
+            self._turn = _Said()
+            self.messages.append({})
+        return self._turn
 
     def _call(self, said: _Said, place: str, part: _Part) -> None:
         where = f"{place}.functionCall"
@@ -155,7 +164,7 @@ class MessageWriter:
 
 
 class _Said:
-    """One content of the model, as an assistant's message."""
+    """One turn of the model, as an assistant's message."""
 
     def __init__(self) -> None:
         self.content: list[dict[str, Any]] = []
@@ -171,7 +180,7 @@ class _Said:
                 self._close(part.thought_signature)
             return
         if text:
-            self.content.append({"type": "text", "text": text})
+            self._say(text)
         if part.thought_signature:
             data = standard(part.thought_signature)
             self._details.append({"type": "reasoning.encrypted", "data": data, "format": FORMAT})
@@ -188,12 +197,21 @@ class _Said:
 
     def message(self) -> dict[str, Any]:
         """Return the message; thoughts that nobody signed are left out, as Google leaves them out."""
-        message: dict[str, Any] = {"role": "assistant", "content": _plain(self.content) or None}
+        nothing = None if self._calls else ""
+        message: dict[str, Any] = {"role": "assistant", "content": _plain(self.content) or nothing}
         if self._details:
             message["reasoning_details"] = self._details
         if self._calls:
             message["tool_calls"] = self._calls
         return message
+
+    def _say(self, text: str) -> None:
+        """Add to the text before, if one is: it was cut where an event ended."""
+        last = self.content[-1] if self.content else {}
+        if last.get("type") == "text":
+            last["text"] += text
+        else:
+            self.content.append({"type": "text", "text": text})
 
     def _close(self, signature: str) -> None:
         thought, self._thought = "".join(self._thought), []

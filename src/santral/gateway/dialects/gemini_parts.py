@@ -22,26 +22,27 @@ BESIDE = frozenset({"groundingMetadata", "urlContextMetadata"})
 
 
 class Parts:
-    """The parts of one candidate. ``beside`` is what native blocks said about the candidate itself."""
+    """The parts of one candidate. ``beside`` is what native blocks said about the candidate itself.
 
-    __slots__ = ("_call", "_shows", "_thought", "beside")
+    A call waits until it is whole, the last piece of a thought for the signature that may follow:
+    clients, the AI SDK among them, forget one that stands on an empty thought.
+    """
+
+    __slots__ = ("_call", "_piece", "_shows", "_thought", "beside")
 
     def __init__(self, *, shows_thoughts: bool) -> None:
         self._shows = shows_thoughts
         self._thought = ""  # since the last signature
-        self._call: ToolCallDelta | None = None
+        self._call: ToolCallDelta | None = None  # never together with a piece
+        self._piece = ""
         self.beside: dict[str, Raw] = {}
 
     def add(self, choice: ChoiceDelta) -> list[Any]:
         """Return the parts that ``choice`` completes."""
         parts = list(self._said(choice))
-        closing = [
-            {"text": "", "thoughtSignature": detail.data}
-            for detail in choice.details
-            if _closes_text(detail)
-        ]
-        if parts or closing:
-            parts = self.flush() + parts + closing
+        for detail in choice.details:
+            if _closes_text(detail):
+                parts += [*self.flush(), {"text": "", "thoughtSignature": detail.data}]
         for call in choice.tool_calls:
             if self._call is not None and call.index == self._call.index:
                 self._call = _longer(self._call, call)
@@ -51,14 +52,18 @@ class Parts:
         return parts
 
     def flush(self) -> list[Any]:
-        """Return the call that is open: it is whole now."""
+        """Return what waited, a call or a piece of a thought: nothing more belongs to it."""
         call, self._call = self._call, None
+        piece, self._piece = self._piece, ""
+        if piece:
+            return [{"text": piece, "thought": True}]
         return [] if call is None else [_call_part(call)]
 
     def _said(self, choice: ChoiceDelta) -> Iterator[Any]:
         yield from self._thoughts(choice)
         for text in (choice.text, choice.refusal):
             if text:
+                yield from self.flush()
                 yield {"text": text}
         for block in choice.native:
             if block.dialect == "gemini":
@@ -66,6 +71,7 @@ class Parts:
                 if fields.keys() <= BESIDE:
                     self.beside |= fields
                 else:
+                    yield from self.flush()
                     yield Raw(block.json)
 
     def _thoughts(self, choice: ChoiceDelta) -> Iterator[Any]:
@@ -73,9 +79,13 @@ class Parts:
         details = [detail for detail in choice.details if not _closes_text(detail)]
         self._thought += choice.reasoning
         if self._shows and choice.reasoning:
-            yield {"text": choice.reasoning, "thought": True}
+            yield from self.flush()
+            self._piece = choice.reasoning
         for detail in details:
-            yield {"text": "", "thought": True, "thoughtSignature": self._signature(detail)}
+            if not self._piece:
+                yield from self.flush()
+            piece, self._piece = self._piece, ""
+            yield {"text": piece, "thought": True, "thoughtSignature": self._signature(detail)}
 
     def _signature(self, detail: ReasoningDetail) -> str:
         if detail.format == FORMAT:
