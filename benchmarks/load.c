@@ -4,11 +4,13 @@
  *        --text answer.txt --requests 20000 --seconds 10 --connections 32            (closed loop)
  *        --rate 2000                                                                 (open loop)
  *        --stream 1 --events 62                                                      (server-sent events)
+ *        --messages 1                                         (the events are those of Anthropic's protocol)
  *
  * An answer is right when its status is 200, its body is whole by its own framing, and
  *   whole:   it is one JSON object in which the text of --text stands unbroken;
  *   stream:  the "content" of its events joined is the text of --text, the last event is [DONE] and, where
- *            --events is given, the count is exact.
+ *            --events is given, the count is exact; with --messages it is the "text" of the events, and
+ *            the last one is message_stop.
  * Everything else is a fault; the first is kept. In the body, @@@@@@@@@@@@ (12) becomes a different word of
  * twelve letters per request, so that no cache can answer; --first gives the number it starts from.
  *
@@ -50,7 +52,7 @@ static struct {
     unsigned requests, connections, events;
     double seconds, rate, timeout_s;
     uint64_t first;
-    bool is_stream;
+    bool is_stream, is_messages;
 } options = {.host = "127.0.0.1", .path = "/v1/chat/completions", .method = "POST", .requests = 1000,
              .connections = 1, .seconds = 30, .timeout_s = 20};
 
@@ -187,9 +189,10 @@ static void send_request(struct Connection *c, uint64_t due_ns) {
 /* ---- answers ---- */
 
 static void add_content(struct Connection *c, const char *event, size_t len) {
-    const char *at = memmem(event, len, "\"content\"", 9), *end = event + len, *from;
+    const char *name = options.is_messages ? "\"text\"" : "\"content\"";
+    const char *at = memmem(event, len, name, strlen(name)), *end = event + len, *from;
     if (!at) return;
-    for (at += 9; at < end && (*at == ' ' || *at == ':'); at++) {}
+    for (at += strlen(name); at < end && (*at == ' ' || *at == ':'); at++) {}
     if (at == end || *at != '"') return; /* null */
     for (from = ++at; at < end && *at != '"'; at++) {}
     bytes_add(&c->answer, from, (size_t)(at - from));
@@ -202,7 +205,8 @@ static void take_event(struct Connection *c, const char *data, size_t len) {
     c->event_ns = now;
     c->events++;
     c->has_event_in_read = true;
-    c->has_done = len == 6 && !memcmp(data, "[DONE]", 6);
+    c->has_done = options.is_messages ? memmem(data, len, "\"message_stop\"", 14) != NULL
+                                      : len == 6 && !memcmp(data, "[DONE]", 6);
     if (!c->has_done) add_content(c, data, len);
 }
 
@@ -459,6 +463,7 @@ static void set_option(const char *name, const char *value, int *port) {
     else if (!strcmp(name, "--timeout")) options.timeout_s = number_option(name, value, 0.01, 600);
     else if (!strcmp(name, "--rate")) options.rate = number_option(name, value, 0, 1000000);
     else if (!strcmp(name, "--stream")) options.is_stream = number_option(name, value, 0, 1) > 0;
+    else if (!strcmp(name, "--messages")) options.is_messages = number_option(name, value, 0, 1) > 0;
     else if (!strcmp(name, "--events")) options.events = (unsigned)number_option(name, value, 0, 100000);
     else if (!strcmp(name, "--first")) options.first = (uint64_t)number_option(name, value, 0, 9e15);
     else die("unknown option %s", name);

@@ -15,7 +15,7 @@ from benchmarks.cpu import CpuTime, cpu_time, machine_busy_ns
 from benchmarks.peers.peer import Target
 from benchmarks.processes import Children
 from benchmarks.scenarios import Scenario
-from benchmarks.script import EVENTS, Script, request_body
+from benchmarks.script import COUNTER, EVENTS, Script, messages_body, request_body
 from benchmarks.tools import Load, LoadFailedError, Upstream, run_load
 
 #: Requests of one load; far above what its seconds allow.
@@ -56,6 +56,8 @@ class Measurement:
     tree_ns: int = 0
     #: Chat requests the provider saw meanwhile.
     upstream: int = 0
+    #: Whether the provider was to see none of them.
+    is_cached: bool = False
     #: Share of the machine's CPU that went to anything but this measurement.
     others: float = 0.0
     #: Why it was not run, or why it does not count.
@@ -129,6 +131,8 @@ class Bench:
         for number in range(1, rounds + 1):
             for scenario in scenarios:
                 for target in targets:
+                    if not target.can(scenario.feat):
+                        continue
                     if time.monotonic() > until:
                         return
                     result = self.measure(scenario, target, number)
@@ -163,6 +167,7 @@ class Bench:
             after.workers.since(before.workers),
             after.tree.since(before.tree),
             self.upstream.answered() - seen,
+            scenario.is_cached,
             after.others_since(before),
         )
 
@@ -170,29 +175,29 @@ class Bench:
         self, scenario: Scenario, target: Target, seconds: float, most: int = _MANY
     ) -> dict[str, Any]:
         self._first += _NUMBERS
-        body = self._body(target.model, scenario)
+        body = self._body(target.model_for(scenario.feat), scenario)
         load = Load(
             target.port,
             body,
             self.script.text,
-            path=target.path,
+            path="/v1/messages" if scenario.is_messages else target.path,
             headers=target.headers,
             connections=scenario.connections,
             requests=max(1, min(most, int(scenario.rate * seconds))) if scenario.rate else most,
             seconds=seconds,
             rate=scenario.rate,
             is_streaming=scenario.is_streaming,
+            is_messages=scenario.is_messages,
             events=target.events if target.events == EVENTS and scenario.is_streaming else 0,
             first=self._first,
         )
         return run_load(self.children, load, core=self.cores.load)
 
     def _body(self, model: str, scenario: Scenario) -> Path:
-        path = self.folder / f"request-{model}-{scenario.prompt}-{int(scenario.is_streaming)}.json"
+        form = f"{scenario.prompt}-{scenario.feat}-{int(scenario.is_streaming)}"
+        path = self.folder / f"request-{model}-{form}.json"
         if not path.exists():
-            path.write_text(
-                request_body(model, scenario.prompt, is_streaming=scenario.is_streaming)
-            )
+            path.write_text(_request(model, scenario))
         return path
 
     def _warm_up(self, scenario: Scenario, target: Target) -> None:
@@ -211,3 +216,10 @@ class Bench:
         if known and (most := statistics.median(known)) < scenario.needs_capacity:
             return f"not run: it manages about {most:.0f}/s"
         return ""
+
+
+def _request(model: str, scenario: Scenario) -> str:
+    if scenario.is_messages:
+        return messages_body(model, is_streaming=scenario.is_streaming)
+    body = request_body(model, scenario.prompt, is_streaming=scenario.is_streaming)
+    return body.replace(COUNTER, "unchanged") if scenario.is_cached else body

@@ -121,7 +121,7 @@ def _remark(group: Iterable[Measurement]) -> str:
         if m.faults:
             kinds = ", ".join(f"{count} {kind}" for kind, count in m.load["fault_kinds"].items())
             remarks[f"faults: {kinds}"] = None
-        elif not m.reason and m.upstream != m.answers:
+        elif not m.reason and m.upstream != (0 if m.is_cached else m.answers):
             remarks[f"upstream saw {m.upstream} requests for {m.answers} answers"] = None
     return "; ".join(remarks)
 

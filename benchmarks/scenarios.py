@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+#: What a gateway may be asked to do beyond passing a chat request on to a chat provider: translate
+#: from Anthropic's Messages protocol, translate to it, or answer from a cache.
+Feat: TypeAlias = Literal["", "messages-to-chat", "chat-to-messages", "cached"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,18 @@ class Scenario:
     is_streaming: bool = False
     delay_ms: int = 0
     gap_ms: int = 0
+    #: What it asks beyond passing a chat request on; empty: nothing. Only gateways that can take it.
+    feat: Feat = ""
+
+    @property
+    def is_messages(self) -> bool:
+        """Whether the client speaks Anthropic's Messages protocol."""
+        return self.feat == "messages-to-chat"
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether every request is the same, so that a cache answers."""
+        return self.feat == "cached"
 
     @property
     def needs_capacity(self) -> float:
@@ -88,5 +105,34 @@ SCENARIOS = (
         connections=32,
         seconds=3.0,
         prompt="long",
+    ),
+    Scenario(
+        "messages-to-chat",
+        "translated: Anthropic's Messages in, a chat provider behind, whole answers, 32 connections",
+        connections=32,
+        seconds=3.0,
+        feat="messages-to-chat",
+    ),
+    Scenario(
+        "chat-to-messages",
+        "translated: chat in, a provider of Anthropic's Messages behind, whole answers, 32 connections",
+        connections=32,
+        seconds=3.0,
+        feat="chat-to-messages",
+    ),
+    Scenario(
+        "cached",
+        "exact cache hits: 32 connections send the same request, whole answers, closed loop",
+        connections=32,
+        seconds=3.0,
+        feat="cached",
+    ),
+    Scenario(
+        "stream-translated",
+        "streams of 62 events, Anthropic's Messages in, a chat provider behind, 8 connections",
+        connections=8,
+        seconds=2.0,
+        is_streaming=True,
+        feat="messages-to-chat",
     ),
 )

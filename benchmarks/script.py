@@ -32,6 +32,7 @@ class Script:
     """Files that the tools read."""
 
     whole: Path
+    messages: Path  # the whole answer as Anthropic's Messages protocol says it
     events: Path
     text: Path
 
@@ -39,9 +40,15 @@ class Script:
 def write_script(folder: Path) -> Script:
     """Write the provider's answers and the text that every gateway must hand on."""
     folder.mkdir(parents=True, exist_ok=True)
-    script = Script(folder / "answer.json", folder / "answer.sse", folder / "answer.txt")
+    script = Script(
+        folder / "answer.json",
+        folder / "messages.json",
+        folder / "answer.sse",
+        folder / "answer.txt",
+    )
     text = _answer_text()
     script.whole.write_text(_whole(text))
+    script.messages.write_text(_messages_answer(text))
     script.events.write_text(_events(text))
     script.text.write_text(text)
     return script
@@ -58,6 +65,21 @@ def request_body(model: str, prompt: str, *, is_streaming: bool) -> str:
     }
     if is_streaming:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return json.dumps(body, separators=(",", ":"))
+
+
+def messages_body(model: str, *, is_streaming: bool) -> str:
+    """Return the short request as a client of Anthropic's Messages protocol sends it."""
+    system, question = _short_messages()
+    body: dict[str, object] = {
+        "model": model,
+        "system": system["content"],
+        "messages": [question],
+        "temperature": 0.2,
+        "max_tokens": 400,
+    }
+    if is_streaming:
+        body["stream"] = True
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -122,6 +144,24 @@ def _whole(text: str) -> str:
         ],
         "usage": _USAGE,
         "system_fingerprint": "fp_scripted",
+    }
+    return json.dumps(answer, separators=(",", ":"))
+
+
+def _messages_answer(text: str) -> str:
+    """Source of the shape: https://platform.claude.com/docs/en/api/messages"""
+    answer = {
+        "id": "msg_scripted",
+        "type": "message",
+        "role": "assistant",
+        "model": "scripted",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": _USAGE["prompt_tokens"],
+            "output_tokens": _USAGE["completion_tokens"],
+        },
     }
     return json.dumps(answer, separators=(",", ":"))
 

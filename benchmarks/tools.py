@@ -103,6 +103,8 @@ def start_upstream(
         str(port),
         "--whole",
         str(script.whole),
+        "--messages",
+        str(script.messages),
         "--events",
         str(script.events),
     ]
@@ -130,6 +132,7 @@ class Load:
     timeout_s: float = 20.0
     rate: float = 0.0
     is_streaming: bool = False
+    is_messages: bool = False
     events: int = 0
     first: int = 0
 
@@ -138,7 +141,7 @@ class Load:
             "port": self.port, "path": self.path, "body": self.body, "text": self.text,
             "connections": self.connections, "requests": self.requests, "seconds": self.seconds,
             "timeout": self.timeout_s, "rate": self.rate, "stream": int(self.is_streaming),
-            "events": self.events, "first": self.first,
+            "messages": int(self.is_messages), "events": self.events, "first": self.first,
         }  # fmt: skip
         named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         return named + [part for header in self.headers for part in ("--header", header)]

@@ -1,8 +1,9 @@
 /* A scripted model provider that costs next to nothing, so that what is measured is the gateway.
  *
- *   upstream --port 18101 --whole answer.json --events answer.sse
+ *   upstream --port 18101 --whole answer.json --events answer.sse --messages messages.json
  *
  * POST …/chat/completions   the bytes of --whole; with "stream":true the events of --events, one write each
+ * POST …/messages           the bytes of --messages, as Anthropic's protocol has them; whole answers only
  * GET  /health              {"status":"ok"}
  * GET  /stats               {"whole":N,"streams":N,"left":N,"bad":N}: asked and whole; left mid-way; not understood
  * PUT  /script?delay_ms=50&gap_ms=10&fault=done&every=7   how to answer from now on (all default to 0)
@@ -24,7 +25,7 @@ struct Connection {
     int fd;
     struct Bytes in, body, out; /* received; decoded body; written by us, not yet by the kernel */
     struct Body frame;
-    bool has_head, is_closing, is_waiting, is_stream;
+    bool has_head, is_closing, is_waiting, is_stream, is_messages;
     enum Fault fault;
     size_t next_event;
     uint64_t due_ns;
@@ -42,7 +43,7 @@ static struct {
     uint64_t whole, streams, left, bad, answers;
 } stats;
 
-static struct Bytes whole, events[MAX_EVENTS];
+static struct Bytes whole, messages, events[MAX_EVENTS];
 static size_t event_count;
 static struct Connection *connections[MAX_CONNECTIONS];
 static struct Connection *first_waiting, *last_waiting;
@@ -125,7 +126,7 @@ static void reply(struct Connection *c, int status, const char *body, size_t len
 }
 
 static void finish(struct Connection *c) { /* ready for the next request on this connection */
-    c->has_head = c->is_stream = false;
+    c->has_head = c->is_stream = c->is_messages = false;
     c->body.len = 0;
     c->fault = NO_FAULT;
 }
@@ -166,7 +167,8 @@ static void answer_now(struct Connection *c) {
             const char *body = "{\"error\":{\"message\":\"scripted failure\",\"type\":\"server_error\"}}";
             reply(c, 500, body, strlen(body));
         } else {
-            reply(c, 200, whole.data, whole.len);
+            const struct Bytes *answer = c->is_messages ? &messages : &whole;
+            reply(c, 200, answer->data, answer->len);
         }
         finish(c);
         return;
@@ -192,7 +194,7 @@ static bool asks_for_stream(const struct Bytes *body) {
 
 static void chat(struct Connection *c) {
     stats.answers++;
-    c->is_stream = asks_for_stream(&c->body);
+    c->is_stream = !c->is_messages && asks_for_stream(&c->body);
     c->next_event = 0;
     c->due_ns = 0;
     c->fault = script.every && stats.answers % script.every == 0 ? script.fault : NO_FAULT;
@@ -218,7 +220,8 @@ static void set_script(const char *query) {
 
 static void take_request(struct Connection *c, const char *line) {
     char text[160] = "{\"status\":\"ok\"}";
-    if (!strncmp(line, "POST ", 5) && strstr(line, "/chat/completions ")) {
+    c->is_messages = messages.len && strstr(line, "/messages ");
+    if (!strncmp(line, "POST ", 5) && (c->is_messages || strstr(line, "/chat/completions "))) {
         chat(c);
         return;
     }
@@ -383,6 +386,7 @@ int main(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--port")) port = (int)number_option(argv[i], argv[i + 1], 0, 65535);
         else if (!strcmp(argv[i], "--whole")) whole = bytes_of_file(argv[i + 1]);
+        else if (!strcmp(argv[i], "--messages")) messages = bytes_of_file(argv[i + 1]);
         else if (!strcmp(argv[i], "--events")) file = bytes_of_file(argv[i + 1]), split_events(&file);
         else die("unknown option %s", argv[i]);
     }

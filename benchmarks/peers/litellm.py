@@ -16,6 +16,7 @@ from benchmarks.tools import BUILD
 _FOLDER = BUILD / "litellm"
 _PYTHON = _FOLDER / "bin" / "python"
 _MODEL = "bench"
+_TRANSLATED = "bench-messages"
 
 #: It fetches its price map at import, three tries with pauses, unless told not to; the rest keeps it
 #: from writing to the terminal and from calling home.
@@ -68,7 +69,7 @@ class LiteLLM:
         target = Target(
             "litellm", port, _MODEL, pids, pids, version=_version(),
             features="master key, routing by model name; no limits, no guardrails, no record",
-            headers=[f"authorization: Bearer {key}"],
+            headers=[f"authorization: Bearer {key}"], feats={"messages-to-chat": _MODEL, "chat-to-messages": _TRANSLATED},
         )  # fmt: skip
         return Running([target], started.child, started.began)
 
@@ -83,9 +84,23 @@ def _config(base_url: str, key: str) -> dict[str, object]:
                     "api_base": base_url,
                     "api_key": "none",
                 },
-            }
+            },
+            {
+                "model_name": _TRANSLATED,
+                "litellm_params": {
+                    "model": "anthropic/scripted",
+                    "api_base": base_url.removesuffix("/v1"),
+                    "api_key": "none",
+                },
+            },
         ],
-        "litellm_settings": {"telemetry": False, "drop_params": False, "num_retries": 0},
+        "litellm_settings": {
+            "telemetry": False,
+            "drop_params": False,
+            "num_retries": 0,
+            # else it asks the Responses endpoint for what came as Anthropic's Messages
+            "use_chat_completions_url_for_anthropic_messages": True,
+        },
         "general_settings": {"master_key": key},
     }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from benchmarks.processes import Children, NotStartedError, free_port, wait_for_port
+from benchmarks.scenarios import Feat
 from benchmarks.tools import Upstream
 
 
@@ -35,6 +36,15 @@ class Target:
     events: int = 0
     #: Whether the load generator talks to the provider itself.
     is_direct: bool = False
+    #: What it can do beyond passing chat on, and the model that is asked for it.
+    feats: Mapping[Feat, str] = field(default_factory=dict[Feat, str])
+
+    def can(self, feat: Feat) -> bool:
+        """Whether it takes loads with this feat."""
+        return not feat or feat in self.feats
+
+    def model_for(self, feat: Feat) -> str:
+        return self.feats.get(feat, self.model)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from benchmarks.cpu import command_line, pin, prefer, process_tree
 from benchmarks.peers.peer import Place, Running, Target, free_port
+from benchmarks.scenarios import Feat
 from benchmarks.tools import HERE
 from santral.tenants.key import new_key
 
@@ -20,6 +21,11 @@ _CONFIG = HERE / "santral.toml"
 _FEATURES = {
     "full": "key, limits, PII + secrets + injection rules in, prompt, exact cache (missed), PII out, trace",
     "passthrough": "key, route, trace",
+}
+#: Other loads each is put under, and the route that takes them.
+_FEATS: dict[str, dict[Feat, str]] = {
+    "full": {"messages-to-chat": "full", "cached": "full"},
+    "passthrough": {"messages-to-chat": "passthrough", "chat-to-messages": "to-messages"},
 }
 
 
@@ -58,7 +64,7 @@ class Santral:
         targets = [
             Target(
                 f"santral {route}", port, route, workers, tree, version=_version(), features=features,
-                headers=[f"authorization: Bearer {key}"],
+                headers=[f"authorization: Bearer {key}"], feats=_FEATS[route],
             )
             for route, features in _FEATURES.items()
         ]  # fmt: skip
@@ -77,6 +83,7 @@ def _settings(port: int, folder: Path, base_url: str) -> dict[str, str]:
         if provider.get("kind", "openai") != "local"
     }
     return addresses | {
+        "BENCH_PROVIDER_KEY": "none",
         "SANTRAL_SERVER__PORT": str(port),
         "SANTRAL_CONTROL__PORT": str(free_port()),
         "SANTRAL_DATA__FOLDER": str(folder / "data"),

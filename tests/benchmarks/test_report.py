@@ -61,6 +61,14 @@ def test_an_answer_that_never_reached_the_provider_is_remarked() -> None:
     assert rows_of([cached])[0].remark == "upstream saw 400 requests for 1000 answers"
 
 
+def test_an_answer_from_the_cache_must_not_reach_the_provider() -> None:
+    load = measurement("santral full", 1, 20).load
+    hit = Measurement("cached", "santral full", 1, load, upstream=0, is_cached=True)
+    asked = Measurement("cached", "santral full", 2, load, upstream=3, is_cached=True)
+    assert rows_of([hit])[0].remark == ""
+    assert rows_of([hit, asked])[0].remark == "upstream saw 3 requests for 1000 answers"
+
+
 def test_a_load_that_was_not_run_says_why() -> None:
     skipped = Measurement(SCENARIO, "litellm", 1, {}, reason="not run: it manages about 60/s")
     only = rows_of([skipped])[0]

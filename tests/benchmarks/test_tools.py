@@ -37,6 +37,17 @@ def test_every_stream_is_counted_with_its_events(rig: Any) -> None:
     assert report["first_event_us"]["p50"] <= report["latency_us"]["p50"]
 
 
+def test_an_answer_in_anthropics_protocol_is_counted_as_any_other(rig: Any) -> None:
+    report = rig.load(requests=100, path="/v1/messages")
+    assert (report["answers"], report["faults"]) == (100, 0)
+    assert rig.upstream.answered() == 100
+
+
+def test_a_chat_stream_is_no_answer_to_a_client_of_anthropics_protocol(rig: Any) -> None:
+    report = rig.load(is_streaming=True, requests=20, is_messages=True)
+    assert (report["answers"], report["fault_kinds"]) == (0, {"done": 20})
+
+
 @pytest.mark.parametrize("is_streaming", [False, True])
 @pytest.mark.parametrize("fault", ["status", "cut", "text"])
 def test_a_wrong_answer_is_a_fault_of_its_kind(rig: Any, fault: str, is_streaming: bool) -> None:
