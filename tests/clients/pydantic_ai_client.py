@@ -18,6 +18,7 @@ from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
@@ -70,8 +71,14 @@ def model(dialect: str, name: str, retries: int = 0) -> Any:
     if dialect == "messages":
         client = AsyncAnthropic(base_url=GATEWAY, api_key=KEY, max_retries=retries, timeout=15)
         return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client))
-    kind = OpenAIResponsesModel if dialect == "responses" else OpenAIChatModel
-    return kind(name, provider=openai_provider(retries))
+    if dialect == "responses":
+        return OpenAIResponsesModel(
+            name,
+            provider=openai_provider(retries),
+            # by itself it believes so of OpenAI's own names, and tells reasoning as text to others
+            profile=OpenAIModelProfile(openai_supports_encrypted_reasoning_content=True),
+        )
+    return OpenAIChatModel(name, provider=openai_provider(retries))
 
 
 def shown(text: str, usage: Any) -> dict[str, Any]:
