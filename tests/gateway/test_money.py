@@ -108,6 +108,21 @@ def test_no_spelling_of_a_bound_passes_a_limit(worker: Worker, fields: dict[str,
     assert output_limit(read_conversation(call.fields), call.max_output_tokens) in (10, 4096)
 
 
+def test_a_provider_that_counts_nonsense_neither_pays_back_nor_stops_the_ledger(
+    worker: Worker,
+) -> None:
+    worker.limit(DAY)
+    lie = Usage(input_uncached=-500, output_text=10**30, reasoning=7)
+    worker.provider.will([whole(ChoiceDelta(text="Hi"), used=lie)])
+    assert worker.ask().status == 200
+    attempt = worker.record.attempts[0]
+    assert attempt.usage is not None
+    assert attempt.usage.is_estimated
+    assert (attempt.usage.input_uncached, attempt.usage.reasoning) == (0, 7)
+    assert attempt.cost_nanousd == cost(attempt)
+    assert 0 < (attempt.cost_nanousd or 0) < 2**63
+
+
 def test_a_call_that_a_batch_collects_uses_nothing_yet(worker: Worker) -> None:
     worker.limit(DAY)
     slot = Slot()

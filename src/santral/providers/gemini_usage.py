@@ -16,19 +16,21 @@ def usage_of(counted: UsageMetadata) -> Usage:
     """Return the usage of one call; video and documents are billed, and counted, as text."""
     prompt = counted.prompt_token_count or 0
     asked = [*counted.prompt_tokens_details, *counted.tool_use_prompt_tokens_details]
-    cached = counted.cached_content_token_count
-    audio = max(0, _of("AUDIO", asked) - _of("AUDIO", counted.cache_tokens_details))
-    image = max(0, _of("IMAGE", asked) - _of("IMAGE", counted.cache_tokens_details))
     total = prompt + counted.tool_use_prompt_token_count
+    cached = min(counted.cached_content_token_count, total)  # no detail is more than its whole
+    audio = max(0, _of("AUDIO", asked) - _of("AUDIO", counted.cache_tokens_details))
+    audio = min(audio, total - cached)
+    image = max(0, _of("IMAGE", asked) - _of("IMAGE", counted.cache_tokens_details))
+    image = min(image, total - cached - audio)
     said = _candidates(counted)
-    audio_out = _of("AUDIO", counted.candidates_tokens_details)
-    image_out = _of("IMAGE", counted.candidates_tokens_details)
+    audio_out = min(_of("AUDIO", counted.candidates_tokens_details), said)
+    image_out = min(_of("IMAGE", counted.candidates_tokens_details), said - audio_out)
     return Usage(
-        input_uncached=max(0, total - cached - audio - image),
+        input_uncached=total - cached - audio - image,
         cache_read=cached,
         input_audio=audio,
         input_image=image,
-        output_text=max(0, said - audio_out - image_out),
+        output_text=said - audio_out - image_out,
         reasoning=counted.thoughts_token_count,
         output_audio=audio_out,
         output_image=image_out,

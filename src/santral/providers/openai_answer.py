@@ -317,17 +317,21 @@ def usage_of(usage: _Usage | None) -> Usage | None:
         return None
     prompt = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
     completion = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
-    read = prompt.cached_tokens or usage.prompt_cache_hit_tokens or 0
-    write = prompt.cache_write_tokens or 0
-    heard, spoken = prompt.audio_tokens or 0, completion.audio_tokens or 0
+    left = usage.prompt_tokens  # no detail is more than what it is a part of
+    read = min(prompt.cached_tokens or usage.prompt_cache_hit_tokens or 0, left)
+    write = min(prompt.cache_write_tokens or 0, left - read)
+    heard = min(prompt.audio_tokens or 0, left - read - write)
+    spoken = completion.audio_tokens or 0
     output, reasoning = usage.completion_tokens or 0, completion.reasoning_tokens or 0
     if (usage.total_tokens or 0) - usage.prompt_tokens - output == reasoning:
         output += reasoning  # xAI counts reasoning beside the completion, not inside
+    reasoning = min(reasoning, output)
+    spoken = min(spoken, output - reasoning)
     return Usage(
-        input_uncached=max(0, usage.prompt_tokens - read - write - heard),
+        input_uncached=left - read - write - heard,
         cache_read=read,
         cache_write=write,
-        output_text=max(0, output - reasoning - spoken),
+        output_text=output - reasoning - spoken,
         reasoning=reasoning,
         input_audio=heard,
         output_audio=spoken,

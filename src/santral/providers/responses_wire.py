@@ -135,12 +135,13 @@ def usage_of(response: Response) -> Usage | None:
         return None
     given = used.input_tokens_details or _InputDetails()
     made = used.output_tokens_details or _OutputDetails()
-    read, written = given.cached_tokens or 0, given.cache_write_tokens or 0
+    read = min(given.cached_tokens or 0, used.input_tokens)
+    written = min(given.cache_write_tokens or 0, used.input_tokens - read)
     output, reasoning = used.output_tokens or 0, made.reasoning_tokens or 0
     return Usage(
-        input_uncached=max(0, used.input_tokens - read - written),
+        input_uncached=used.input_tokens - read - written,
         cache_read=read,
         cache_write=written,
-        output_text=max(0, output - reasoning),
+        output_text=output - min(reasoning, output),
         reasoning=min(reasoning, output),
     )

@@ -42,6 +42,17 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def believed(self) -> Usage:
+        """Return the usage without counts that cannot be, marked as estimated where it had some.
+
+        A count below zero would pay money back, and one beyond any window fits into no ledger.
+        """
+        counts = [getattr(self, name) for name in CLASSES]
+        if min(counts) >= 0 and max(counts) <= MOST_TOKENS:
+            return self
+        held = [min(max(count, 0), MOST_TOKENS) for count in counts]
+        return Usage(**dict(zip(CLASSES, held, strict=True)), is_estimated=True)
+
     def plus(self, other: Usage) -> Usage:
         """Return the sum of two calls' usage (a corrective retry bills both)."""
         return Usage(
@@ -54,6 +65,9 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 CLASSES = tuple(name for name in Usage.__struct_fields__ if name != "is_estimated")
 OUTPUT_CLASSES = ("output_text", "reasoning", "output_audio", "output_image")
 INPUT_CLASSES = tuple(name for name in CLASSES if name not in OUTPUT_CLASSES)
+
+#: Most tokens of one class in one call. Chosen: a thousand times the longest window.
+MOST_TOKENS = 2**31
 
 #: Bytes per token of common tokenizers on prose: English about 4.2, Turkish about 3. Chosen low,
 #: so that an estimate used for admission errs on the high side.

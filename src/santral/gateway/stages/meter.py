@@ -51,7 +51,7 @@ class Meter:
     def take(self, delta: Delta) -> None:
         """Count one delta; a later usage replaces an earlier one, as providers report totals."""
         if delta.usage is not None:
-            self._usage = delta.usage
+            self._usage = delta.usage.believed()
         if delta.service_tier in TIERS:
             self._service_tier = delta.service_tier
         for choice in delta.choices:
