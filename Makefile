@@ -33,7 +33,7 @@ test: $(STAMP) ## Run all tests; installs redis-server and chromium when missing
 JOURNEYS := litellm pydantic-ai langchain engine
 
 journeys: $(JOURNEYS:%=.venv-clients/%/.installed) ## Run other people's clients and a real engine; on demand, not in CI
-	$(PY) -m pytest -m "clients or engine"
+	$(PY) -m pytest tests/journeys -m "clients or engine"
 
 .venv-clients/engine/.installed: TORCH := torch==2.13.0
 .venv-clients/%/.installed: requirements/clients-%.txt | $(STAMP)
