@@ -41,12 +41,20 @@ _PATHS = {
 }
 
 
-def ask(worker: Worker, dialect: str, route: str, *, stream: bool, fields: Fields) -> Answer:
-    """Ask ``route`` in a dialect, whole or streamed."""
+def ask(
+    worker: Worker,
+    dialect: str,
+    route: str,
+    *,
+    stream: bool,
+    fields: Fields,
+    query: bytes = b"alt=sse",
+) -> Answer:
+    """Ask ``route`` in a dialect, whole or streamed; without ``query`` Gemini streams an array."""
     if dialect == "gemini":
         verb = "streamGenerateContent" if stream else "generateContent"
         path = f"/v1beta/models/{route}:{verb}"
-        return worker.post(json.dumps(fields).encode(), path=path, query=b"alt=sse")
+        return worker.post(json.dumps(fields).encode(), path=path, query=query)
     body = {"model": route, **fields, **({"stream": True} if stream else {})}
     return worker.post(json.dumps(body).encode(), path=_PATHS[dialect])
 
@@ -220,7 +228,8 @@ _GEMINI_STOPS = {
 
 
 def _gemini(answer: Answer, is_stream: bool) -> Heard:
-    responses = check_gemini_stream(answer.body) if is_stream else [answer.json]
+    is_stream = is_stream or isinstance(answer.json, list)
+    responses: list[Fields] = check_gemini_stream(answer.body) if is_stream else [answer.json]
     if "error" in responses[-1]:
         return Heard(error=responses[-1])
     check_gemini_answer(responses[-1])

@@ -159,6 +159,25 @@ def test_clients_that_did_not_ask_get_no_usage(
         assert hear(dialect, answer).tokens is None
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_gemini_streams_the_same_as_an_array(vendors: VendorWorker, name: str) -> None:
+    status, headers = status_of(name)
+    reading = vendors.read(name, status, headers)
+    exchange = exchange_of(name, status, headers)
+    vendors.answer_with(exchange)
+    answer = ask(vendors, "gemini", exchange.kind, stream=True, fields=HELLO["gemini"], query=b"")
+    heard = hear("gemini", answer)
+    assert heard.is_failed == (reading.error is not None)
+    if not heard.is_failed:
+        wanted = expected("gemini", reading)
+        assert (heard.text, heard.reasoning, heard.calls, heard.finish) == (
+            wanted.text,
+            wanted.reasoning,
+            wanted.calls,
+            wanted.finish,
+        )
+
+
 CODES = {
     "chat": lambda body: body["error"]["code"],
     "completions": lambda body: body["error"]["code"],
