@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tests.completion_checker import check_completion_stream
 from tests.gateway.worker import Answer, Worker
@@ -229,7 +229,8 @@ _GEMINI_STOPS = {
 
 def _gemini(answer: Answer, is_stream: bool) -> Heard:
     is_stream = is_stream or isinstance(answer.json, list)
-    responses: list[Fields] = check_gemini_stream(answer.body) if is_stream else [answer.json]
+    body = answer.body
+    responses = check_gemini_stream(body) if is_stream else [cast("Fields", answer.json)]
     if "error" in responses[-1]:
         return Heard(error=responses[-1])
     check_gemini_answer(responses[-1])
