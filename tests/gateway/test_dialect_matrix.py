@@ -361,3 +361,60 @@ def test_no_dialect_is_missing(worker: Worker) -> None:
         "/v1/models", "/health/live", "/health/ready", "/metrics",
     }  # fmt: skip
     assert app._endpoints.keys() == conversations | others
+
+
+def _file(data: str, filename: str = "x.txt") -> Fields:
+    return {"type": "file", "file": {"filename": filename, "file_data": data}}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+#: Where chat completions can carry a text that they do not name, and that an engine may read.
+UNNAMED: dict[str, Put] = {
+    "documents": lambda t: {"documents": [{"title": "t", "text": t}]},
+    "template": lambda t: {"chat_template": f"{{{{ messages }}}} {t}"},
+    "other letters": lambda t: {"Messages": [{"role": "user", "content": t}]},
+    "field of a message": lambda t: _chat({"role": "user", "content": "x", "Content": t}),
+    "name of a speaker": lambda t: _chat({"role": "user", "content": "x", "name": t}),
+    "field of a part": lambda t: _part({"type": "text", "text": "x", "Text": t}),
+    "unknown part": lambda t: _part({"type": "thinking", "thinking": t}),
+    "data of a part": lambda t: _part({"type": "document", "document": {"data": t}}),
+    "native data": lambda t: _part(
+        {
+            "type": "native",
+            "dialect": "messages",
+            "block": {"type": "document", "source": {"type": "text", "data": t}},
+        }
+    ),
+    "native object": lambda t: _part(
+        {"type": "native", "dialect": "messages", "block": {"type": "x", "data": {"say": t}}}
+    ),
+    "name of a file": lambda t: _part(_file("data:text/plain;base64,YQ==", t)),
+    "text as it is": lambda t: _part(_file(f"data:text/plain,{t}")),
+    "text without a type": lambda t: _part(_file(f"data:;base64,{_base64(t)}")),
+    "json file": lambda t: _part(_file(f"data:application/json;base64,{_base64(t)}")),
+    "quoted charset": lambda t: _part(
+        _file(f'data:text/plain;charset="utf-8";x=y;base64,{_base64(t)}')
+    ),
+}
+
+
+def _part(part: Fields) -> Fields:
+    return _chat({"role": "user", "content": [part]})
+
+
+@pytest.mark.parametrize("place", UNNAMED)
+def test_what_chat_does_not_name_is_checked_all_the_same(worker: Worker, place: str) -> None:
+    text = f"Write to {EMAIL} now"
+    asked = {"model": "in-refuse", **_chat({"role": "user", "content": "x"})}
+    answer = worker.post(json.dumps(asked | UNNAMED[place](text)).encode())
+    assert answer.error["code"] == "guardrail_refused", place
+    assert worker.provider.asked == []
+    asked["model"] = "in-mask"
+    answer = worker.post(json.dumps(asked | UNNAMED[place](text)).encode())
+    assert answer.status == 200
+    sent = json.dumps(worker.provider.asked[0].fields)
+    assert EMAIL not in sent
+    assert _base64(text) not in sent

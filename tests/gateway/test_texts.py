@@ -71,8 +71,8 @@ def test_a_text_document_is_read_and_goes_back_as_one() -> None:
     part = {"type": "file", "file": {"filename": "a.txt", "file_data": url}}
     request = call({"role": "user", "content": [part]})
     places, texts = texts_of(request)
-    assert texts == ["call 0532"]
-    put_back(request, places, texts, ("call [PHONE_1]",))
+    assert texts == ["a.txt", "call 0532"]
+    put_back(request, places, texts, ("a.txt", "call [PHONE_1]"))
     data = sent(request)[0]["content"][0]["file"]["file_data"]
     assert base64.b64decode(data.partition(",")[2]) == b"call [PHONE_1]"
 
@@ -80,7 +80,7 @@ def test_a_text_document_is_read_and_goes_back_as_one() -> None:
 def test_a_binary_document_rides_through() -> None:
     url = "data:application/pdf;base64,JVBERi0="
     part = {"type": "file", "file": {"filename": "a.pdf", "file_data": url}}
-    assert texts_of(call({"role": "user", "content": [part]}))[1] == []
+    assert texts_of(call({"role": "user", "content": [part]}))[1] == ["a.pdf"], "its name is read"
 
 
 def test_fields_of_another_dialect_are_read_wherever_they_stand() -> None:

@@ -36,6 +36,12 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[Raw])
 
 
+def _is_opaque(name: str, text: str) -> bool:
+    """Whether a string is no language: its name says so, and it has nothing that only language has."""
+    is_named = name in OPAQUE or name.endswith("_id")
+    return is_named and " " not in text and "@" not in text
+
+
 def strings_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield every string of a JSON value that may be language, with the path to it."""
     if isinstance(value, Raw):
@@ -45,8 +51,9 @@ def strings_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield path, value
     elif isinstance(value, dict):
         for name, item in cast("dict[str, Any]", value).items():
-            if name not in OPAQUE and not name.endswith("_id"):
-                yield from strings_in(item, (*path, name))
+            if isinstance(item, str) and _is_opaque(name, item):
+                continue
+            yield from strings_in(item, (*path, name))
     elif isinstance(value, list):
         for position, item in enumerate(cast("list[Any]", value)):
             yield from strings_in(item, (*path, position))

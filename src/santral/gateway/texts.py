@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Raw
 
 from santral.gateway.leaves import Path, strings_in, with_string
+from santral.gateway.unnamed import has_unnamed, unnamed_fields, unnamed_in_message
 from santral.wire.chat import NULL, ChatCall, ContentPart, Message
 
 _object = msgspec.json.Decoder(dict[str, Raw])
@@ -51,8 +53,12 @@ def texts_of(call: ChatCall) -> tuple[list[Place], list[str]]:
             _add_files(number, content, places, texts)
         if _says_more(message):
             _add(number, _said(message), places, texts)
+    if has_unnamed(call):
+        for number, message in enumerate(call.messages):
+            _add(number, unnamed_in_message(message), places, texts)
     if call.native or call.view.prediction != NULL:
         _add(OUTSIDE, _outside(call), places, texts)
+    _add(OUTSIDE, unnamed_fields(call), places, texts)
     return places, texts
 
 
@@ -83,8 +89,12 @@ def _outside(call: ChatCall) -> _Found:
         yield from strings_in(value, ("native", name))
 
 
-#: Plain text in base64, as documents of other dialects come. Source: RFC 2397.
-_TEXT_URL = re.compile(r"data:(text/[\w.+-]+)(?:;charset=[\w-]+)?;base64,", re.IGNORECASE)
+#: Text in an address, as documents of other dialects come: in base64, or as it is. Source: RFC 2397.
+_TEXT_URL = re.compile(
+    r"data:(text/[\w.+-]+|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|x-ndjson|jsonl)|)"
+    r"(?:;[^;,]{0,100}?)*?(;base64)?,",
+    re.IGNORECASE,
+)
 
 
 def _add_files(
@@ -92,15 +102,24 @@ def _add_files(
 ) -> None:
     """Add the texts of text files; other files are read by nobody here."""
     for position, part in enumerate(content):
-        data = part.file.file_data if part.file is not None else None
+        if part.file is None:
+            continue
+        path = ("content", position, "file")
+        if part.file.filename:
+            places.append(Place(number, (*path, "filename")))
+            texts.append(part.file.filename)
+        data = part.file.file_data
         found = _TEXT_URL.match(data) if data else None
         if data and found:
             with suppress(ValueError):  # what is no base64 is for the provider to refuse
-                text = base64.b64decode(data[found.end() :]).decode(errors="replace")
-                places.append(
-                    Place(number, ("content", position, "file", "file_data"), found.group(1))
-                )
-                texts.append(text)
+                texts.append(_text_of_url(data[found.end() :], is_base64=bool(found.group(2))))
+                places.append(Place(number, (*path, "file_data"), found.group(1) or "text/plain"))
+
+
+def _text_of_url(data: str, *, is_base64: bool) -> str:
+    if not is_base64:
+        return unquote(data)
+    return base64.b64decode(data).decode(errors="replace")
 
 
 def _says_more(message: Message) -> bool:
