@@ -34,14 +34,15 @@ CLASS_REMEDIES = {
     "provider_failed": "Try again, or add a rung.",
     "provider_garbled": "Check that `kind` and `base_url` fit the provider.",
     "provider_credentials_refused": "Operator: the provider's key is missing, wrong or out of "
-    "credit. It is never answered as a 401, so that the caller does not doubt its own key.",
+    "credit. It is never answered as a 401, so that the caller does not doubt its own key; SDKs are "
+    "told not to retry (`x-should-retry: false`).",
     "provider_refused_request": "Change the request as the provider's message says.",
     "context_window_exceeded": "Send less, or name a deployment with a longer window in the route's "
     "`on_context_window`.",
     "content_policy_refused": "Rephrase the input, or name a deployment for such cases in the "
     "route's `on_content_policy`.",
     "provider_model_not_found": "Operator: the provider does not know the deployment's `model`. "
-    "`santral providers test` asks it.",
+    "`santral providers test` asks it. SDKs are told not to retry (`x-should-retry: false`).",
     "parameter_not_supported": "Leave the parameter out that the message names, or use a route that "
     "is not `strict`: there it is dropped and named in `x-santral-loss`.",
 }

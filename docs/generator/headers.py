@@ -48,7 +48,7 @@ SENT = {
     "x-ratelimit-reset-tokens": "Until midnight UTC, e.g. `5h3m20s`.",
     "anthropic-ratelimit-requests-limit": "On `/v1/messages` in place of the six above, with "
     "`-remaining` and `-reset` (a moment, RFC 3339), and the same for `tokens`.",
-    "request-id": "On errors of `/v1/messages`: the same as `x-request-id`, for Anthropic's SDKs.",
+    "request-id": "On answers of `/v1/messages`: the same as `x-request-id`, for Anthropic's SDKs.",
     "retry-after": "Whole seconds to wait before another attempt.",
     "retry-after-ms": "The same in milliseconds; OpenAI's SDKs prefer it.",
     "x-should-retry": "`false` where an SDK would retry in vain.",

@@ -27,7 +27,7 @@ from santral.gateway.dialects.responses_lookup import Lookup
 from santral.gateway.dialects.responses_state import ResponseStore
 from santral.gateway.models import list_models, one_model
 from santral.gateway.objects import ObjectFolder
-from santral.gateway.respond import Send
+from santral.gateway.respond import Send, id_headers
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current
 from santral.gateway.tasks.embeddings import EmbeddingsTask
@@ -248,7 +248,7 @@ class GatewayApp:
         status, headers, body = dialect.error(error, request_id)
         headers += [
             (b"content-type", b"application/json"),
-            (b"x-request-id", request_id.encode()),
+            *id_headers(dialect.name, request_id),
         ]
         await _respond(send, status, headers, body)
 

@@ -11,6 +11,7 @@ from santral.gateway.inbound import Writer
 from santral.gateway.stages.trace import total_cost, total_usage
 from santral.traces.cached import EMBED, SERVED
 from santral.wire.delta import Delta
+from santral.wire.messages import MESSAGES
 from santral.wire.usage import Usage
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -113,10 +114,16 @@ def _stream_headers(writer: Writer) -> list[Header]:
     return [(b"content-type", getattr(writer, "content_type", _EVENTS)), *_STREAM_HEADERS]
 
 
+def id_headers(dialect: str, request_id: str) -> list[Header]:
+    """Return a request's id, for Anthropic's clients under their own name too: they read no other."""
+    names = (b"x-request-id", b"request-id") if dialect == MESSAGES else (b"x-request-id",)
+    return [(name, request_id.encode()) for name in names]
+
+
 def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
     """Return the headers every answer carries, as far as they are known when it starts."""
     lines: list[Header] = [
-        (b"x-request-id", ctx.request_id.encode()),
+        *id_headers(ctx.dialect.name, ctx.request_id),
         (b"x-santral-trace-id", ctx.trace_id.encode()),
         (b"x-santral-cache", ctx.cache.encode()),
     ]

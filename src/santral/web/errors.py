@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from santral.errors import OutputRefused, QuotaExceeded, SantralError
+from santral.errors import (
+    ModelNotFound,
+    OutputRefused,
+    ProviderRefusedKey,
+    QuotaExceeded,
+    SantralError,
+)
+
+#: Answered with a 502, which SDKs try again: in vain, until somebody else acts.
+_IN_VAIN = (OutputRefused, ProviderRefusedKey, ModelNotFound)
 
 
 class ErrorAnswer(NamedTuple):
@@ -31,7 +40,7 @@ def openai_error(error: SantralError) -> ErrorAnswer:
         )
     if isinstance(error, QuotaExceeded):
         headers.extend((k.encode(), v.encode()) for k, v in error.headers.items())
-    if isinstance(error, OutputRefused):
+    if isinstance(error, _IN_VAIN):
         headers.append((b"x-should-retry", b"false"))
     return ErrorAnswer(error.status, headers, error_body(error))
 

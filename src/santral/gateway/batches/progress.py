@@ -6,7 +6,9 @@ import hashlib
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from santral.errors import ModelNotFound, ProviderRefusedKey
 from santral.gateway.batches.batch import Batch, Counts, Line, Result
 from santral.gateway.batches.inner import InnerAnswer
 
@@ -14,6 +16,8 @@ from santral.gateway.batches.inner import InnerAnswer
 LOOK_EVERY_S = 1.0
 #: Answers after which the same request may succeed later: rate limits, overload, providers down.
 LATER = frozenset({408, 429, 502, 503, 504, 529})
+#: What an operator mends: an SDK is told not to ask again, a batch has hours to wait for it.
+_MENDED = frozenset({ProviderRefusedKey.code, ModelNotFound.code})
 
 
 class Progress:
@@ -61,3 +65,26 @@ def result_of(batch: Batch, line: Line, answer: InnerAnswer) -> Result:
     name = request_id(batch, line)
     response = {"status_code": answer.status, "request_id": name, "body": body}
     return Result(id=name, custom_id=line.custom_id, response=response)
+
+
+def is_worth_waiting(answer: InnerAnswer) -> bool:
+    """Return False for a spent budget or a refused answer: it is the same a minute later."""
+    return answer.headers.get("x-should-retry") != "false" or _code_of(answer.body) in _MENDED
+
+
+class _Error(Struct, frozen=True):
+    code: str | None = None
+
+
+class _Failure(Struct, frozen=True):
+    error: _Error = _Error()
+
+
+_failure = msgspec.json.Decoder(_Failure)
+
+
+def _code_of(body: bytes) -> str | None:
+    try:
+        return _failure.decode(body).error.code
+    except msgspec.DecodeError:
+        return None

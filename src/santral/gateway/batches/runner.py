@@ -31,7 +31,14 @@ from santral.gateway.batches.batch import (
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
 from santral.gateway.batches.native import FindBatches, NativeWork
-from santral.gateway.batches.progress import LATER, LOOK_EVERY_S, Progress, request_id, result_of
+from santral.gateway.batches.progress import (
+    LATER,
+    LOOK_EVERY_S,
+    Progress,
+    is_worth_waiting,
+    request_id,
+    result_of,
+)
 from santral.gateway.state import Current
 
 log = logging.getLogger(__name__)
@@ -177,7 +184,7 @@ class BatchRunner:
         while True:
             await self._yield_to_others()
             answer = await self._ask_once(batch, line)
-            if answer.status not in LATER or not _is_worth_waiting(answer):
+            if answer.status not in LATER or not is_worth_waiting(answer):
                 return result_of(batch, line, answer)
             hint = float(answer.headers.get("retry-after", 0) or 0)
             await asyncio.sleep(min(max(wait_s, hint), MAX_BUSY_S))
@@ -266,11 +273,6 @@ class BatchRunner:
             return False
         self._lock_fd = fd
         return True
-
-
-def _is_worth_waiting(answer: InnerAnswer) -> bool:
-    """A spent budget or a refused answer is the same a minute later."""
-    return answer.headers.get("x-should-retry") != "false"
 
 
 def _expired(batch: Batch, line: Line) -> Result:

@@ -41,7 +41,6 @@ def messages_error(error: SantralError, request_id: str, now: float) -> ErrorAns
     """Return status, headers and body for ``error``; ``now`` is seconds since the Unix epoch."""
     plain = openai_error(error)
     headers = list(limit_headers({n.decode(): v.decode() for n, v in plain.headers}, now))
-    headers.append((b"request-id", request_id.encode()))
     return ErrorAnswer(_status(error), headers, error_body(error, request_id))
 
 
