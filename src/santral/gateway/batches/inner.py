@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from santral.errors import SantralError
 from santral.gateway.attendance import Receive
 from santral.gateway.desk import Inner
 from santral.gateway.respond import Send
@@ -23,6 +25,12 @@ class InnerAnswer(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def of(cls, error: SantralError) -> InnerAnswer:
+        """Return the answer to a request that could not even be asked."""
+        what = {"message": error.message, "type": error.kind, "code": error.detail_code}
+        return cls(error.status, {}, msgspec.json.encode({"error": what}))
 
 
 async def ask_inside(

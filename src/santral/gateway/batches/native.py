@@ -13,7 +13,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from santral.errors import SantralError
+from santral.errors import (
+    ProviderFailed,
+    ProviderGarbled,
+    ProviderTimeout,
+    ProviderUnreachable,
+    SantralError,
+)
 from santral.gateway.batches.batch import Batch, Line, Native, Result
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
@@ -91,16 +97,11 @@ class NativeWork:
                 mark = f"{progress.batch.id}-{number}"
                 # First noted, then sent: after a crash between the two it is looked for by its mark.
                 await self._note(progress, number, Native(deployment=deployment, reference=""))
-                try:
-                    reference = await batches.submit(part, mark)
-                except SantralError as error:
-                    log.warning("native_batch_refused", extra={"reason": error.message})
-                    await self._note(
-                        progress, number, Native(deployment=deployment, reference="", is_over=True)
-                    )
-                    continue
+                reference = await _submitted(batches, part, mark)
                 await self._note(
-                    progress, number, Native(deployment=deployment, reference=reference)
+                    progress,
+                    number,
+                    Native(deployment=deployment, reference=reference, is_over=not reference),
                 )
 
     async def _await(self, progress: Progress, native: Native, lines: list[Line]) -> None:
@@ -139,6 +140,7 @@ class NativeWork:
                 failures += 1
                 log.warning("native_batch_silent", extra={"reason": error.message})
                 if failures >= MAX_FAILURES:
+                    await _cancelled(batches, reference)
                     return {}
             await asyncio.sleep(poll_s)
 
@@ -151,13 +153,17 @@ class NativeWork:
             await self._keep(progress, result_of(progress.batch, line, answer))
 
     async def _ask(self, batch: Batch, line: Line, slot: Slot, deployment: str = "") -> InnerAnswer:
+        try:
+            caller = self._caller(batch)
+        except SantralError as error:  # the key was revoked since
+            return InnerAnswer.of(error)
         token = SLOT.set(slot)
         try:
             return await ask_inside(
                 self._app,
                 batch.endpoint,
                 bytes(line.body),
-                self._caller(batch),
+                caller,
                 request_id(batch, line),
                 deployment=deployment,
             )
@@ -182,6 +188,30 @@ class NativeWork:
         noted[number : number + 1] = [native]
         progress.batch = msgspec.structs.replace(progress.batch, native=noted)
         await asyncio.to_thread(self._cabinet.put_batch, progress.counted())
+
+
+async def _submitted(batches: ProviderBatches, part: list[BatchCall], mark: str) -> str:
+    """Begin a provider's batch; nothing where there is none. One that began although its answer was
+    lost is found by its mark: else its calls would be made, and paid for, twice."""
+    try:
+        return await batches.submit(part, mark)
+    except SantralError as error:
+        log.warning("native_batch_refused", extra={"reason": error.message})
+        if not isinstance(error, UNCERTAIN):
+            return ""
+    return await batches.find(mark)
+
+
+#: After these nobody knows whether the provider took the batch.
+UNCERTAIN = (ProviderUnreachable, ProviderTimeout, ProviderGarbled, ProviderFailed)
+
+
+async def _cancelled(batches: ProviderBatches, reference: str) -> None:
+    """End a batch that is given up: what it holds is asked for in another way."""
+    try:
+        await batches.cancel(reference)
+    except SantralError as error:
+        log.error("native_batch_lost", extra={"reason": error.message, "reference": reference})
 
 
 def _parts(calls: list[BatchCall], max_bytes: int) -> list[list[BatchCall]]:

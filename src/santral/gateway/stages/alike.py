@@ -16,6 +16,7 @@ from santral.cache.semantic import Found, Question
 from santral.errors import SantralError
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
+from santral.providers.deferred import SLOT
 from santral.providers.provider import TaskCall
 from santral.routing.route import Deployment
 from santral.traces.cached import EMBED, CacheMetrics
@@ -51,6 +52,8 @@ class Alike:
         text = _question_text(ctx, fields, settings.max_temperature)
         if not text:
             return None
+        if settings.embedding != "local" and SLOT.get() is not None:
+            return None  # of a batch: its slot is for the answer, and not for a vector
         embed = self._embed(ctx, settings.embedding)
         vector = await embed(text)
         if vector is None:
