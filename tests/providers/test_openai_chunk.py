@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.stream_checker import check_chat_stream, text_of
 
 from santral.errors import ProviderError, ProviderFailed, ProviderGarbled, ProviderUnreachable
+from santral.providers import openai_answer
 from santral.providers.openai_answer import read_whole
 from santral.providers.openai_chunk import ChunkReader
 from santral.wire.delta import Delta, ToolCallDelta
@@ -317,3 +318,46 @@ def test_no_usage_is_none(usage: Any) -> None:
 def test_a_whole_answer_without_an_answer_is_garbled(body: bytes) -> None:
     with pytest.raises(ProviderGarbled):
         read_whole(body)
+
+
+#: What a choice of a whole answer may hold beside a text and an end.
+_MORE_OF_A_MESSAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "refusal": st.sampled_from([None, "", "No."]),
+        "reasoning_content": st.sampled_from([None, "", "Hm."]),
+        "reasoning": st.sampled_from([None, "", "Hm.", {"any": 1}]),
+        "reasoning_details": st.sampled_from(
+            [None, [], [{"type": "reasoning.text", "text": "Hm.", "signature": "s"}]]
+        ),
+        "tool_calls": st.sampled_from(
+            [None, [], [{"id": "c", "type": "function", "function": {"name": "f"}}]]
+        ),
+        "function_call": st.sampled_from([None, {"name": "f", "arguments": "{}"}]),
+        "annotations": st.sampled_from([None, [], [{"type": "url_citation"}]]),
+        "audio": st.sampled_from([None, {"transcript": "said"}]),
+    },
+)
+_ENDS_OF_A_CHOICE = st.sampled_from(
+    [None, "", "stop", "length", "tool_calls", "function_call", "content_filter", "eos"]
+)
+
+
+@given(
+    content=st.sampled_from(["text", "", None, [{"type": "text", "text": "in parts"}]]),
+    more=_MORE_OF_A_MESSAGE,
+    finish=_ENDS_OF_A_CHOICE,
+    logprobs=st.sampled_from([None, {"content": []}]),
+    index=st.sampled_from([0, None, 1]),
+    sources=st.sampled_from([{}, {"citations": ["https://example.org"]}]),
+)
+def test_the_short_way_through_a_whole_answer_says_what_the_long_one_says(
+    content: Any, more: Any, finish: Any, logprobs: Any, index: Any, sources: Any
+) -> None:
+    choice = {"message": {"role": "assistant", "content": content} | more}
+    choice |= {"finish_reason": finish, "logprobs": logprobs, "index": index}
+    body = json.dumps(WHOLE | sources | {"choices": [choice]}).encode()
+    short = read_whole(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openai_answer, "_plain_choices", lambda *_: None)
+        assert read_whole(body) == short
