@@ -41,7 +41,7 @@ class Responder:
         if not self._ctx.call.view.stream:
             self._deltas.append(delta)
             return
-        data = self._written_by().write(delta)
+        data = (self._writer or self._written_by()).write(delta)
         if not data:
             return
         ctx = self._ctx

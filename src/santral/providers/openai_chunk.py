@@ -172,7 +172,7 @@ class ChunkReader:
             self.is_done = True
             return None
         raw = event.data
-        if not raw.strip():
+        if not raw or raw.isspace():  # not strip(): that would copy every chunk
             return None
         if b"\n" in raw:  # JSON over several data lines: on one line it can be sent on as it is
             raw = on_one_line(raw)
