@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,19 @@ def test_a_refusal_has_its_class(
         ask(replay, call_of(MODEL), **GEMINI)
     assert type(caught.value) is kind
     assert caught.value.upstream_status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "verb"),
+    [(500, "INTERNAL", "failed"), (503, "UNAVAILABLE", "failed"), (400, "OUT_OF_RANGE", "refused")],
+)
+def test_a_message_says_whether_it_failed_or_refused(
+    replay: Replay, status: int, word: str, verb: str
+) -> None:
+    body = {"error": {"code": status, "message": "Sorry.", "status": word}}
+    replay.will(WHOLE, Recording(json.dumps(body).encode(), status=status))
+    with pytest.raises(ProviderError, match=f"^The provider {verb}: Sorry"):
+        ask(replay, call_of(MODEL), **GEMINI)
 
 
 def test_the_wait_is_read_from_the_details(replay: Replay) -> None:

@@ -206,6 +206,12 @@ class GatewayApp:
 
     def _no_endpoint(self, scope: Scope, methods: dict[str, Endpoint] | None) -> SantralError:
         path, method = scope["path"], scope["method"]
+        verb = _VERB.search(path)
+        if verb and method == "POST":
+            return MethodNotAllowed(
+                f"Of Gemini's methods there are {_VERBS}, not {verb[1][:64]}. Embeddings are at "
+                "/v1/embeddings, in OpenAI's form."
+            )
         if methods:
             return MethodNotAllowed(f"{path} takes {', '.join(methods)}, not {method}.")
         hint = nearest(path, self._endpoints)
@@ -269,6 +275,10 @@ def _dialect_of(scope: Scope) -> Dialect:
         return GEMINI
     return next((dialect for start, dialect in _DIALECTS if path.startswith(start)), CHAT)
 
+
+#: A method of a model, as Google's own endpoints name them; models may have a colon and a number.
+_VERB = re.compile("^/v1(?:beta|alpha)/models/.+:([A-Za-z]+)$")
+_VERBS = "generateContent, streamGenerateContent and countTokens"
 
 #: What Gemini's clients ask for below ``/v1``, which is also OpenAI's.
 _GOOGLES = re.compile("/models/.+:(?:generateContent|streamGenerateContent|countTokens)$")

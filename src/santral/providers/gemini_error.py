@@ -54,7 +54,9 @@ def refusal(
     """Return the error for an answer with a status other than 200; see ``openai_error.refusal``."""
     error = _read(body)
     text = scrubbed(error.message, secret) or f"status {status}"
-    return _build(error, f"The provider refused: {text}", status, retry_after(headers, now))
+    kind = _kind_of(status, error)
+    verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
+    return _build(error, f"The provider {verb}: {text}", status, retry_after(headers, now))
 
 
 def error_inside(value: Any, *, secret: str = "") -> ProviderError:
