@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from santral.errors import SantralError
 from santral.gateway.body import require_json
 from santral.gateway.context import RequestContext
@@ -15,6 +17,7 @@ from santral.gateway.private_url import refuse_private_urls
 from santral.gateway.respond import Responder
 from santral.gateway.stages import Stages
 from santral.providers.provider import TaskAnswer
+from santral.web.errors import ErrorAnswer, openai_error
 from santral.wire.task import TaskRequest
 
 
@@ -48,6 +51,17 @@ class TaskDialect(ChatDialect):
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
+        """Return OpenAI's error body; for rerank also with Cohere's ``message`` beside it.
+
+        Source: https://docs.cohere.com/reference/errors
+        """
+        answer = openai_error(error)
+        if self.name != "rerank":
+            return answer
+        said = msgspec.json.encode(error.message)
+        return answer._replace(body=b'{"message":' + said + b"," + answer.body[1:])
 
 
 class TaskHandler:
