@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from ipaddress import IPv4Address, IPv6Address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.gateway.worker import Worker
 
-from santral.gateway.private_url import is_public, why_private
+from santral.errors import BadRequest
+from santral.gateway.private_url import is_public, refuse_private_urls, why_private
 
 PRIVATE = """
 http://127.0.0.1/a HTTP://LOCALHOST:8080 http://10.0.0.1 http://172.16.3.4 http://192.168.1.1
@@ -93,6 +95,16 @@ def test_no_local_address_is_public(address: IPv6Address) -> None:
 
 
 INSIDE = "http://10.0.0.1/"
+
+
+def test_a_million_texts_are_stepped_over(worker: Worker) -> None:
+    ctx: Any = SimpleNamespace(snapshot=worker.process.current.snapshot)
+    texts = ["a"] * 1_000_000
+    began = time.perf_counter()
+    refuse_private_urls(ctx, [texts])
+    assert time.perf_counter() - began < 0.5
+    with pytest.raises(BadRequest):
+        refuse_private_urls(ctx, [{"input": [*texts[:9], {"image_url": [INSIDE]}]}])
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def url_values(call: ChatCall) -> list[Any]:
 
 def _tools_of_providers(tools: Raw) -> list[Any]:
     """Return the tools that a provider calls itself; a function's schema may say ``url`` as it likes."""
-    if not _may_hold_url(bytes(tools)):
+    if not _names_url(bytes(tools)):
         return []
     entries = msgspec.json.decode(tools)
     if not isinstance(entries, list):
@@ -123,14 +123,19 @@ def _urls(value: Any, name: str, depth: int) -> Iterator[str]:
         for key, inner in cast("dict[str, Any]", value).items():
             yield from _urls(inner, key.lower(), depth + 1)
     elif depth < _MAX_DEPTH and isinstance(value, list):
+        holds_urls = name.endswith(_URL_ENDINGS)
         for inner in cast("list[Any]", value):
-            yield from _urls(inner, name, depth + 1)
+            if holds_urls or isinstance(inner, dict | list):  # a million texts are stepped over
+                yield from _urls(inner, name, depth + 1)
 
 
 def _may_hold_url(raw: bytes) -> bool:
     """Whether a name that ends in ``_URL_ENDINGS`` may be in there; an escaped letter counts as yes."""
-    if len(raw) > _LONG:
-        return True  # reading it is faster than looking through a picture
+    # Reading something long is faster than looking through it: it is a picture.
+    return len(raw) > _LONG or _names_url(raw)
+
+
+def _names_url(raw: bytes) -> bool:
     small = raw.lower()
     return b'url"' in small or b'uri"' in small or b'file_data"' in small or b"\\u" in small
 
