@@ -39,11 +39,18 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], max_bytes: in
 ON_LOOP_BYTES = 4096
 
 
+#: Members of one gzip body. Chosen: writers make one; what follows each is copied, so that 8 MB of
+#: empty ones would keep a thread for minutes.
+MAX_MEMBERS = 64
+
+
 def _unpacked(packed: bytes, max_bytes: int) -> bytes:
     """Return what a gzip body holds, never more than ``max_bytes`` of it."""
     parts: list[bytes] = []
     size = 0
     while packed:  # a gzip body may have several members
+        if len(parts) == MAX_MEMBERS:
+            raise _no_gzip()
         engine = zlib.decompressobj(wbits=31)
         try:
             part = engine.decompress(packed, max_bytes - size + 1)

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from santral.errors import ParameterNotSupported
 
+#: Losses that are told, and letters of each: what a client's headers have room for. Chosen: 8 kB is
+#: the least that clients and proxies take.
+MOST_LOSSES = 64
+_MOST_LETTERS = 100
+
+
+def _shown(loss: str) -> str:
+    """Return a loss as a header may say it: its name may be the caller's own, line feeds and all."""
+    if loss.isascii() and loss.isprintable() and "," not in loss and len(loss) <= _MOST_LETTERS:
+        return loss
+    kept = (letter if " " <= letter <= "~" and letter != "," else "?" for letter in loss)
+    return "".join(kept)[:_MOST_LETTERS]
+
 
 class Losses:
     """The losses of one request: those of the gateway, and those of the attempt under way.
@@ -66,9 +79,11 @@ class Losses:
         """Return every loss once, in the order they were noted."""
         if not (self._kept or self._attempt):
             return []
-        return list(dict.fromkeys([*self._kept, *self._attempt]))
+        names = list(dict.fromkeys([*self._kept, *self._attempt]))
+        return names if len(names) <= MOST_LOSSES else [*names[:MOST_LOSSES], "..."]
 
     def _add(self, loss: str, reason: str) -> None:
+        loss = _shown(loss)
         name = loss.partition("=")[0]
         if name in self._mended:
             self._mended[name] = True
