@@ -291,7 +291,8 @@ WHOLE: dict[str, Any] = {
             },
             (3, 0, 0, 0, 0),
         ),
-        ({"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 9}}, (0, 9, 0, 0, 0)),
+        # no part is more than its whole
+        ({"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 9}}, (0, 3, 0, 0, 0)),
     ],
 )
 def test_usage_is_split_into_classes_that_do_not_overlap(
