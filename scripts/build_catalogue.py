@@ -1,4 +1,4 @@
-"""Builds src/santral/providers/catalogue.jsonl from public sources.
+"""Builds src/santral/providers/catalogue/catalogue.jsonl from public sources.
 
     python -m venv /tmp/catalogue && /tmp/catalogue/bin/pip install genai-prices
     python scripts/build_catalogue.py --genai-prices /tmp/catalogue/lib/.../genai_prices \
@@ -21,7 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from santral.providers.catalogue import (
+from santral.providers.catalogue.catalogue import (
     SHIPPED,
     Amounts,
     Entry,
@@ -31,7 +31,7 @@ from santral.providers.catalogue import (
     encode_catalogue,
     load_catalogue,
 )
-from santral.providers.prices import PICO_PER_USD_PER_MILLION, midnight_us, names_of
+from santral.providers.catalogue.prices import PICO_PER_USD_PER_MILLION, midnight_us, names_of
 
 #: Our kinds -> genai-prices' provider, LiteLLM's providers.
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from santral.config.schema import CollectionConfig
-from santral.providers.extractive import Answerer
-from santral.providers.passage import Analysis, Language
+from santral.providers.local.extractive import Answerer
+from santral.providers.local.passage import Analysis, Language
 from santral.retrieval.analyse import detect_language, ngrams, query_terms, sentences, terms
 from santral.retrieval.fuse import Signal, best_rows, fuse
 from santral.retrieval.index import IndexText, build_signals
@@ -44,7 +44,7 @@ TWIN = 0.7
 #: Search results looked at when passages are taken out: more than any document has. Chosen.
 DEPTH = 200
 SEED = 8
-SUPPORT_TOML = Path(__file__).parents[1] / "src/santral/providers/support.toml"
+SUPPORT_TOML = Path(__file__).parents[1] / "src/santral/providers/local/support.toml"
 
 
 class Outcome(NamedTuple):

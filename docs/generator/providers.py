@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from generator.markdown import code, page, table
-from santral.providers.catalogue import Catalogue, load_catalogue
+from santral.providers.catalogue.catalogue import Catalogue, load_catalogue
 from santral.providers.registry import VENDORS, Vendor
-from santral.providers.tasks import TASKS, TaskRow
+from santral.providers.tasks.tasked import TASKS, TaskRow
 
 INTRO = """\
 `kind` in `[providers.NAME]` names a row of this table. A row is a dialect, an address, how to sign

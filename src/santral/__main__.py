@@ -26,14 +26,14 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
-    from santral.app.import_litellm import import_app  # noqa: PLC0415
+    from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
+    from santral.providers.catalogue.cli import prices_app  # noqa: PLC0415
     from santral.providers.cli import providers_app  # noqa: PLC0415
-    from santral.providers.prices_cli import prices_app  # noqa: PLC0415
     from santral.quota.cli import ledger_app, limits_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415

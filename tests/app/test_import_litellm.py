@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from santral.__main__ import full_app
 from santral.config.load import LoadedConfig, load
 from santral.errors import ConfigError
-from santral.providers.prices import PriceBook
+from santral.providers.catalogue.prices import PriceBook
 from santral.wire.usage import Usage
 
 EVERYTHING = """

@@ -17,9 +17,9 @@ from tests.stream_checker_gemini import check_gemini_answer, check_gemini_stream
 from tests.stream_checker_messages import check_messages_stream, message_of
 
 from santral.errors import ProviderError
-from santral.providers.bedrock_answer import ConverseReader
-from santral.providers.bedrock_frames import FrameReader
-from santral.providers.gemini_answer import GeminiReader
+from santral.providers.bedrock.answer import ConverseReader
+from santral.providers.bedrock.frames import FrameReader
+from santral.providers.gemini.answer import GeminiReader
 from santral.wire.delta import Delta
 from santral.wire.render import fold
 from santral.wire.sse import SseDecoder

@@ -31,7 +31,7 @@ from tests.stream_checker_gemini import (
 )
 
 from santral.errors import BadRequest, ProviderBusy, ProviderFailed
-from santral.gateway.dialects.gemini_request import body_fields, read_call
+from santral.gateway.dialects.gemini.request import body_fields, read_call
 from santral.providers.provider import ProviderCall
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 from santral.wire.gemini import FORMAT, SKIP_SIGNATURE

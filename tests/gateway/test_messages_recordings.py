@@ -16,7 +16,7 @@ from tests.stream_checker import check_chat_stream, text_of, usage_in
 from tests.stream_checker_messages import check_messages_stream, message_of
 
 from santral.errors import ProviderError
-from santral.providers.anthropic_answer import AnswerReader
+from santral.providers.anthropic.answer import AnswerReader
 
 FOLDER = RECORDINGS / "anthropic"
 BROKEN = {"overloaded.sse", "limited.sse"}
@@ -121,7 +121,7 @@ def test_thinking_comes_back_through_a_chat_client(
 
 
 def _thoughts_sent(call: Any) -> list[dict[str, Any]]:
-    from santral.providers.anthropic_request import write_request
+    from santral.providers.anthropic.request import write_request
 
     body = json.loads(write_request(call).body)
     return [

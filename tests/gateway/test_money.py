@@ -9,9 +9,9 @@ import pytest
 from tests.gateway.worker import USAGE, Step, Worker, part, saying, usage, whole
 
 from santral.errors import ProviderFailed, ProviderGarbled
-from santral.providers.conversation import output_limit, read_conversation
-from santral.providers.deferred import Slot
-from santral.providers.openai_request import RequestWriter
+from santral.providers.batch.deferred import Slot
+from santral.providers.conversation.conversation import output_limit, read_conversation
+from santral.providers.openai.request import RequestWriter
 from santral.providers.registry import VENDORS
 from santral.quota.limit import Limits
 from santral.traces.record import AttemptRecord

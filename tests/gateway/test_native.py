@@ -21,8 +21,8 @@ from santral.gateway.batches.batch import Batch, Line
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.native import MAX_FAILURES, NativeWork
 from santral.gateway.batches.progress import Progress, request_id
-from santral.providers.batch import BatchAnswer, BatchCall
-from santral.providers.deferred import SLOT
+from santral.providers.batch.deferred import SLOT
+from santral.providers.batch.interface import BatchAnswer, BatchCall
 
 LINES = [Line(custom_id=name, url="/v1/chat/completions", body=Raw(b"{}")) for name in "ab"]
 

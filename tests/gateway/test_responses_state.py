@@ -15,7 +15,7 @@ from tests.gateway.asking_responses import asked, create, get, response_of
 from tests.gateway.worker import KEY, NARROW_KEY, Worker, whole
 
 from santral.config.schema import ResponsesConfig
-from santral.gateway.dialects.responses_events import Events
+from santral.gateway.dialects.responses.events import Events
 from santral.quota.limit import Limits
 from santral.tenants.key import new_key
 from santral.tenants.keyring import KeyRing

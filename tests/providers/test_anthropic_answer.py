@@ -17,7 +17,7 @@ from santral.errors import (
     ProviderGarbled,
     ProviderUnreachable,
 )
-from santral.providers.anthropic_answer import AnswerReader
+from santral.providers.anthropic.answer import AnswerReader
 from santral.wire.delta import Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 from santral.wire.messages import CLAUDE_FORMAT
 from santral.wire.render import fold

@@ -11,10 +11,10 @@ from msgspec import Raw
 
 from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ParameterNotSupported
-from santral.gateway.dialects.messages_request import read_request
-from santral.providers.anthropic_betas import allowed_betas
-from santral.providers.anthropic_models import abilities_of
-from santral.providers.anthropic_request import write_count, write_request
+from santral.gateway.dialects.messages.request import read_request
+from santral.providers.anthropic.betas import allowed_betas
+from santral.providers.anthropic.models import abilities_of
+from santral.providers.anthropic.request import write_count, write_request
 from santral.providers.provider import ProviderCall, TaskCall
 from santral.wire.loss import Losses
 

@@ -16,8 +16,8 @@ from santral.config.secret import SecretRef
 from santral.config.upstreams import ProviderConfig, TimeoutsConfig
 from santral.errors import ConfigError
 from santral.providers.aiohttp_client import AiohttpClient
-from santral.providers.azure import AzureProvider
 from santral.providers.connection import connect_to
+from santral.providers.openai.azure import AzureProvider
 from santral.providers.provider import ProviderCall
 from santral.providers.registry import VENDORS
 

@@ -14,7 +14,7 @@ from tests.providers.frames import event, exception, frame
 from tests.replay import RECORDINGS
 
 from santral.errors import ProviderGarbled
-from santral.providers.bedrock_frames import Frame, FrameReader
+from santral.providers.bedrock.frames import Frame, FrameReader
 
 STREAMS = sorted(file.name for file in (RECORDINGS / "bedrock").glob("*.bin"))
 ONE = event("messageStart", role="assistant")

@@ -10,7 +10,7 @@ from msgspec import Raw
 from tests.providers.asking import call_of, losses_of
 
 from santral.errors import ParameterNotSupported
-from santral.providers.bedrock_request import request_of
+from santral.providers.bedrock.request import request_of
 from santral.wire.loss import Losses
 
 OLD = "anthropic.claude-sonnet-4-20250514-v1:0"

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials as TheirCredentials
 
 from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError
-from santral.providers.bedrock_sign import Credentials, Signer, read_credentials
+from santral.providers.bedrock.sign import Credentials, Signer, read_credentials
 
 NOW = 1_790_000_123.0
 KEY, SECRET, TOKEN = (

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from santral.errors import ConfigError
-from santral.providers.catalogue import (
+from santral.providers.catalogue.catalogue import (
     SHIPPED,
     Catalogue,
     Entry,
@@ -20,7 +20,7 @@ from santral.providers.catalogue import (
     load_catalogue,
     refreshed,
 )
-from santral.providers.prices_cli import prices_app
+from santral.providers.catalogue.cli import prices_app
 
 
 def entry(model: str, amount: int = 1_000_000) -> Entry:

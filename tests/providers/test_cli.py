@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from santral.errors import ConfigError
+from santral.providers.catalogue.cli import prices_app
 from santral.providers.cli import providers_app
-from santral.providers.prices_cli import prices_app
 from santral.providers.registry import VENDORS
 
 

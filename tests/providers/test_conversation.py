@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from santral.errors import BadRequest
-from santral.providers.blocks import (
+from santral.providers.conversation.blocks import (
     Audio,
     File,
     Image,
@@ -20,7 +20,7 @@ from santral.providers.blocks import (
     ToolResult,
     ToolUse,
 )
-from santral.providers.conversation import merged, output_limit, read_conversation
+from santral.providers.conversation.conversation import merged, output_limit, read_conversation
 from santral.wire.delta import ReasoningDetail
 
 MARKER = {"type": "ephemeral", "ttl": "1h"}

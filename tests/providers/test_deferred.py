@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from santral.config.upstreams import TimeoutsConfig
-from santral.providers.deferred import SLOT, Deferred, DeferringClient, Slot
+from santral.providers.batch.deferred import SLOT, Deferred, DeferringClient, Slot
 
 TIMEOUTS = TimeoutsConfig()
 

@@ -16,7 +16,7 @@ from santral.errors import (
     ProviderGarbled,
     ProviderUnreachable,
 )
-from santral.providers.gemini_answer import GeminiReader
+from santral.providers.gemini.answer import GeminiReader
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail
 from santral.wire.gemini import FORMAT
 from santral.wire.render import fold

@@ -10,7 +10,7 @@ from msgspec import Raw
 from tests.providers.asking import call_of, losses_of
 
 from santral.errors import BadRequest, ParameterNotSupported
-from santral.providers.gemini_request import request_body
+from santral.providers.gemini.request import request_body
 from santral.wire.gemini import FORMAT, SKIP_SIGNATURE
 from santral.wire.loss import Losses
 

@@ -20,7 +20,7 @@ from tests.replay import Recording, Replay, recording
 
 from santral.errors import ConfigError, ProviderFailed, ProviderGarbled, ProviderRefusedKey
 from santral.providers.aiohttp_client import AiohttpClient
-from santral.providers.google_auth import CLAIM_S, RENEW_S, GoogleToken, read_service_account
+from santral.providers.gemini.auth import CLAIM_S, RENEW_S, GoogleToken, read_service_account
 
 NOW = 1_790_000_000.0
 MODEL = "gemini-3.7-flash"

@@ -27,7 +27,7 @@ from santral.errors import (
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.connection import Connection, connect_to
 from santral.providers.keys import DEAD_S, MAX_DEAD_S, TOKEN_S, KeyRotation, ProviderKey
-from santral.providers.openai import OpenAIProvider
+from santral.providers.openai.provider import OpenAIProvider
 from santral.providers.provider import ProviderCall
 from santral.providers.vendor import Vendor
 from santral.wire.delta import Delta

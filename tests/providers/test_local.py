@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ProviderRefusedRequest
-from santral.providers.extractive import NO_SOURCES, UNKNOWN, Answerer
-from santral.providers.local import LocalProvider, tokenize
-from santral.providers.passage import Analysis, read_passage
+from santral.providers.local.extractive import NO_SOURCES, UNKNOWN, Answerer
+from santral.providers.local.passage import Analysis, read_passage
+from santral.providers.local.provider import LocalProvider, tokenize
+from santral.providers.local.support import MEASURED, WEIGHTS, confidence, threshold
 from santral.providers.provider import ProviderCall
-from santral.providers.support import MEASURED, WEIGHTS, confidence, threshold
 from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
 from santral.wire.delta import Delta, Source
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ParameterNotSupported, ProviderRefusedRequest
-from santral.providers.local_embed import LocalEmbedder, LocalReranker, TextFeatures
+from santral.providers.local.embed import LocalEmbedder, LocalReranker, TextFeatures
 from santral.providers.provider import Operation, TaskAnswer, TaskCall
 from santral.retrieval.analyse import ngrams, terms
 

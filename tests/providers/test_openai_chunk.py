@@ -13,8 +13,8 @@ from tests.stream_checker import check_chat_stream, text_of
 
 from santral.errors import ProviderError, ProviderFailed, ProviderGarbled, ProviderUnreachable
 from santral.providers import openai_answer
-from santral.providers.openai_answer import read_whole
-from santral.providers.openai_chunk import ChunkReader
+from santral.providers.openai.answer import read_whole
+from santral.providers.openai.chunk import ChunkReader
 from santral.wire.delta import Delta, ToolCallDelta
 from santral.wire.render import chunk, fold, usage_chunk
 from santral.wire.sse import DONE, encode_event

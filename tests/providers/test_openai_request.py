@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ParameterNotSupported
-from santral.providers.openai_request import RequestWriter
+from santral.providers.openai.request import RequestWriter
 from santral.providers.provider import ProviderCall
 from santral.providers.registry import VENDORS
 from santral.wire.loss import Losses

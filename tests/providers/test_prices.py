@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.errors import ConfigError
-from santral.providers.catalogue import load_catalogue
-from santral.providers.prices import AMOUNTS, PriceBook, names_of
+from santral.providers.catalogue.catalogue import load_catalogue
+from santral.providers.catalogue.prices import AMOUNTS, PriceBook, names_of
 from santral.providers.registry import VENDORS
 from santral.wire.usage import Usage
 

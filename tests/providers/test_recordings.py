@@ -31,8 +31,8 @@ from santral.errors import (
 )
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.connection import connect_to
-from santral.providers.openai_answer import read_whole
-from santral.providers.openai_chunk import ChunkReader
+from santral.providers.openai.answer import read_whole
+from santral.providers.openai.chunk import ChunkReader
 from santral.providers.provider import Provider, ProviderCall
 from santral.providers.registry import DIALECTS, VENDORS
 from santral.providers.translated import AnswerReader, TranslatedProvider

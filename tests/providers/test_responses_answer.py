@@ -19,7 +19,7 @@ from santral.errors import (
     ProviderRefusedKey,
     ProviderUnreachable,
 )
-from santral.providers.responses_answer import ResponsesReader
+from santral.providers.responses.answer import ResponsesReader
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 from santral.wire.render import fold
 from santral.wire.sse import Event, SseDecoder

@@ -11,7 +11,7 @@ from msgspec import Raw
 from tests.providers.asking import call_of, losses_of
 
 from santral.errors import BadRequest, ParameterNotSupported
-from santral.providers.responses_request import request_body
+from santral.providers.responses.request import request_body
 from santral.wire.loss import Losses
 
 PNG = "data:image/png;base64,iVBORw0KGgo="

@@ -26,7 +26,7 @@ from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.connection import connect_to
 from santral.providers.provider import Operation, Provider, ProviderCall, TaskAnswer, TaskCall
 from santral.providers.registry import VENDORS, build_provider
-from santral.providers.tasks import TASKS, TasksAlone, operations_of, with_tasks
+from santral.providers.tasks.tasked import TASKS, TasksAlone, operations_of, with_tasks
 from santral.providers.vendor import Vendor
 from santral.wire.embeddings import Embeddings
 from santral.wire.usage import Usage

@@ -17,7 +17,7 @@ from santral.errors import ProviderBusy, ProviderError, ProviderUnreachable
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.provider import ChatOnly, ProviderCall
 from santral.providers.registry import build_provider
-from santral.providers.tasks_complete import ECHO_MARK, PROMPT_MARK, chat_logprobs, stream_of
+from santral.providers.tasks.complete import ECHO_MARK, PROMPT_MARK, chat_logprobs, stream_of
 from santral.wire.delta import ChoiceDelta, Delta
 from santral.wire.render import fold
 from santral.wire.usage import Usage

@@ -10,7 +10,7 @@ from tests.routing.parts import Silent, compiled, configured
 
 from santral.config.schema import Config
 from santral.errors import ConfigError
-from santral.providers.facts import ModelFacts
+from santral.providers.catalogue.facts import ModelFacts
 from santral.providers.provider import Provider
 from santral.routing.compile import compile_deployments, compile_route
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.providers import bedrock_shapes, gemini_usage, responses_wire
-from santral.providers.openai_answer import read_whole
+from santral.providers.openai.answer import read_whole
 from santral.wire.gemini import UsageMetadata
 from santral.wire.messages import MessagesUsage
 from santral.wire.usage import CLASSES, MOST_TOKENS, Usage

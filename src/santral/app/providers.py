@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 
 from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
-from santral.providers.batch import ProviderBatches
+from santral.providers.batch.deferred import DeferringClient
+from santral.providers.batch.interface import ProviderBatches
 from santral.providers.connection import connect_to
-from santral.providers.deferred import DeferringClient
 from santral.providers.keys import KeyRotation, State
-from santral.providers.local import Analysis, LocalProvider
-from santral.providers.local_embed import MODELS as LOCAL_MODELS
-from santral.providers.local_embed import LocalEmbedder, LocalReranker, TextFeatures
+from santral.providers.local.embed import MODELS as LOCAL_MODELS
+from santral.providers.local.embed import LocalEmbedder, LocalReranker, TextFeatures
+from santral.providers.local.provider import Analysis, LocalProvider
 from santral.providers.provider import Operation, Provider
 from santral.providers.registry import BATCHES, VENDORS, build_provider
-from santral.providers.tasks import Tasked
-from santral.providers.tasks_http import Doer
+from santral.providers.tasks.http import Doer
+from santral.providers.tasks.tasked import Tasked
 from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
 from santral.traces.ids import RandomBits
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from santral.config.load import LoadedConfig, load
 from santral.config.schema import RELOADABLE, Config
 from santral.errors import ConfigError, SantralError
-from santral.providers.catalogue import refreshed
+from santral.providers.catalogue.catalogue import refreshed
 
 log = logging.getLogger(__name__)
 

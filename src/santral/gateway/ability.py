@@ -7,7 +7,7 @@ import msgspec
 from santral.errors import BadRequest
 from santral.gateway.context import RequestContext
 from santral.providers.provider import Operation
-from santral.providers.tasks import operations_of
+from santral.providers.tasks.tasked import operations_of
 from santral.routing.route import Route, Rules, Weighted
 
 #: What each operation is called towards people.

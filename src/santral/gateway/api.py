@@ -18,13 +18,13 @@ from santral.gateway.conversation import Conversation
 from santral.gateway.desk import Desk, Handler, Scope
 from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.dialects.completions import CompletionsDialect
-from santral.gateway.dialects.gemini import GeminiDialect, refuse_key_in_url
-from santral.gateway.dialects.gemini_lookup import list_all, show_one, token_count
-from santral.gateway.dialects.messages import MessagesDialect
-from santral.gateway.dialects.messages_count import CountTokens
-from santral.gateway.dialects.responses import ResponsesDialect
-from santral.gateway.dialects.responses_lookup import Lookup
-from santral.gateway.dialects.responses_state import ResponseStore
+from santral.gateway.dialects.gemini.dialect import GeminiDialect, refuse_key_in_url
+from santral.gateway.dialects.gemini.lookup import list_all, show_one, token_count
+from santral.gateway.dialects.messages.count import CountTokens
+from santral.gateway.dialects.messages.dialect import MessagesDialect
+from santral.gateway.dialects.responses.dialect import ResponsesDialect
+from santral.gateway.dialects.responses.lookup import Lookup
+from santral.gateway.dialects.responses.state import ResponseStore
 from santral.gateway.models import list_models, one_model
 from santral.gateway.objects import ObjectFolder
 from santral.gateway.respond import Send, id_headers

@@ -128,7 +128,9 @@ class RequestContext:
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
         self.losses = Losses()  # quota and generate: what was dropped or changed on the way
         self.is_guarded = False  # input_guard: the messages are masked as the policy wants
-        self.said: list[Any] = []  # input_guard: the caller's messages, masked, without prompt and sources
+        self.said: list[
+            Any
+        ] = []  # input_guard: the caller's messages, masked, without prompt and sources
         self.prompt = ""  # compose
         self.prompt_version = ""  # compose
         self.prompt_settings: dict[str, Any] = {}  # compose: model settings of the prompt
@@ -141,7 +143,9 @@ class RequestContext:
         self.output_schema: bytes | None = None  # validate_output: JSON Schema of the answer
         self.cache = "off"  # generate: off, miss, hit, semantic, collapsed
         self.cache_entry = ""  # generate: the beginning of the key, to kill an answer by
-        self.cache_similarity = 0.0  # generate: of the question whose answer was, or would be, given
+        self.cache_similarity = (
+            0.0  # generate: of the question whose answer was, or would be, given
+        )
         self.cache_saved_nanousd = 0  # generate: what making this answer has cost before
         self.route_decision: dict[str, Attribute] = {}  # route: why these deployments were asked
         self.send_copies: Callable[[], None] | None = None  # route: mirrors, once the answer left

@@ -18,9 +18,7 @@ async def answer(ctx: RequestContext, emit: Emit, stages: Stages) -> None:
         await stages.generate(ctx, stages.validate_output(ctx, emit))  # cache, route, fallback
 
 
-async def perform(
-    ctx: RequestContext, task: TaskRequest, finish: Finish, stages: Stages
-) -> bytes:
+async def perform(ctx: RequestContext, task: TaskRequest, finish: Finish, stages: Stages) -> bytes:
     """Answer one task: the same order, without what only a conversation has."""
     async with stages.trace(ctx), stages.quota(ctx):
         await stages.task_guard(ctx, task)

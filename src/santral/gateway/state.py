@@ -23,11 +23,11 @@ from santral.guardrails.policy import CheckList, Policy, compile_policy
 from santral.guardrails.schema import CompiledSchema, compile_schema
 from santral.prompts.library import PromptLibrary, load_prompts
 from santral.prompts.version import PromptVersion
-from santral.providers.catalogue import catalogue_in, combined_prices
-from santral.providers.prices import PriceBook
+from santral.providers.catalogue.catalogue import catalogue_in, combined_prices
+from santral.providers.catalogue.prices import PriceBook
 from santral.providers.provider import Operation, Provider
 from santral.providers.registry import VENDORS
-from santral.providers.tasks import operations_of
+from santral.providers.tasks.tasked import operations_of
 from santral.quota.limit import LimitBook, limits_from
 from santral.routing.compile import Facts, compile_deployments, compile_route, pricing_by
 from santral.routing.route import Deployment, Pricing, Route

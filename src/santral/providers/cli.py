@@ -16,7 +16,7 @@ from santral.config.upstreams import ProviderConfig, TimeoutsConfig
 from santral.errors import ConfigError, nearest
 from santral.providers.probe import Findings, probe
 from santral.providers.registry import VENDORS
-from santral.providers.tasks import TASKS, TaskRow
+from santral.providers.tasks.tasked import TASKS, TaskRow
 from santral.providers.vendor import Vendor
 from santral.tenants.table import print_table
 

@@ -7,19 +7,19 @@ from importlib import import_module
 
 from santral.config.upstreams import ProviderConfig
 from santral.errors import ConfigError, nearest
-from santral.providers.batch import Maker
-from santral.providers.batch_anthropic import AnthropicBatches
-from santral.providers.batch_gemini import GeminiBatches
-from santral.providers.batch_openai import OpenAIBatches
+from santral.providers.batch.anthropic import AnthropicBatches
+from santral.providers.batch.gemini import GeminiBatches
+from santral.providers.batch.interface import Maker
+from santral.providers.batch.openai import OpenAIBatches
 from santral.providers.cloud_vendors import CLOUD_VENDORS
 from santral.providers.connection import Connection, connect_to
 from santral.providers.keys import KeyRotation
-from santral.providers.openai import OpenAIProvider
-from santral.providers.openai_engines import NATIVE_ENGINES, OPENAI_ENGINES
-from santral.providers.openai_vendors import COHERE, OPENAI_VENDORS
+from santral.providers.openai.engines import NATIVE_ENGINES, OPENAI_ENGINES
+from santral.providers.openai.provider import OpenAIProvider
+from santral.providers.openai.vendors import COHERE, OPENAI_VENDORS
 from santral.providers.provider import Provider
-from santral.providers.task_vendors import TASK_VENDORS
-from santral.providers.tasks import TasksAlone, with_tasks
+from santral.providers.tasks.tasked import TasksAlone, with_tasks
+from santral.providers.tasks.vendors import TASK_VENDORS
 from santral.providers.upstream import UpstreamClient
 from santral.providers.vendor import Vendor, can
 

@@ -22,10 +22,10 @@ from santral.errors import (
     ProviderUnreachable,
 )
 from santral.providers.connection import Connection
-from santral.providers.conversation import Conversation
+from santral.providers.conversation.conversation import Conversation
 from santral.providers.estimate import estimate_input
 from santral.providers.keys import ProviderKey
-from santral.providers.openai_error import refusal
+from santral.providers.openai.error import refusal
 from santral.providers.provider import ChatOnly, ProviderCall
 from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta

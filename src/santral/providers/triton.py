@@ -16,9 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from santral.errors import ProviderGarbled
-from santral.providers.blocks import Text, ToolResult, Turn, text_of
-from santral.providers.conversation import Conversation, output_limit, read_conversation
-from santral.providers.openai_error import error_inside
+from santral.providers.conversation.blocks import Text, ToolResult, Turn, text_of
+from santral.providers.conversation.conversation import (
+    Conversation,
+    output_limit,
+    read_conversation,
+)
+from santral.providers.openai.error import error_inside
 from santral.providers.provider import ProviderCall
 from santral.providers.translated import AnswerReader, TranslatedProvider, decode, note_losses
 from santral.wire.delta import Delta

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from santral.config.routes import RouteConfig, RungConfig
 from santral.config.schema import Config
 from santral.config.upstreams import DeploymentConfig
-from santral.providers.facts import ModelFacts
-from santral.providers.prices import PriceBook
+from santral.providers.catalogue.facts import ModelFacts
+from santral.providers.catalogue.prices import PriceBook
 from santral.providers.provider import Provider
 from santral.providers.registry import VENDORS
 from santral.routing.complexity import Classifier, Tiers

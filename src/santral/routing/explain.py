@@ -9,7 +9,7 @@ from msgspec import Struct
 from santral.config.routes import RouteConfig, RungConfig
 from santral.config.schema import Config
 from santral.errors import BadRequest, NotFound, ProviderFailed, nearest
-from santral.providers.catalogue import catalogue_in, combined_prices
+from santral.providers.catalogue.catalogue import catalogue_in, combined_prices
 from santral.providers.provider import ChatOnly, ProviderCall
 from santral.routing.choose import Chosen, Plan, Skip, candidates, make_plan
 from santral.routing.compile import compile_deployments, compile_route, pricing_by

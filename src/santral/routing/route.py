@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from santral.config.routes import ShadowConfig, StrategyName
 from santral.config.upstreams import TimeoutsConfig
-from santral.providers.facts import ModelFacts
+from santral.providers.catalogue.facts import ModelFacts
 from santral.providers.provider import Provider
 from santral.routing.complexity import Tiers
 from santral.routing.load import Load

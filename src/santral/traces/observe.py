@@ -59,9 +59,7 @@ class _RouteChildren:
         self.cost: Counter = metrics["santral_cost_nanousd_total"].child(route)
         self.unknown: Counter = metrics["santral_cost_unknown_total"].child(route)
         self.quota: Counter = metrics["santral_quota_refusals_total"].child(route)
-        self.cache = {
-            o: metrics["santral_cache_total"].child(route, o) for o in OUTCOMES
-        }
+        self.cache = {o: metrics["santral_cache_total"].child(route, o) for o in OUTCOMES}
         tokens = metrics["santral_tokens_total"]
         self.tokens = [(name, tokens.child(route, name)) for name in CLASSES]
 

@@ -25,8 +25,8 @@ from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
 from santral.gateway.batches.progress import LATER, Progress, request_id, result_of
 from santral.gateway.state import Current
-from santral.providers.batch import BatchAnswer, BatchCall, ProviderBatches
-from santral.providers.deferred import SLOT, Slot
+from santral.providers.batch.deferred import SLOT, Slot
+from santral.providers.batch.interface import BatchAnswer, BatchCall, ProviderBatches
 from santral.tenants.keyring import Caller
 
 log = logging.getLogger(__name__)

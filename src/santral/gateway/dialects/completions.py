@@ -16,7 +16,7 @@ from santral.errors import BadRequest, SantralError
 from santral.gateway.context import RequestContext
 from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.inbound import Inbound
-from santral.providers.tasks_complete import ECHO_MARK, PROMPT_MARK
+from santral.providers.tasks.complete import ECHO_MARK, PROMPT_MARK
 from santral.web.errors import error_body
 from santral.wire.chat import ChatCall, StreamOptions, chat_call
 from santral.wire.delta import ChoiceDelta, Delta

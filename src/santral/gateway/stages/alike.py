@@ -16,7 +16,7 @@ from santral.cache.semantic import Found, Question
 from santral.errors import SantralError
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
-from santral.providers.deferred import SLOT
+from santral.providers.batch.deferred import SLOT
 from santral.providers.provider import TaskCall
 from santral.routing.route import Deployment
 from santral.traces.cached import EMBED, CacheMetrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from santral.gateway.context import CLIENT_LEFT, HEDGE_LOST, STOPPING, RequestContext
-from santral.providers.deferred import SLOT
+from santral.providers.batch.deferred import SLOT
 from santral.routing.route import Deployment
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import Delta

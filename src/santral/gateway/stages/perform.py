@@ -19,7 +19,7 @@ from santral.gateway.stages.meter import Meter
 from santral.gateway.stages.route import may_ask
 from santral.gateway.stages.through_cache import SHOWN_DIGITS
 from santral.providers.provider import Parts, TaskAnswer, TaskCall
-from santral.providers.tasks import operations_of
+from santral.providers.tasks.tasked import operations_of
 from santral.routing.choose import candidates
 from santral.routing.demand import Demand
 from santral.routing.fallback import Fallback, Plan

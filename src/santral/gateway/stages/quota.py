@@ -7,7 +7,7 @@ from types import TracebackType
 
 from santral.errors import QuotaExceeded
 from santral.gateway.context import RequestContext
-from santral.providers.deferred import Deferred
+from santral.providers.batch.deferred import Deferred
 from santral.quota.limit import ScopeLimits
 from santral.quota.limiter import Limiter
 from santral.wire.usage import BYTES_PER_TOKEN

@@ -53,9 +53,7 @@ class Retrieve:
             max_tokens=settings.max_tokens,
             filters=extra.filters if extra else {},
         )
-        ctx.index_generation = self._searcher.generation(
-            ctx.caller.tenant.id, settings.collection
-        )
+        ctx.index_generation = self._searcher.generation(ctx.caller.tenant.id, settings.collection)
         ctx.sources = await self._guarded(ctx, tuple(found))
         ctx.add_span(
             "retrieve",

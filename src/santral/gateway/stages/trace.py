@@ -13,7 +13,7 @@ from santral.config.schema import TelemetryConfig
 from santral.errors import SantralError
 from santral.gateway.context import CLIENT_LEFT, RequestContext
 from santral.gateway.stages.cited import cited_numbers
-from santral.providers.deferred import Deferred
+from santral.providers.batch.deferred import Deferred
 from santral.traces.observe import RequestMetrics
 from santral.traces.record import AttemptRecord, Payload, SourceRecord, SpanRecord, TraceRecord
 from santral.traces.spool import Spool

@@ -1,0 +1,1 @@
+"""Brings a configuration over from LiteLLM."""

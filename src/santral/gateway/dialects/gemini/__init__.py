@@ -1,0 +1,1 @@
+"""Gemini's protocol towards callers."""

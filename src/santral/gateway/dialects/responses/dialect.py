@@ -1,0 +1,64 @@
+"""OpenAI's Responses: requests read into the internal form, answers written, both with kept state.
+
+Source: https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Raw
+
+from santral.errors import SantralError
+from santral.gateway.context import RequestContext
+from santral.gateway.dialects.responses.request import (
+    ResponsesCall,
+    read_request,
+    references,
+    translate,
+)
+from santral.gateway.dialects.responses.state import ResponseStore
+from santral.gateway.dialects.responses.writer import ResponsesWriter
+from santral.gateway.inbound import Inbound
+from santral.web.errors import ErrorAnswer, openai_error
+from santral.wire.responses import DIALECT
+
+
+class ResponsesDialect:
+    """``POST /v1/responses``."""
+
+    name = DIALECT
+
+    def __init__(self, store: ResponseStore, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._wall = wall
+
+    async def parse(self, inbound: Inbound, ctx: RequestContext) -> ResponsesCall:
+        """Read a request, and what it goes on from.
+
+        Raises:
+            BadRequest: malformed, or something that is not offered.
+            NotFound: it goes on from a response, or refers to an item, that is not there.
+        """
+        request, fields = read_request(inbound.body)
+        earlier: list[Raw] = []
+        if request.previous_response_id is not None:
+            kept = await self._store.find(ctx, request.previous_response_id, "previous_response_id")
+            earlier = kept.conversation
+        referred = await self._store.items(ctx, references(request))
+        ctx.body_bytes += sum(len(bytes(item)) for item in (*earlier, *referred.values()))
+        return translate(request, fields, self._store.new_id(), earlier, referred)
+
+    def writer(self, ctx: RequestContext) -> ResponsesWriter:
+        """Return the writer of one answer."""
+        call = ctx.call
+        assert isinstance(call, ResponsesCall)  # noqa: S101 - parse made it
+        return ResponsesWriter(ctx, call, self._store, self._wall)
+
+    def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
+        """Return OpenAI's error body."""
+        return openai_error(error)
+
+    def limit_headers(self, headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+        """Return the headers as they are: they are OpenAI's."""
+        return [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -1,0 +1,1 @@
+"""The providers' own batches, and calls that are collected for them."""

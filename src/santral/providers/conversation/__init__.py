@@ -1,0 +1,1 @@
+"""A chat request as typed blocks, for dialects that are no chat."""

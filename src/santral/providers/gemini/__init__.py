@@ -1,0 +1,1 @@
+"""Google's Gemini, at AI Studio and Vertex AI."""

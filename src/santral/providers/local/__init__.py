@@ -1,0 +1,1 @@
+"""What runs in this process: the extractive answerer, an embedder, a reranker."""

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, and the quirks of everybody who imitates them."""

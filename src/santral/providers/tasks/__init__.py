@@ -1,0 +1,1 @@
+"""Embeddings, reranking, moderation and completions at providers."""
