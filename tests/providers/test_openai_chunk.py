@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.stream_checker import check_chat_stream, text_of
 
 from santral.errors import ProviderError, ProviderFailed, ProviderGarbled, ProviderUnreachable
-from santral.providers import openai_answer
+from santral.providers.openai import answer as openai_answer
 from santral.providers.openai.answer import read_whole
 from santral.providers.openai.chunk import ChunkReader
 from santral.wire.delta import Delta, ToolCallDelta

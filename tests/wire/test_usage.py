@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santral.providers import bedrock_shapes, gemini_usage, responses_wire
+from santral.providers.bedrock import shapes as bedrock_shapes
+from santral.providers.gemini import usage as gemini_usage
 from santral.providers.openai.answer import read_whole
+from santral.providers.responses import wire as responses_wire
 from santral.wire.gemini import UsageMetadata
 from santral.wire.messages import MessagesUsage
 from santral.wire.usage import CLASSES, MOST_TOKENS, Usage
