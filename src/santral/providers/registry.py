@@ -28,7 +28,7 @@ def _rows(*vendors: Vendor) -> dict[str, Vendor]:
     return {vendor.kind: vendor for vendor in vendors}
 
 
-#: Every kind. Those of the OpenAI dialect are in ``openai_vendors`` and ``openai_engines``.
+#: Every kind. Those of the OpenAI dialect are in ``openai/vendors.py`` and ``openai/engines.py``.
 VENDORS: dict[str, Vendor] = _rows(
     Vendor(
         kind="local",
@@ -156,17 +156,17 @@ def _later(module: str, name: str) -> Callable[[Connection], Provider]:
     return build
 
 
-#: Dialects out: how each one is built. A dialect is one file; this is its line.
+#: Dialects out: how each one is built. A dialect is a folder; this is its line.
 DIALECTS: dict[str, Callable[[Connection], Provider]] = {
-    "anthropic": _later("anthropic", "AnthropicProvider"),
-    "azure": _later("azure", "AzureProvider"),
-    "bedrock": _later("bedrock", "BedrockProvider"),
-    "cohere": _later("cohere", "CohereProvider"),
-    "gemini": _later("gemini", "GeminiProvider"),
-    "ollama": _later("ollama", "OllamaProvider"),
+    "anthropic": _later("anthropic.provider", "AnthropicProvider"),
+    "azure": _later("openai.azure", "AzureProvider"),
+    "bedrock": _later("bedrock.provider", "BedrockProvider"),
+    "cohere": _later("cohere.provider", "CohereProvider"),
+    "gemini": _later("gemini.provider", "GeminiProvider"),
+    "ollama": _later("ollama.provider", "OllamaProvider"),
     "openai": OpenAIProvider,
-    "responses": _later("responses", "ResponsesProvider"),
+    "responses": _later("responses.provider", "ResponsesProvider"),
     "tasks": lambda connection: TasksAlone(connection.base_url),
     "triton": _later("triton", "TritonProvider"),
-    "vertex": _later("gemini", "VertexProvider"),
+    "vertex": _later("gemini.provider", "VertexProvider"),
 }

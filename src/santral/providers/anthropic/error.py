@@ -41,7 +41,7 @@ _decoder = msgspec.json.Decoder(_Body)
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str = ""
 ) -> ProviderError:
-    """Return the error for an answer with a status other than 200; see ``openai_error.refusal``."""
+    """Return the error for an answer with a status other than 200; see ``openai.error.refusal``."""
     try:
         error = _as_error(_decoder.decode(body).error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

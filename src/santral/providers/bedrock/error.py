@@ -38,7 +38,7 @@ _body = msgspec.json.Decoder(_Body)
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str = ""
 ) -> ProviderError:
-    """Return the error for an answer with a status other than 200; see ``openai_error.refusal``."""
+    """Return the error for an answer with a status other than 200; see ``openai.error.refusal``."""
     said = _read(body)
     name = _name(headers.get("x-amzn-errortype", "") or said.type)
     text = scrubbed(said.message or said.upper, secret) or f"status {status}"

@@ -38,7 +38,7 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 
 
 class ContentsWriter:
-    """Writes the contents of one request; ``is_third`` as in ``gemini_model``."""
+    """Writes the contents of one request; ``is_third`` as in ``gemini.model``."""
 
     def __init__(self, losses: Losses, *, is_third: bool) -> None:
         self._losses = losses

@@ -51,7 +51,7 @@ _body: msgspec.json.Decoder[_Body | list[_Body]] = msgspec.json.Decoder(_Body | 
 def refusal(
     status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str = ""
 ) -> ProviderError:
-    """Return the error for an answer with a status other than 200; see ``openai_error.refusal``."""
+    """Return the error for an answer with a status other than 200; see ``openai.error.refusal``."""
     error = _read(body)
     text = scrubbed(error.message, secret) or f"status {status}"
     kind = _kind_of(status, error)
