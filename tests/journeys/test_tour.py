@@ -22,7 +22,7 @@ def test_every_step_of_the_tour_shows_what_it_should() -> None:
         env=env | {"DEMO_EXIT": "1"}, capture_output=True, text=True, timeout=220,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 of 10 steps showed what they should" in done.stdout
+    assert "12 of 12 steps showed what they should" in done.stdout
     assert "The four golden signals" in done.stdout
     assert "\x1b[" not in done.stdout, "plain where nobody looks at a terminal"
     second = _tour_beside_another()  # in one test: two tours at once are what is refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from sqlalchemy import Connection as SyncConnection
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from santral.config.schema import Config
 from santral.db.explain import explain
@@ -27,6 +29,8 @@ FILE_NAME = "santral.db"
 #: How long a writer waits for another one before it gives up. Chosen: longer than any transaction of
 #: ours, shorter than a person waits.
 BUSY_TIMEOUT_MS = 5_000
+#: Pause between two tries where that wait does not hold. Chosen.
+_BUSY_PAUSE_MS = 20
 
 #: WAL lets readers read while one writes; NORMAL loses no transaction when a process dies, and at
 #: most the last ones when the machine does. Source: https://www.sqlite.org/pragma.html
@@ -159,12 +163,30 @@ def _prepare(connection: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not at the first write
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
-            cursor.execute(pragma)
+            _execute_patiently(cursor, pragma)
         cursor.close()
         is_ready = True
     finally:
         if not is_ready:
             connection.close()
+
+
+def _execute_patiently(cursor: Any, pragma: str) -> None:
+    """Run a pragma. Switching to the write-ahead log does not heed the busy timeout.
+
+    Source: https://www.sqlite.org/wal.html, section 9: SQLITE_BUSY comes at once when several
+    connections switch a new file together.
+    """
+    for _ in range(BUSY_TIMEOUT_MS // _BUSY_PAUSE_MS):
+        try:
+            cursor.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await_only(asyncio.sleep(_BUSY_PAUSE_MS / 1000))
+        else:
+            return
+    cursor.execute(pragma)
 
 
 def _translate(target: URL) -> Any:
