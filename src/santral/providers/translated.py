@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from typing import Any, cast
 
@@ -34,7 +35,7 @@ from santral.wire.usage import BYTES_PER_TOKEN, Usage
 _NO_TIER = ("", "auto", "default")
 
 
-class AnswerReader:
+class AnswerReader(ABC):
     """Reads one answer's events, in any split of its bytes, as deltas of one choice.
 
     An error inside the answer is raised by ``end``: what came before it is still its beginning.
@@ -52,17 +53,17 @@ class AnswerReader:
         self.is_finished = False
         self.has_started = False
 
+    @abstractmethod
     def events(self, data: bytes) -> Iterable[bytes]:
         """Return the events that ``data`` completes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, event: bytes) -> Iterable[Delta]:
         """Return the deltas of one event; the last one finishes the answer with ``finish``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_whole(self, body: bytes) -> Iterable[Delta]:
         """Return the deltas of an answer that was not streamed."""
-        raise NotImplementedError
 
     def close(self) -> Iterable[Delta]:
         """Return what the end of the bytes says; a dialect whose stream has no end mark finishes."""
@@ -130,8 +131,8 @@ class AnswerReader:
         return [msgspec.structs.replace(self.head, choices=(choice,))]
 
 
-class TranslatedProvider(ChatOnly):
-    """A provider whose dialect is translated; a dialect fills in the first three methods."""
+class TranslatedProvider(ChatOnly, ABC):
+    """A provider whose dialect is translated."""
 
     def __init__(
         self,
@@ -144,17 +145,17 @@ class TranslatedProvider(ChatOnly):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection.base_url!r})"
 
+    @abstractmethod
     def address(self, call: ProviderCall) -> str:
         """Return where a call is sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, call: ProviderCall) -> bytes:
         """Return the body of a call; what cannot be said goes into ``call.losses``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reader(self, call: ProviderCall, secret: str, created: int) -> AnswerReader:
         """Return what reads the answer."""
-        raise NotImplementedError
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer's deltas; see ``Provider``."""

@@ -6,6 +6,7 @@ takes less than what may be kept. Source: https://platform.openai.com/docs/api-r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -39,7 +40,7 @@ class _Typed(Struct, frozen=True):
 _typed = msgspec.json.Decoder(_Typed)
 
 
-class ItemMaker:
+class ItemMaker(ABC):
     """Makes items of turns, in their order."""
 
     def __init__(self) -> None:
@@ -57,17 +58,17 @@ class ItemMaker:
             self._end_message()
         return self._items
 
+    @abstractmethod
     def think(self, thinking: Thinking) -> Item | None:
         """Return the item of one piece of reasoning, or None where it has none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, call: ToolUse) -> Item | None:
         """Return the item that carries the signature of a call, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lose(self, path: str) -> None:
         """Note that what stands at ``path`` cannot be said."""
-        raise NotImplementedError
 
     def _add(self, block: Block) -> None:
         if isinstance(block, Thinking):
