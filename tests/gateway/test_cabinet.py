@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,14 @@ def test_results_cut_by_a_crash_keep_every_whole_line_and_can_go_on(
     assert len(left) == data[: max(0, len(data) - cut)].count(b"\n")
     cabinet.add_results(one, [result("c")])
     assert [r.custom_id for r in cabinet.results(one)] == [*left, "c"]
+
+
+def test_a_batch_written_twice_at_once_is_whole_and_no_write_fails(tmp_path: Path) -> None:
+    cabinet, one = Cabinet(tmp_path), batch()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(cabinet.put_batch, [one] * 40))
+    assert cabinet.batch("acme", one.id) == one
+    assert [path.name for path in (tmp_path / "acme" / "batches").iterdir()] == [f"{one.id}.json"]
 
 
 def test_an_answer_of_many_lines_is_one_line_of_a_file(tmp_path: Path) -> None:

@@ -91,13 +91,13 @@ class ObjectFolder:
 
     async def get(self, tenant: str, name: str, keep_s: float) -> bytes | None:
         """Return an object, or None: unknown, another tenant's, or older than ``keep_s``."""
-        if not _is_name(tenant, name):
+        if not is_name(tenant, name):
             return None
         return await asyncio.to_thread(self._get, self._path(tenant, name), keep_s)
 
     async def delete(self, tenant: str, name: str) -> bool:
         """Forget an object; says whether it was there."""
-        if not _is_name(tenant, name):
+        if not is_name(tenant, name):
             return False
         return await asyncio.to_thread(self._delete, self._path(tenant, name), tenant)
 
@@ -127,7 +127,7 @@ class ObjectFolder:
         return self._root / tenant / self._kind
 
     def _path(self, tenant: str, name: str) -> Path:
-        if not _is_name(tenant, name):
+        if not is_name(tenant, name):
             raise StoreError(f"'{name[:128]}' cannot be the name of an object.")
         return self._folder(tenant) / f"{name}{_SUFFIX}"
 
@@ -135,7 +135,7 @@ class ObjectFolder:
         now = self._wall()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(path, data, now, self._randbytes(8).hex())
+            write_whole(path, data, self._randbytes(8).hex(), now)
             self._count(tenant, len(data), now, bounds)
         except OSError as error:
             raise StoreError(f"{path.parent}: {error.strerror}.") from None
@@ -177,11 +177,17 @@ class ObjectFolder:
         self._tallies[tenant] = _sweep(self._folder(tenant), now, bounds)
 
 
-def _is_name(*names: str) -> bool:
+def is_name(*names: str) -> bool:
+    """Whether all of these may stand in a path: a tenant's id, an object's."""
     return all(_NAME.fullmatch(name) for name in names)
 
 
-def _write(path: Path, data: bytes, now: float, mark: str) -> None:
+def write_whole(path: Path, data: bytes, mark: str, now: float | None = None) -> None:
+    """Write a file durably, the whole of it or nothing.
+
+    ``mark`` tells this write from any other of the same file; ``now`` is when the file says it was
+    written. Raises OSError.
+    """
     unfinished = path.with_name(f"{path.name}.{mark}{_UNFINISHED}")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -189,7 +195,8 @@ def _write(path: Path, data: bytes, now: float, mark: str) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        os.utime(unfinished, (now, now))
+        if now is not None:
+            os.utime(unfinished, (now, now))
         unfinished.replace(path)
     except OSError:
         unfinished.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ import msgspec
 
 from santral.errors import NotFound, StoreError
 from santral.gateway.batches.batch import Batch, Result, StoredFile
+from santral.gateway.objects import is_name, write_whole
 
 T = TypeVar("T")
 
@@ -26,7 +27,6 @@ _results = msgspec.json.Decoder(Result)
 
 #: Ids that we made; nothing else is looked for on disk.
 _ID = re.compile(r"(?:file|batch)-[0-9a-f]{24,64}")
-_TENANT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Cabinet:
@@ -159,7 +159,7 @@ class Cabinet:
         return removed
 
     def _folder(self, tenant: str, kind: str) -> Path:
-        if not _TENANT.fullmatch(tenant):
+        if not is_name(tenant):
             raise StoreError(f"'{tenant[:128]}' cannot have files.")
         folder = self.root / tenant / kind
         try:
@@ -169,14 +169,14 @@ class Cabinet:
         return folder
 
     def _names(self, tenant: str, kind: str) -> Iterator[Path]:
-        if not _TENANT.fullmatch(tenant) or not (self.root / tenant / kind).is_dir():
+        if not is_name(tenant) or not (self.root / tenant / kind).is_dir():
             return iter(())
         return (path for path in self._folder(tenant, kind).glob("*.json") if _ID.match(path.stem))
 
     def _found(self, tenant: str, kind: str, name: str, suffix: str) -> Path:
         what = "batch" if kind == "batches" else "file"
         missing = NotFound(f"There is no {what} '{name[:128]}'.", param="id")
-        if not (_ID.fullmatch(name) and _TENANT.fullmatch(tenant)):
+        if not (_ID.fullmatch(name) and is_name(tenant)):
             raise missing
         path = self.root / tenant / kind / f"{name}.{suffix}"
         if not path.is_file():
@@ -199,13 +199,7 @@ def _decode(path: Path, shape: type[T]) -> T:
 
 
 def _write(path: Path, data: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, data, os.urandom(8).hex())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise StoreError(f"{path}: {error.strerror}.") from None
