@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -16,7 +17,7 @@ from santral.gateway.dialects.responses.events import Events
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Block:
+class Block(ABC):
     """One item of the output. What is said goes into ``_pending`` until ``flush`` sends it."""
 
     prefix: ClassVar[str]
@@ -47,12 +48,14 @@ class Block:
         events.send("response.output_item.done", {"output_index": self.index, "item": item})
         return item
 
+    @abstractmethod
     def item(self, status: Status) -> dict[str, Any] | Raw:
-        raise NotImplementedError
+        """Return the item as it is with ``status``."""
 
     def _opening(self) -> dict[str, Any] | Raw:
         return self.item("in_progress")
 
+    @abstractmethod
     def _end(self, events: Events) -> None:
         """Send what has to come before the item's end."""
 
@@ -297,6 +300,9 @@ class NativeBlockItem(Block):
 
     def item(self, status: Status) -> Raw:
         return self._json
+
+    def _end(self, events: Events) -> None:
+        """Nothing: it came whole."""
 
 
 def close_all(blocks: Sequence[Block], events: Events, last: Status) -> list[dict[str, Any] | Raw]:
