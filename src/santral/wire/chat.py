@@ -199,7 +199,8 @@ class ChatCall:
         return max(self.view.n or 1, made, 1)
 
 
-#: What engines call the bound of an answer beside OpenAI's two names. Sources: llama.cpp,
+#: What engines call the bound of an answer beside OpenAI's two names. They are read here because
+#: the quota reserves for an answer before it is known which engine gives it. Sources: llama.cpp,
 #: tools/server ("n_predict" wins over "max_tokens"); TGI and SGLang; Responses; Ollama.
 ENGINE_LIMITS = ("max_length", "max_new_tokens", "max_output_tokens", "n_predict", "num_predict")
 
@@ -268,22 +269,3 @@ _EXTRA_NAMES: dict[str, tuple[str, ...]] = {
     "santral.retrieval": RetrievalExtra.__struct_fields__,
     "santral.cache": CacheExtra.__struct_fields__,
 }
-
-
-class PromptTokensDetails(Struct, frozen=True):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionTokensDetails(Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class WireUsage(Struct, frozen=True):
-    """``usage`` of a completion: here the input includes cached, the output reasoning tokens."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
-    prompt_tokens_details: PromptTokensDetails | None = None
-    completion_tokens_details: CompletionTokensDetails | None = None
