@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from santral.config.upstreams import Capability
-from santral.providers.vendor import Vendor
+from santral.providers.vendor import CHAT, Vendor, can
 
-_GEMINI: frozenset[Capability] = frozenset(
-    {
-        "tools",
-        "parallel_tools",
-        "json_schema",
-        "json_object",
-        "vision",
-        "audio_in",
-        "files",
-        "reasoning",
-        "logprobs",
-        "prompt_cache",
-        "streaming",
-        "n",
-    }
-)
+_GEMINI = CHAT | can("audio_in", "files", "reasoning", "logprobs", "prompt_cache", "n")
 
 CLOUD_VENDORS: tuple[Vendor, ...] = (
     Vendor(

@@ -21,7 +21,9 @@ from santral.providers.provider import Provider
 from santral.providers.tasks.tasked import TasksAlone, with_tasks
 from santral.providers.tasks.vendors import TASK_VENDORS
 from santral.providers.upstream import UpstreamClient
-from santral.providers.vendor import Vendor, can
+from santral.providers.vendor import CHAT, Vendor, can
+
+_RESPONSES = CHAT | can("files", "reasoning", "logprobs", "prompt_cache")
 
 
 def _rows(*vendors: Vendor) -> dict[str, Vendor]:
@@ -43,18 +45,7 @@ VENDORS: dict[str, Vendor] = _rows(
         dialect="anthropic",
         base_url="https://api.anthropic.com/v1",
         key_header="x-api-key",
-        capabilities=frozenset(
-            {
-                "tools",
-                "parallel_tools",
-                "json_schema",
-                "vision",
-                "files",
-                "reasoning",
-                "prompt_cache",
-                "streaming",
-            }
-        ),
+        capabilities=CHAT - {"json_object"} | can("files", "reasoning", "prompt_cache"),
         reference="https://platform.claude.com/docs/en/api/messages",
     ),
     Vendor(
@@ -62,18 +53,7 @@ VENDORS: dict[str, Vendor] = _rows(
         title="OpenAI, by its Responses protocol",
         dialect="responses",
         base_url="https://api.openai.com/v1",
-        capabilities=can(
-            "tools",
-            "parallel_tools",
-            "json_schema",
-            "json_object",
-            "vision",
-            "files",
-            "reasoning",
-            "logprobs",
-            "prompt_cache",
-            "streaming",
-        ),
+        capabilities=_RESPONSES,
         reference="https://platform.openai.com/docs/api-reference/responses",
     ),
     Vendor(
@@ -81,18 +61,7 @@ VENDORS: dict[str, Vendor] = _rows(
         title="Azure OpenAI, by the Responses protocol (base_url ends in /openai/v1)",
         dialect="responses",
         key_header="api-key",
-        capabilities=can(
-            "tools",
-            "parallel_tools",
-            "json_schema",
-            "json_object",
-            "vision",
-            "files",
-            "reasoning",
-            "logprobs",
-            "prompt_cache",
-            "streaming",
-        ),
+        capabilities=_RESPONSES,
         reference="https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses",
     ),
     *OPENAI_VENDORS,

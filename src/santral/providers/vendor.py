@@ -67,3 +67,9 @@ class Vendor(Struct, frozen=True, kw_only=True):
 def can(*names: Capability) -> frozenset[Capability]:
     """Return a set of capabilities."""
     return frozenset(names)
+
+
+#: What nearly every vendor's chat does; rows say what more, and what not.
+CHAT = can("tools", "parallel_tools", "json_schema", "json_object", "vision", "streaming")
+#: Fields of sampling that most engines know, and vendors who run them.
+SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})

@@ -7,21 +7,10 @@ fail on it, or leave the message out: it goes as ``system`` to every one of them
 from __future__ import annotations
 
 from santral.providers.openai.vendors import MAX_TOKENS, NO_DEVELOPER
-from santral.providers.vendor import Vendor, can
+from santral.providers.vendor import CHAT, SAMPLING, Vendor, can
 
-_ALL = can(
-    "streaming",
-    "parallel_tools",
-    "tools",
-    "json_schema",
-    "json_object",
-    "vision",
-    "reasoning",
-    "logprobs",
-    "n",
-)
+_ALL = CHAT | can("reasoning", "logprobs", "n")
 _IGNORED = "transformers serve ignores it"
-_SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
 
 #: Engines of other dialects, each with its file.
 NATIVE_ENGINES: tuple[Vendor, ...] = (
@@ -70,7 +59,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         # Pydantic fields without None refuse null, so what is null is left out.
         reference="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         capabilities=_ALL | can("audio_in"),
-        takes=_SAMPLING,
+        takes=SAMPLING,
         strict_nulls=True,
         roles=NO_DEVELOPER,
         # https://docs.vllm.ai/en/latest/features/reasoning_outputs.html ("reasoning")
@@ -85,7 +74,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         reference="https://docs.sglang.ai/basic_usage/openai_api_completions.html",
         null_roles=True,
         capabilities=_ALL,
-        takes=_SAMPLING,
+        takes=SAMPLING,
         strict_nulls=True,
         roles=NO_DEVELOPER,
         reasoning_field="reasoning_content",
@@ -123,7 +112,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         auth="optional",
         reference="https://nvidia.github.io/TensorRT-LLM/commands/trtllm-serve/trtllm-serve.html",
         capabilities=_ALL,
-        takes=_SAMPLING,
+        takes=SAMPLING,
         strict_nulls=True,
         roles=NO_DEVELOPER,
     ),
@@ -135,7 +124,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         # 503 while the model loads; timings ride through; tools in a stream need --jinja.
         reference="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         capabilities=_ALL - can("n") | can("audio_in"),
-        takes=_SAMPLING,
+        takes=SAMPLING,
         roles=NO_DEVELOPER,
         reasoning_field="reasoning_content",
     ),
@@ -161,7 +150,7 @@ OPENAI_ENGINES: tuple[Vendor, ...] = (
         # see github.com/lmstudio-ai/lmstudio-bug-tracker/issues/189
         reference="https://lmstudio.ai/docs/app/api/endpoints/openai",
         capabilities=can("streaming", "tools", "json_schema", "vision", "reasoning"),
-        takes=_SAMPLING,
+        takes=SAMPLING,
         roles=NO_DEVELOPER,
         max_n=1,
     ),

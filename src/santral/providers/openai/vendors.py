@@ -5,7 +5,7 @@ A quirk here was refused or ignored by the vendor itself; what a single model la
 
 from __future__ import annotations
 
-from santral.providers.vendor import Vendor, can
+from santral.providers.vendor import CHAT, SAMPLING, Vendor, can
 
 #: OpenAI's reasoning models refuse the older name of the output limit; many imitators know no other.
 NEW_LIMIT = "max_completion_tokens"
@@ -14,8 +14,7 @@ MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 #: A role that OpenAI added in 2024 and whose meaning everywhere else is that of ``system``.
 NO_DEVELOPER = {"developer": "system"}
 
-_SEES = can("tools", "parallel_tools", "json_schema", "json_object", "vision", "streaming")
-_OPENAI = _SEES | can("audio_in", "files", "reasoning", "logprobs", "n")
+_OPENAI = CHAT | can("audio_in", "files", "reasoning", "logprobs", "n")
 
 #: What of earlier reasoning vendors of other formats may find in a message.
 _REASONING = frozenset({"reasoning_content", "reasoning_details"})
@@ -30,7 +29,7 @@ COHERE = Vendor(
     dialect="cohere",
     base_url="https://api.cohere.com",
     reference="https://docs.cohere.com/v2/reference/chat",
-    capabilities=_SEES | can("reasoning"),
+    capabilities=CHAT | can("reasoning"),
     models_path="/v1/models",
     notes=("takes documents and gives citations", "bills fewer tokens than it counts"),
 )
@@ -62,7 +61,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         # Signatures of thoughts stand in extra_content of tool calls and have to come back:
         # https://ai.google.dev/gemini-api/docs/thought-signatures
         reference="https://ai.google.dev/gemini-api/docs/openai",
-        capabilities=_SEES | can("audio_in", "reasoning", "n"),
+        capabilities=CHAT | can("audio_in", "reasoning", "n"),
         roles=NO_DEVELOPER,
         refuses=frozenset({"reasoning_details"}),
         takes_signatures=True,
@@ -73,7 +72,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         base_url="https://api.groq.com/openai/v1",
         # "Currently unsupported OpenAI features": a 400 for each of these, and for n above 1.
         reference="https://console.groq.com/docs/openai",
-        capabilities=_SEES | can("reasoning"),
+        capabilities=CHAT | can("reasoning"),
         output_limit=NEW_LIMIT,
         drops=dict.fromkeys(("logprobs", "top_logprobs", "logit_bias"), "Groq answers 400 to it"),
         max_n=1,
@@ -87,8 +86,8 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="Together AI",
         base_url="https://api.together.xyz/v1",
         reference="https://docs.together.ai/reference/chat-completions-1",
-        capabilities=_SEES | can("reasoning", "logprobs", "n"),
-        takes=frozenset({"top_k", "min_p", "repetition_penalty"}),
+        capabilities=CHAT | can("reasoning", "logprobs", "n"),
+        takes=SAMPLING,
         roles=NO_DEVELOPER,
         refuses=_SIGNED,
     ),
@@ -97,8 +96,8 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="Fireworks AI",
         base_url="https://api.fireworks.ai/inference/v1",
         reference="https://docs.fireworks.ai/api-reference/post-chatcompletions",
-        capabilities=_SEES | can("reasoning", "logprobs", "n"),
-        takes=frozenset({"top_k", "min_p", "repetition_penalty"}),
+        capabilities=CHAT | can("reasoning", "logprobs", "n"),
+        takes=SAMPLING,
         roles=NO_DEVELOPER,
         # Cache markers, as every field it does not know, are "Extra inputs are not permitted":
         # see github.com/musistudio/claude-code-router/issues/377
@@ -124,7 +123,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="xAI",
         base_url="https://api.x.ai/v1",
         reference="https://docs.x.ai/docs/api-reference#chat-completions",
-        capabilities=_SEES | can("reasoning", "logprobs", "n"),
+        capabilities=CHAT | can("reasoning", "logprobs", "n"),
         output_limit=NEW_LIMIT,
         drops={"logit_bias": "xAI does not support it"},
         refuses=_SIGNED,
@@ -135,8 +134,8 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         base_url="https://openrouter.ai/api/v1",
         # Reasoning, its details and cache markers go on to the vendor behind it.
         reference="https://openrouter.ai/docs/use-cases/reasoning-tokens",
-        capabilities=_SEES | can("audio_in", "files", "reasoning", "logprobs"),
-        takes=frozenset({"top_k", "min_p", "top_a", "repetition_penalty"}),
+        capabilities=CHAT | can("audio_in", "files", "reasoning", "logprobs"),
+        takes=SAMPLING | {"top_a"},
         reasoning_field="reasoning",
         takes_details=True,
         takes_cache_control=True,
@@ -163,8 +162,8 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         title="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
         reference="https://docs.nvidia.com/nim/large-language-models/latest/api-reference.html",
-        capabilities=_SEES | can("reasoning", "logprobs", "n"),
-        takes=frozenset({"top_k", "min_p", "repetition_penalty"}),
+        capabilities=CHAT | can("reasoning", "logprobs", "n"),
+        takes=SAMPLING,
         roles=NO_DEVELOPER,
         refuses=_SIGNED,
     ),
@@ -175,7 +174,7 @@ OPENAI_VENDORS: tuple[Vendor, ...] = (
         # Every field it does not know is a 422 "extra_forbidden": the fields it knows are those of
         # mistralai 3.7.0, chatcompletionrequest.py and assistantmessage.py.
         reference="https://docs.mistral.ai/api/#tag/chat",
-        capabilities=_SEES | can("audio_in", "files", "reasoning", "logprobs", "n"),
+        capabilities=CHAT | can("audio_in", "files", "reasoning", "logprobs", "n"),
         asks_usage=False,
         renames={**MAX_TOKENS, "seed": "random_seed"},
         takes=frozenset({"top_k", "repetition_penalty"}),
