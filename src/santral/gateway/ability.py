@@ -6,6 +6,7 @@ import msgspec
 
 from santral.errors import BadRequest
 from santral.gateway.context import RequestContext
+from santral.gateway.models import usable_routes
 from santral.providers.provider import Operation
 from santral.providers.tasks.tasked import operations_of
 from santral.routing.route import Route, Rules, Weighted
@@ -64,12 +65,7 @@ def _able_rules(rules: Rules, operation: Operation) -> Rules:
 def _explained(ctx: RequestContext, operation: Operation) -> str:
     name = ctx.route.name
     can = _words(ctx.route.operations) or "do nothing that is asked for by name"
-    allowed = ctx.caller.key.routes
-    others = [
-        other
-        for other, state in ctx.snapshot.routes.items()
-        if operation in state.operations and (allowed is None or other in allowed)
-    ]
+    others = [other for other, state in usable_routes(ctx).items() if operation in state.operations]
     remedy = f"Use {', '.join(others[:5])}." if others else "No model of this gateway can."
     return f"'{name}' cannot {_WORDS[operation]}; it can {can}. {remedy}"
 

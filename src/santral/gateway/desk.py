@@ -10,11 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from santral.errors import NotAllowed, NotFound, Overloaded, SantralError, TooSlow, nearest
+from santral.errors import NotAllowed, Overloaded, SantralError, TooSlow
 from santral.gateway.attendance import Attendance, Guest, Receive
 from santral.gateway.body import read_body
 from santral.gateway.context import Dialect, RequestContext
 from santral.gateway.inbound import Inbound
+from santral.gateway.models import unknown_model, usable_routes
 from santral.gateway.pipeline import refuse
 from santral.gateway.respond import Responder, Send
 from santral.gateway.stages import Stages
@@ -172,17 +173,10 @@ def find_route(ctx: RequestContext, name: str) -> RouteState:
         NotAllowed: the caller's key may not use it.
     """
     ctx.requested_model = name
-    allowed = ctx.caller.key.routes
     route = ctx.snapshot.routes.get(name)
     if route is None:
-        known = [known for known in ctx.snapshot.routes if allowed is None or known in allowed]
-        raise NotFound(
-            f"There is no model or route '{name[:128]}'.{nearest(name[:128], known)} "
-            "GET /v1/models lists them.",
-            code="model_not_found",
-            param="model",
-        )
-    if allowed is not None and name not in allowed:
+        raise unknown_model(name, usable_routes(ctx))
+    if not ctx.caller.key.may_use(name):
         raise NotAllowed(
             f"This key may not use '{name}'. Ask an administrator for a key that may.",
             param="model",

@@ -27,7 +27,7 @@ def list_models(ctx: RequestContext, headers: Mapping[bytes, bytes], query: byte
     Raises:
         BadRequest: a limit or cursor that is none.
     """
-    routes = _allowed(ctx)
+    routes = usable_routes(ctx)
     if b"anthropic-version" in headers:
         return _page(routes, query)
     if b"x-goog-api-key" in headers:
@@ -41,15 +41,10 @@ def one_model(ctx: RequestContext, headers: Mapping[bytes, bytes], name: str) ->
     Raises:
         NotFound: the key may use none of that name; the nearest is named.
     """
-    routes = _allowed(ctx)
+    routes = usable_routes(ctx)
     route = routes.get(name)
     if route is None:
-        raise NotFound(
-            f"There is no model or route '{name[:128]}'.{nearest(name[:128], routes)} "
-            "GET /v1/models lists them.",
-            code="model_not_found",
-            param="model",
-        )
+        raise unknown_model(name, routes)
     if b"x-goog-api-key" in headers:
         return google_model(route)
     return _anthropic(route) if b"anthropic-version" in headers else _model(ctx, route)
@@ -68,13 +63,20 @@ def google_model(route: RouteState) -> dict[str, Any]:
     }
 
 
-def _allowed(ctx: RequestContext) -> dict[str, RouteState]:
-    allowed = ctx.caller.key.routes
-    return {
-        name: route
-        for name, route in ctx.snapshot.routes.items()
-        if allowed is None or name in allowed
-    }
+def usable_routes(ctx: RequestContext) -> dict[str, RouteState]:
+    """Return the routes that the caller's key may use."""
+    may_use = ctx.caller.key.may_use
+    return {name: route for name, route in ctx.snapshot.routes.items() if may_use(name)}
+
+
+def unknown_model(name: str, routes: Iterable[str]) -> NotFound:
+    """Return the refusal of a name that is none of ``routes``; the nearest of them is named."""
+    return NotFound(
+        f"There is no model or route '{name[:128]}'.{nearest(name[:128], routes)} "
+        "GET /v1/models lists them.",
+        code="model_not_found",
+        param="model",
+    )
 
 
 def _model(ctx: RequestContext, route: RouteState) -> dict[str, Any]:
