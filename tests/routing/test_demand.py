@@ -79,6 +79,13 @@ def test_lengths_are_counted_only_where_a_window_could_be_too_short() -> None:
     assert not asks_nothing_special(chat(max_tokens=60), rules(max_output_tokens=50), 60)
 
 
+def test_lengths_are_counted_where_the_cheapest_is_looked_for() -> None:
+    ladder = [{"deployments": {"a": 1, "b": 1}}]
+    made = compiled({"ladder": ladder, "strategy": "cheapest"}, {"a": {}, "b": {}})
+    assert made.rules is not None
+    assert demand_of(chat("word " * 3000), made.rules, body_bytes=15_100).input_tokens > 3000
+
+
 def test_a_session_is_the_unit_then_the_user_then_nothing() -> None:
     known = rules("n")
     both = {"session": "s", "user": "u"}

@@ -108,9 +108,10 @@ def test_a_rule_that_fired_and_a_canary_are_said(folder: Path) -> None:
 
 def test_prices_and_quality_are_said(folder: Path) -> None:
     lines = explained(folder, "cheap")
-    assert lines[1].startswith(" 1. big  rung 1: cheapest, some 0.02")
-    assert lines[2].endswith("quality 0.5 is below 0.8")
-    assert lines[3] == " 3. old  rung 1: cheapest, price unknown, quality not measured is below 0.8"
+    assert lines[1] == "input       some 2 tokens"
+    assert lines[2].startswith(" 1. big  rung 1: cheapest, some 0.010020 USD")
+    assert lines[3].endswith("quality 0.5 is below 0.8")
+    assert lines[4] == " 3. old  rung 1: cheapest, price unknown, quality not measured is below 0.8"
 
 
 def test_a_refusal_is_said_and_fails_the_command(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.routing.parts import deployment
 
+from santral.config.routes import StrategyName
 from santral.routing.demand import Demand
 from santral.routing.latency import DECAY_S
 from santral.routing.load import FAILURE_S
@@ -33,8 +35,8 @@ ENTRIES = st.dictionaries(
 
 
 def draw(rng: Random | None = None, **more: object) -> Draw:
-    values = {"now": 0.0, "demand": Demand(), "turns": {}} | more
-    return Draw(rng=rng or Random(3), **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {"now": 0.0, "demand": Demand(), "turns": {}} | more
+    return Draw(rng=rng or Random(3), **values)
 
 
 def firsts(strategy: Strategy, entries: list[Weighted], times: int) -> Counter[str]:
@@ -54,9 +56,11 @@ def test_every_order_holds_each_deployment_once(
 
 
 @pytest.mark.parametrize("name", ["weighted", "least_busy", "lowest_latency"])
-def test_the_first_follows_the_weights_while_nothing_tells_deployments_apart(name: str) -> None:
+def test_the_first_follows_the_weights_while_nothing_tells_deployments_apart(
+    name: StrategyName,
+) -> None:
     entries = [(deployment("a"), 3.0), (deployment("b"), 1.0)]
-    found = firsts(STRATEGIES[name], entries, 4000)  # type: ignore[index]
+    found = firsts(STRATEGIES[name], entries, 4000)
     assert 0.72 < found["a"] / 4000 < 0.78
 
 
@@ -161,6 +165,17 @@ def test_the_cheapest_comes_first_and_an_unknown_price_last() -> None:
     entries = [(deployment(name), 1.0) for name in "abc"]
     made = draw(pricing=priced(a=None, b=20, c=10))
     assert [d.name for d in cheapest(entries, made)] == ["c", "b", "a"]
+
+
+def test_a_long_question_goes_where_input_is_cheap() -> None:
+    def pricing(made: Deployment, usage: Usage) -> int:
+        dear, cheap = usage.input_uncached, usage.output_text
+        return 3 * dear + cheap if made.name == "writer" else dear + 3 * cheap
+
+    entries = [(deployment(name), 1.0) for name in ("writer", "reader")]
+    for tokens, first in ((10, "writer"), (10_000, "reader")):
+        made = draw(pricing=pricing, demand=Demand(input_tokens=tokens))
+        assert next(cheapest(entries, made)).name == first
 
 
 def test_the_cheapest_that_is_good_enough_comes_before_a_cheaper_one() -> None:

@@ -33,7 +33,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     """What one request needs. An empty demand is met by every deployment."""
 
     needs: frozenset[str] = frozenset()
-    input_tokens: int = 0  # estimated; 0 where no window can be too short
+    input_tokens: int = 0  # estimated; 0 where no window can be too short and no price decides
     output_tokens: int | None = None  # asked for
     tenant: str = ""
     unit: str = ""  # what stays together: tenant and session, else user; empty: nothing does
@@ -51,9 +51,10 @@ def demand_of(call: ChatCall, rules: Rules, *, tenant: str = "", body_bytes: int
     may_be_long = rules.least_context is not None and (
         not body_bytes or body_bytes >= rules.least_context
     )
+    is_priced = any(rung.strategy == "cheapest" for rung in rules.rungs)
     return Demand(
         needs=_needs(call, rules.lacked) if rules.lacked else frozenset(),
-        input_tokens=input_tokens(call) if may_be_long else 0,
+        input_tokens=input_tokens(call) if may_be_long or is_priced else 0,
         output_tokens=call.max_output_tokens,
         tenant=tenant,
         unit=f"{tenant}/{session}" if session else "",

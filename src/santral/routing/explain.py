@@ -17,10 +17,9 @@ from santral.routing.complexity import Judgement
 from santral.routing.demand import Demand, demand_of
 from santral.routing.health import Health
 from santral.routing.route import Deployment, Route, Rules, Rung
-from santral.routing.strategy import Rng, is_good
+from santral.routing.strategy import Rng, is_good, likely_usage
 from santral.wire.chat import ChatCall
 from santral.wire.delta import Delta
-from santral.wire.usage import Usage
 
 
 class Step(Struct, frozen=True):
@@ -132,8 +131,7 @@ def _how(deployment: Deployment, chosen: Chosen, rules: Rules, demand: Demand) -
 
 
 def _price(deployment: Deployment, rules: Rules, demand: Demand) -> str:
-    usage = Usage(input_uncached=demand.input_tokens or 1000, output_text=500)
-    cost = rules.pricing(deployment, usage) if rules.pricing else None
+    cost = rules.pricing(deployment, likely_usage(demand)) if rules.pricing else None
     said = "price unknown" if cost is None else f"some {cost / 1e9:.6f} USD"
     if rules.min_quality is None or is_good(deployment, rules.min_quality):
         return said

@@ -126,12 +126,17 @@ def cheapest(entries: Sequence[Weighted], draw: Draw) -> Iterator[Deployment]:
 
     An unknown price comes after every known one: it is not zero. Equals are drawn by weight.
     """
-    usage = Usage(
-        input_uncached=max(draw.demand.input_tokens, 1),
-        output_text=draw.demand.output_tokens or _LIKELY_OUTPUT,
-    )
+    usage = likely_usage(draw.demand)
     shuffled = [*drawn(entries, draw.rng)]
     return iter(sorted(shuffled, key=lambda deployment: _dearness(deployment, draw, usage)))
+
+
+def likely_usage(demand: Demand) -> Usage:
+    """Return what a request will likely use, to compare prices by."""
+    return Usage(
+        input_uncached=max(demand.input_tokens, 1),
+        output_text=demand.output_tokens or _LIKELY_OUTPUT,
+    )
 
 
 def _dearness(deployment: Deployment, draw: Draw, usage: Usage) -> tuple[float, float]:
