@@ -131,10 +131,6 @@ class Route(Struct, frozen=True, kw_only=True):
                 yield from (deployment for deployment, _ in rung.canary)
             if self.rules.shadow is not None:
                 yield from self.rules.shadow.deployments
-        for detour in self.recovery.detours.values():
-            yield from detour
-        if self.recovery.last_resort is not None:
-            yield self.recovery.last_resort
         yield from self.recovery.deployments()
 
     def is_last_resort(self, deployment: str) -> bool:
