@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,16 @@ def record(**changes: object) -> AccessRecord:
         id=KeyId("k1"), tenant_id=TenantId("t1"), name="k", prefix=KEY.prefix, digest=KEY.digest,
         routes=frozenset({"a"}),
     )  # fmt: skip
-    values = {
+    values: dict[str, Any] = {
         "revision": 1,
         "day": "2026-11-22",
         "tenants": [Tenant(TenantId("t1"), "T")],
         "keys": [key],
         "limits": [LimitRow("tenant", "t1", 5.0, None, 1000)],
         "used": [UsedRow("key", "k1", 70)],
+        **changes,
     }
-    return AccessRecord(**(values | changes))  # type: ignore[arg-type]
+    return AccessRecord(**values)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

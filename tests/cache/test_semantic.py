@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,9 +118,11 @@ def test_entries_and_bytes_stay_within_their_bounds_and_are_counted(
     ["tenant_id", "route", "policy", "prompt", "config", "index", "cap"],
 )
 def test_nothing_crosses_a_partition(change: str) -> None:
-    parts = dict.fromkeys(("tenant_id", "route", "policy", "prompt", "config", "index"), "a")
+    names = ("tenant_id", "route", "policy", "prompt", "config", "index")
+    parts: dict[str, Any] = dict.fromkeys(names, "a")
     one = Scope(**parts)
-    other = Scope(**(parts | {change: 7 if change == "cap" else "b"}))  # type: ignore[arg-type]
+    parts[change] = 7 if change == "cap" else "b"
+    other = Scope(**parts)
     keys = {partition_key(scope, {"temperature": 0}, [], {}, {}) for scope in (one, other)}
     assert len(keys) == 2
 
