@@ -17,13 +17,13 @@ from santral.providers.anthropic.events import (
     Stop,
     StreamEvent,
     explanation_of,
-    guarded,
     read_answer,
     read_event,
     read_stop,
 )
 from santral.providers.anthropic.open import Place
 from santral.providers.anthropic.pieces import OpenBlock
+from santral.providers.decoded import decoded
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock
 from santral.wire.messages import FINISH_OF, MESSAGES, NONE, MessagesUsage
 from santral.wire.sse import Event, SseDecoder
@@ -197,7 +197,7 @@ class AnswerReader:
     def _on_delta(self, event: StreamEvent) -> list[Delta]:
         if self._block is None or event.index != self._block_index:
             raise ProviderGarbled("The provider's stream goes on with a block that is not open.")
-        return self._pieces(guarded(self._block.add, event.delta))
+        return self._pieces(decoded(self._block.add, event.delta))
 
     def _on_block_stop(self, event: StreamEvent) -> list[Delta]:
         return self._close()
@@ -221,7 +221,7 @@ class AnswerReader:
         place = Place(
             self._calls, self._texts, self._follows_text, self._custom_tools, self._answer_tool
         )
-        self._block = opened = guarded(place.open, block)
+        self._block = opened = decoded(place.open, block)
         self._calls += opened.is_call
         return self._pieces(opened.opening())
 
@@ -230,7 +230,7 @@ class AnswerReader:
         if block is None:
             return []
         self._follows_text = block.is_text
-        return self._pieces(guarded(lambda _: block.closing(), NONE))
+        return self._pieces(decoded(lambda _: block.closing(), NONE))
 
     def _pieces(self, choices: list[ChoiceDelta]) -> list[Delta]:
         for choice in choices:

@@ -6,17 +6,13 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from santral.errors import ProviderGarbled
+from santral.providers.decoded import decoded
 from santral.wire.messages import NONE, MessagesUsage
-
-T = TypeVar("T")
-D = TypeVar("D")
 
 
 class Stop(Struct, frozen=True):
@@ -62,37 +58,21 @@ def explanation_of(details: bytes) -> str:
     return msgspec.json.decode(details, type=_Details).explanation or ""
 
 
-def guarded(read: Callable[[D], T], data: D) -> T:
-    """Return what ``read`` makes of ``data``.
-
-    Raises:
-        ProviderGarbled: it is not JSON, or has another shape.
-    """
-    try:
-        return read(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderGarbled("The provider's answer is not JSON.") from None
-
-
 _event = msgspec.json.Decoder(StreamEvent)
 _answer = msgspec.json.Decoder(Answer)
 _stop = msgspec.json.Decoder(Stop)
 
 
 def read_event(data: bytes) -> StreamEvent:
-    """Return the event of one ``data`` line; errors as ``guarded``."""
-    return guarded(_event.decode, data)
+    """Return the event of one ``data`` line; errors as ``decoded``."""
+    return decoded(_event.decode, data)
 
 
 def read_answer(body: bytes) -> Answer:
-    """Return a whole answer; errors as ``guarded``."""
-    return guarded(_answer.decode, body)
+    """Return a whole answer; errors as ``decoded``."""
+    return decoded(_answer.decode, body)
 
 
 def read_stop(delta: bytes) -> Stop:
-    """Return ``delta`` of a ``message_delta``; errors as ``guarded``."""
-    return guarded(_stop.decode, delta)
+    """Return ``delta`` of a ``message_delta``; errors as ``decoded``."""
+    return decoded(_stop.decode, delta)

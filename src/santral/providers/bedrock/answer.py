@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -31,6 +30,7 @@ from santral.providers.bedrock.shapes import (
     whole_decoder,
 )
 from santral.providers.conversation.messages import SPAN
+from santral.providers.decoded import decoded
 from santral.wire.chat import NULL
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 
@@ -58,7 +58,6 @@ _BROKEN = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 _string = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
-_T = TypeVar("_T")
 
 
 class ConverseReader:
@@ -98,7 +97,7 @@ class ConverseReader:
         if frame.headers.get(":message-type", "event") != "event":
             raise frame_error(frame, secret=self._secret)
         kind = frame.headers.get(":event-type", "")
-        event = _decoded(event_decoder, frame.payload)
+        event = decoded(event_decoder.decode, frame.payload)
         choices: list[ChoiceDelta] = []
         if kind == "contentBlockStart" and event.start is not None:
             choices = [*self._start(event.content_block_index, event.start.tool_use)]
@@ -110,7 +109,7 @@ class ConverseReader:
 
     def whole(self, body: bytes) -> list[Delta]:
         """Return the deltas of Converse's answer, its blocks in order; errors as ``feed``."""
-        read = _decoded(whole_decoder, body)
+        read = decoded(whole_decoder.decode, body)
         if read.output is None or read.output.message is None:
             raise ProviderGarbled("The provider's answer has no message.")
         self._note(read)
@@ -175,10 +174,10 @@ class ConverseReader:
         yield ChoiceDelta(tool_calls=(ToolCallDelta(number, tool.tool_use_id, tool.name),))
 
     def _more(self, index: int, raw: Raw) -> Iterator[ChoiceDelta]:
-        block = _decoded(block_decoder, raw)
+        block = decoded(block_decoder.decode, raw)
         self.said_bytes += len(raw)
         if block.tool_use is not None:
-            yield from self._input(index, _decoded(_string, block.tool_use.input))
+            yield from self._input(index, decoded(_string.decode, block.tool_use.input))
         elif block.text is not None:
             yield from self._text(block.text)
         elif block.reasoning_content is not None:
@@ -190,7 +189,7 @@ class ConverseReader:
 
     def _block(self, index: int, raw: Raw) -> Iterator[ChoiceDelta]:
         """Yield a block of a whole answer, in the steps in which a stream brings it."""
-        block = _decoded(block_decoder, raw)
+        block = decoded(block_decoder.decode, raw)
         if block.tool_use is not None:
             yield from self._start(index, block.tool_use)
             if block.tool_use.input != NULL:
@@ -244,14 +243,3 @@ def _redacted(blob: str) -> ReasoningDetail:
     if not data or base64.b64encode(data.encode()).decode() != blob:
         return ReasoningDetail(type="encrypted", data=blob, id=AS_BYTES, format=FORMAT)
     return ReasoningDetail(type="encrypted", data=data, format=FORMAT)
-
-
-def _decoded(decoder: msgspec.json.Decoder[_T], data: bytes | Raw) -> _T:
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderGarbled("The provider's answer is not JSON.") from None

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from santral.errors import ProviderFailed, ProviderGarbled, ProviderTimeout
+from santral.providers.decoded import decoded
 from santral.providers.openai.error import error_inside, scrubbed
-from santral.providers.translated import AnswerReader, decode
+from santral.providers.translated import AnswerReader
 from santral.wire.delta import Delta, ToolCallDelta
 from santral.wire.sse import SseDecoder
 from santral.wire.usage import Usage
@@ -119,7 +120,7 @@ class CohereReader(AnswerReader):
         """Return the deltas of one event."""
         if not event.strip() or event == b"[DONE]":
             return []
-        read = decode(_decoder, event)
+        read = decoded(_decoder.decode, event)
         if read.error or read.type == "error":
             raise error_inside(read.error or read.message, secret=self._secret)
         if read.id:
@@ -134,7 +135,7 @@ class CohereReader(AnswerReader):
 
     def take_whole(self, body: bytes) -> Iterable[Delta]:
         """Return the deltas of an answer that was not streamed, block by block."""
-        read = decode(_decoder, body)
+        read = decoded(_decoder.decode, body)
         message = read.message
         if read.error or not isinstance(message, _Message):
             if read.error or isinstance(message, str):

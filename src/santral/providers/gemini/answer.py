@@ -17,10 +17,10 @@ from msgspec import Raw
 from santral.errors import (
     ContentPolicyRefused,
     ProviderFailed,
-    ProviderGarbled,
     ProviderUnreachable,
 )
 from santral.providers.conversation.messages import SPAN
+from santral.providers.decoded import decoded
 from santral.providers.gemini.cited import Cited
 from santral.providers.gemini.error import error_inside
 from santral.providers.gemini.usage import usage_of
@@ -89,7 +89,7 @@ class GeminiReader:
             ContentPolicyRefused: the prompt was blocked.
             ProviderError: an error inside the answer.
         """
-        answer = _decoded(data)
+        answer = decoded(answer_decoder.decode, data)
         if answer.error is not None:
             raise error_inside(answer.error, secret=self._secret)
         if answer.prompt_feedback is not None and not answer.candidates:
@@ -143,7 +143,7 @@ class GeminiReader:
         choice.message = candidate.finish_message or choice.message
 
     def _part(self, index: int, choice: _Choice, raw: Raw) -> Iterator[ChoiceDelta]:
-        part = _decoded_part(raw)
+        part = decoded(part_decoder.decode, raw)
         self.said_bytes += len(raw)
         if part.function_call is not None:
             yield ChoiceDelta(index, tool_calls=(self._call(choice, part, part.function_call),))
@@ -173,24 +173,6 @@ class GeminiReader:
             arguments=args.decode(),
             signature=part.thought_signature,
         )
-
-
-def _decoded(data: bytes) -> Answer:
-    try:
-        return answer_decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderGarbled("The provider's answer is not JSON.") from None
-
-
-def _decoded_part(raw: Raw) -> Part:
-    try:
-        return part_decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(f"A part of the provider's answer is malformed: {error}.") from None
 
 
 def _refuse_blocked(feedback: PromptFeedback) -> None:

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from santral.errors import ProviderGarbled
+from santral.providers.decoded import decoded
 from santral.providers.openai.error import error_inside
-from santral.providers.translated import AnswerReader, decode
+from santral.providers.translated import AnswerReader
 from santral.wire.delta import Delta
 from santral.wire.sse import MAX_EVENT_BYTES
 from santral.wire.usage import Usage
@@ -76,7 +77,7 @@ class OllamaReader(AnswerReader):
         """Return the deltas of one line: thinking, text, tool calls, the end."""
         if not event.strip():
             return []
-        line = decode(_decoder, event)
+        line = decoded(_decoder.decode, event)
         if line.error:
             raise error_inside(line.error, secret=self._secret)
         message = line.message or _NO_MESSAGE

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from santral.errors import ProviderGarbled
+from santral.providers.decoded import decoded
 from santral.providers.openai.carried import (
     annotations_of_search,
     logprobs_of,
@@ -106,7 +107,7 @@ NO_CONTENT = WireContent()
 NO_FUNCTION = WireFunction()
 _NO_PROMPT_DETAILS = _PromptDetails()
 _NO_COMPLETION_DETAILS = _CompletionDetails()
-_decoder = msgspec.json.Decoder(WireAnswer)
+answer_decoder = msgspec.json.Decoder(WireAnswer)
 
 
 def read_whole(body: bytes, *, secret: str = "") -> Delta:
@@ -116,7 +117,7 @@ def read_whole(body: bytes, *, secret: str = "") -> Delta:
         ProviderGarbled: not JSON, or no completion.
         ProviderError: an error inside the 200.
     """
-    answer = decode_answer(body)
+    answer = decoded(answer_decoder.decode, body)
     if answer.error or answer.object == "error":
         raise error_inside(answer.error or msgspec.json.decode(body), secret=secret)
     if not answer.choices:
@@ -166,19 +167,6 @@ def _plain_choices(answer: WireAnswer, choices: list[WireChoice]) -> tuple[Choic
     if not isinstance(text, str):
         return None
     return (ChoiceDelta(0, text, finish_reason=choice.finish_reason),)
-
-
-def decode_answer(data: bytes) -> WireAnswer:
-    try:
-        return _decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        start = data.lstrip()[:1]
-        what = "an HTML page" if start == b"<" else "not JSON"
-        raise ProviderGarbled(f"The provider's answer is {what}.") from None
 
 
 def _is_foreign(choice: WireChoice) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from santral.errors import ProviderError, ProviderUnreachable
+from santral.providers.decoded import decoded
 from santral.providers.openai.answer import (
     NO_CONTENT,
     WireAnswer,
@@ -23,7 +24,7 @@ from santral.providers.openai.answer import (
     WireContent,
     WireFunction,
     WireToolCall,
-    decode_answer,
+    answer_decoder,
     finish_of,
     reasoning_of,
     said_by,
@@ -178,7 +179,7 @@ class ChunkReader:
             raw = on_one_line(raw)
         if self._null_roles:  # within a text the quotes would stand behind backslashes
             raw = raw.replace(b'"role":null,', b"")
-        answer = decode_answer(raw)
+        answer = decoded(answer_decoder.decode, raw)
         if answer.error or event.name == b"error" or answer.object == "error":
             raise error_inside(answer.error or _generic.decode(raw), secret=self._secret)
         if answer.usage is not None:

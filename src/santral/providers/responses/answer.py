@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from santral.errors import ProviderGarbled, ProviderUnreachable
+from santral.providers.decoded import decoded
 from santral.providers.openai.error import error_inside
 from santral.providers.responses.wire import (
     NONE,
@@ -20,7 +21,6 @@ from santral.providers.responses.wire import (
     OutputItem,
     Part,
     Response,
-    decode,
     event_decoder,
     head_decoder,
     item_decoder,
@@ -62,7 +62,7 @@ class _Item(Struct):
 
 
 class ResponsesReader:
-    """Reads one answer; ``is_over`` after its last event."""
+    """Reads one answer; ``is_finished`` after its last event."""
 
     def __init__(self, *, secret: str = "") -> None:
         self._secret = secret
@@ -70,7 +70,7 @@ class ResponsesReader:
         self._items: dict[int | str, _Item] = {}
         self._last: int | str = 0
         self._calls = 0
-        self.is_over = False
+        self.is_finished = False
         self.has_started = False
         self.said_bytes = 0
 
@@ -81,7 +81,7 @@ class ResponsesReader:
             ProviderGarbled: no response.
             ProviderError: it failed.
         """
-        response = decode(response_decoder, body)
+        response = decoded(response_decoder.decode, body)
         if response.error or response.status == "failed":
             raise error_inside(response.error, secret=self._secret)
         if response.output is None:
@@ -91,9 +91,9 @@ class ResponsesReader:
 
     def feed(self, event: SseEvent) -> list[Delta]:
         """Return the deltas of one event; errors as ``read_whole``."""
-        if self.is_over or event.data == b"[DONE]":
+        if self.is_finished or event.data == b"[DONE]":
             return []
-        read = decode(event_decoder, event.data)
+        read = decoded(event_decoder.decode, event.data)
         handle = _HANDLERS.get(read.type or event.name.decode("latin-1"))
         return handle(self, read) if handle else []
 
@@ -103,7 +103,7 @@ class ResponsesReader:
         Raises:
             ProviderUnreachable: the answer has no end.
         """
-        if not self.is_over:
+        if not self.is_finished:
             raise ProviderUnreachable("The provider's stream was cut before its end.")
 
     def on_progress(self, event: Event) -> list[Delta]:
@@ -125,9 +125,9 @@ class ResponsesReader:
 
     def on_item_added(self, event: Event) -> list[Delta]:
         item = self._item_of(event)
-        if decode(head_decoder, bytes(event.item) or b"{}").type not in _CALLS:
+        if decoded(head_decoder.decode, bytes(event.item) or b"{}").type not in _CALLS:
             return []
-        read = decode(item_decoder, event.item)
+        read = decoded(item_decoder.decode, event.item)
         return self._open_call(item, read) + self._say_call(item, read.arguments or read.input)
 
     def on_item_done(self, event: Event) -> list[Delta]:
@@ -219,13 +219,13 @@ class ResponsesReader:
 
     def _complete(self, item: _Item, raw: Raw) -> list[Delta]:
         """Return what of a whole item has not been said yet."""
-        kind = decode(head_decoder, bytes(raw) or b"{}").type
+        kind = decoded(head_decoder.decode, bytes(raw) or b"{}").type
         if item.is_done or not kind:
             return []
         item.is_done = True
         if kind not in _KNOWN:
             return [self._delta(ChoiceDelta(native=(NativeBlock(DIALECT, bytes(raw)),)))]
-        read = decode(item_decoder, raw)
+        read = decoded(item_decoder.decode, raw)
         if kind == "message":
             return self._complete_message(item, read)
         if kind == "reasoning":
@@ -279,7 +279,7 @@ class ResponsesReader:
 
     def _finish(self, response: Response) -> list[Delta]:
         """Return what nobody has said yet, why the answer ended, and what it used."""
-        self.is_over = True
+        self.is_finished = True
         deltas: list[Delta] = []
         if not self._items:
             for raw in response.output or ():

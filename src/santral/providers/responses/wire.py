@@ -6,15 +6,12 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from santral.errors import ProviderGarbled
 from santral.wire.usage import Usage
-
-T = TypeVar("T")
 
 NONE = Raw(b"")
 
@@ -109,23 +106,6 @@ event_decoder = msgspec.json.Decoder(Event)
 response_decoder = msgspec.json.Decoder(Response)
 head_decoder = msgspec.json.Decoder(ItemHead)
 item_decoder = msgspec.json.Decoder(OutputItem)
-
-
-def decode(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T:
-    """Return what ``decoder`` makes of ``data``.
-
-    Raises:
-        ProviderGarbled: not JSON, or a field of a wrong type.
-    """
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise ProviderGarbled(
-            f"The provider's answer has a field of a wrong type: {error}."
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        what = "an HTML page" if bytes(data).lstrip()[:1] == b"<" else "not JSON"
-        raise ProviderGarbled(f"The provider's answer is {what}.") from None
 
 
 def usage_of(response: Response) -> Usage | None:
