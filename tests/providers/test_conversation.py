@@ -21,6 +21,7 @@ from santral.providers.conversation.blocks import (
     ToolUse,
 )
 from santral.providers.conversation.conversation import merged, output_limit, read_conversation
+from santral.providers.conversation.messages import span_of
 from santral.wire.delta import ReasoningDetail
 
 MARKER = {"type": "ephemeral", "ttl": "1h"}
@@ -295,3 +296,10 @@ def test_fields_that_blocks_have_no_place_for_are_named() -> None:
         ]
     )
     assert said.unsaid == ("messages.0.name", "messages.1.audio")
+
+
+@pytest.mark.parametrize(
+    ("given", "closes"), [("chars-12", 12), ("12", 0), ("chars-", 0), (None, 0)]
+)
+def test_only_an_id_of_ours_says_how_much_a_detail_closes(given: str | None, closes: int) -> None:
+    assert span_of(given) == closes

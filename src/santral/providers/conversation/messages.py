@@ -34,6 +34,13 @@ from santral.wire.delta import ReasoningDetail
 SPAN = "chars-"
 
 
+def span_of(detail_id: str | None) -> int:
+    """Return how many characters a detail with this id closes; 0 where its id is its vendor's own."""
+    given = detail_id or ""
+    count = given.removeprefix(SPAN)
+    return int(count) if given != count and count.isdecimal() else 0
+
+
 _Kind: TypeAlias = Literal["reasoning", "content", "tool_call"]
 
 
@@ -234,7 +241,7 @@ def _texts_of(details: Sequence[_Detail], said: str) -> list[str]:
     if any(own) or not said:
         return own
     open_ = [at for at, detail in enumerate(details) if detail.type != "reasoning.encrypted"]
-    spans = [_span(details[at]) for at in open_]
+    spans = [span_of(details[at].id) for at in open_]
     if len(open_) == 1:
         own[open_[0]] = said
     elif sum(spans) == len(said):
@@ -243,11 +250,6 @@ def _texts_of(details: Sequence[_Detail], said: str) -> list[str]:
             own[at] = said[start : start + span]
             start += span
     return own
-
-
-def _span(detail: _Detail) -> int:
-    count = (detail.id or "").removeprefix(SPAN)
-    return int(count) if count.isdecimal() else 0
 
 
 def _detail(detail: _Detail) -> ReasoningDetail:

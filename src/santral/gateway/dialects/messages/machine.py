@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from santral.gateway.dialects.messages.opaque import wrap, wrap_call
-from santral.providers.conversation.messages import SPAN
+from santral.providers.conversation.messages import span_of
 from santral.wire.delta import ChoiceDelta, ReasoningDetail, ToolCallDelta
 from santral.wire.messages import MESSAGES
 
@@ -28,12 +28,11 @@ _kind_of = msgspec.json.Decoder(dict[str, Any])
 class _Block:
     """One block from its first piece to its end; ``waiting`` are pieces that have not left."""
 
-    __slots__ = ("arguments", "call", "closing", "is_open", "is_sealed", "kind", "start", "waiting")
+    __slots__ = ("arguments", "closing", "is_open", "is_sealed", "kind", "start", "waiting")
 
-    def __init__(self, kind: _Kind, start: Any, call: int = -1) -> None:
+    def __init__(self, kind: _Kind, start: Any) -> None:
         self.kind: _Kind = kind
         self.start = start
-        self.call = call
         self.waiting: list[dict[str, Any]] = []
         self.arguments = ""
         self.closing = ""  # what completes the arguments
@@ -87,10 +86,8 @@ class BlockMachine:
             return
         for text, detail in _shared_out(choice.reasoning, choice.details):
             if text:
-                block = self._last(
-                    "thinking", {"type": "thinking", "thinking": "", "signature": ""}
-                )
-                block.waiting.append({"type": "thinking_delta", "thinking": text})
+                piece = {"type": "thinking_delta", "thinking": text}
+                self._thinking().waiting.append(piece)
             if detail is not None:
                 self._take_detail(detail)
 
@@ -99,7 +96,7 @@ class BlockMachine:
             self._begin(_Block("whole", {"type": "redacted_thinking", "data": wrap(detail)}))
             return
         signature = wrap(detail)
-        block = self._last("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+        block = self._thinking()
         if signature:
             block.waiting.append({"type": "signature_delta", "signature": signature})
         block.is_sealed = True
@@ -132,7 +129,7 @@ class BlockMachine:
             }
             if call.signature:
                 self._take_signature(start["id"], call.signature)
-            block = self._calls[call.index] = self._begin(_Block("tool", start, call.index))
+            block = self._calls[call.index] = self._begin(_Block("tool", start))
         elif call.signature:
             self._take_signature(block.start["id"], call.signature)
         said = _in_object(block, call.arguments) if call.kind == "custom" else call.arguments
@@ -143,6 +140,9 @@ class BlockMachine:
     def _take_signature(self, call_id: str, signature: str) -> None:
         data = wrap_call(call_id, signature)
         self._begin(_Block("whole", {"type": "redacted_thinking", "data": data}))
+
+    def _thinking(self) -> _Block:
+        return self._last("thinking", {"type": "thinking", "thinking": "", "signature": ""})
 
     def _last(self, kind: _Kind, start: dict[str, Any]) -> _Block:
         """Return the last block if a piece of this kind goes on with it, else a new one."""
@@ -201,21 +201,16 @@ def _shared_out(
 ) -> list[tuple[str, ReasoningDetail | None]]:
     """Return reasoning and details in turns: a whole answer has the texts of all its parts in one."""
     closing = [detail for detail in details if detail.type != "encrypted"]
-    spans = [_span(detail) for detail in closing]
+    spans = [span_of(detail.id) for detail in closing]
     if len(closing) < 2 or sum(spans) != len(reasoning):
         return [(reasoning, None), *(("", detail) for detail in details)]
     parts: list[tuple[str, ReasoningDetail | None]] = []
     start = 0
     for detail in details:
-        size = 0 if detail.type == "encrypted" else _span(detail)
+        size = 0 if detail.type == "encrypted" else span_of(detail.id)
         parts.append((reasoning[start : start + size], detail))
         start += size
     return parts
-
-
-def _span(detail: ReasoningDetail) -> int:
-    count = detail.id.removeprefix(SPAN)
-    return int(count) if count.isdecimal() else 0
 
 
 def _is_refusal(dialect: str, json: bytes) -> bool:

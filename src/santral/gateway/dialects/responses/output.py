@@ -19,14 +19,12 @@ from santral.gateway.dialects.responses.blocks import (
     close_all,
 )
 from santral.gateway.dialects.responses.events import Events
+from santral.providers.conversation.messages import span_of
 from santral.wire.delta import ChoiceDelta, ReasoningDetail, ToolCallDelta
 from santral.wire.responses import DIALECT, GOOGLE, OPENAI, Opaque, is_sealed, opaque_of, seal
 
 _B = TypeVar("_B", bound=Block)
 _annotation = msgspec.json.Decoder(dict[str, Raw])
-#: How many characters of reasoning a detail closes, where an answer was put together from its
-#: deltas: see ``providers.conversation_messages.SPAN``.
-_SPAN = "chars-"
 
 
 class Output:
@@ -82,7 +80,7 @@ class Output:
     def _reason(self, choice: ChoiceDelta) -> None:
         said, details = choice.reasoning, choice.details
         for detail in details:
-            span = _span(detail)
+            span = span_of(detail.id)
             if len(details) > 1 and span and len(said) >= span:
                 self._thoughts().say(said[:span])
                 said = said[span:]
@@ -157,8 +155,3 @@ def _flat(annotation: Raw) -> dict[str, Any] | Raw | None:
         return None
     inner = fields.get(kind) if isinstance(kind, str) else None
     return {"type": kind, **_annotation.decode(inner)} if inner is not None else annotation
-
-
-def _span(detail: ReasoningDetail) -> int:
-    count = detail.id.removeprefix(_SPAN)
-    return int(count) if detail.id != count and count.isdecimal() else 0
