@@ -65,7 +65,7 @@ def provider_at(upstream: Upstream, client: AiohttpClient, **quirks: Any) -> Ope
     config = ProviderConfig(
         kind="test", base_url=upstream.base_url, api_key=SecretRef("env:TEST_OPENAI_KEY")
     )
-    return OpenAIProvider(connect_to("test", config, vendor, client), **clock)
+    return OpenAIProvider(connect_to("test", config, vendor, client, **clock))
 
 
 def ask(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -12,14 +12,24 @@ from msgspec import Struct
 from santral.config.secret import SecretRef
 from santral.config.upstreams import ProviderConfig, TimeoutsConfig
 from santral.errors import ConfigError, ProviderError
+from santral.providers.exchange import Exchange
 from santral.providers.keys import KeyRotation, ProviderKey, ProviderToken
-from santral.providers.upstream import UpstreamClient, UpstreamResponse
+from santral.providers.upstream import UpstreamClient
 from santral.providers.vendor import Vendor
 
 USER_AGENT = "santral"
 
-#: Reads an answer with another status than 200 as our error; the key is cut out of its message.
-Refusal: TypeAlias = Callable[[UpstreamResponse, ProviderKey], Awaitable[ProviderError]]
+
+class Refusal(Protocol):
+    """Reads an answer with another status than 200 as our error.
+
+    ``now`` is in seconds since the Unix epoch, for a ``retry-after`` that is a date; ``secret`` is
+    cut out of the message.
+    """
+
+    def __call__(
+        self, status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str
+    ) -> ProviderError: ...
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -37,6 +47,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     secret: str  # never in a message or a log
     headers: Mapping[str, str]
     keys: KeyRotation
+    wall_clock: Callable[[], float] = time.time  # noqa: TID251 - the default of an argument
 
     def __repr__(self) -> str:
         return f"Connection({self.name!r}, {self.base_url!r})"  # no key, whoever prints it
@@ -51,11 +62,11 @@ class Connection(Struct, frozen=True, kw_only=True):
         model: str = "",
         is_streaming: bool = False,
         more: Mapping[str, str] | None = None,
-    ) -> tuple[UpstreamResponse, ProviderKey]:
-        """Send a call with a key that lives; return an answer with status 200 and the key it took.
+    ) -> Exchange:
+        """Send a call with a key that lives; return its answer, which has the status 200.
 
         A key that the provider refuses or throttles rests, and the next one is asked: that is no
-        failure of the deployment. ``more`` are headers of this call. The caller closes the answer.
+        failure of the deployment. ``more`` are headers of this call. The caller enters what it gets at once, which closes it.
 
         Raises:
             ProviderBusy, ProviderRefusedKey: no key is left to ask.
@@ -69,9 +80,10 @@ class Connection(Struct, frozen=True, kw_only=True):
             )
             if response.status == 200:
                 self.keys.worked(key, model)
-                return response, key
+                return Exchange(response, key, self.keys, model)
             try:
-                error = await refusal(response, key)
+                body, now = await response.read(), self.wall_clock()
+                error = refusal(response.status, response.headers, body, now=now, secret=key.secret)
             finally:
                 await response.close()
             final = self.keys.failed(key, error, model)
@@ -85,6 +97,7 @@ def connect_to(
     vendor: Vendor,
     client: UpstreamClient,
     clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
 ) -> Connection:
     """Read what ``[providers.<name>]`` says; the keys are read once, now.
 
@@ -108,6 +121,7 @@ def connect_to(
         secret=keys[0].secret,
         headers=keys[0].headers,
         keys=KeyRotation(name, keys, clock),
+        wall_clock=wall_clock,
     )
 
 

@@ -7,28 +7,20 @@ A dialect says where it is asked (``address``), what is sent (``write``) and how
 from __future__ import annotations
 
 import secrets
-import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
 
-from santral.errors import (
-    ProviderBusy,
-    ProviderError,
-    ProviderGarbled,
-    ProviderRefusedKey,
-    ProviderUnreachable,
-)
+from santral.errors import ProviderError, ProviderGarbled, ProviderUnreachable
 from santral.providers.connection import Connection
 from santral.providers.conversation.conversation import Conversation
 from santral.providers.estimate import estimate_input
-from santral.providers.keys import ProviderKey
+from santral.providers.exchange import Exchange
 from santral.providers.openai.error import refusal
 from santral.providers.provider import ChatOnly, ProviderCall
-from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import ChoiceDelta, Delta, ToolCallDelta
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
 
@@ -134,13 +126,8 @@ class AnswerReader(ABC):
 class TranslatedProvider(ChatOnly, ABC):
     """A provider whose dialect is translated."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.wall_clock = wall_clock
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection.base_url!r})"
@@ -159,60 +146,39 @@ class TranslatedProvider(ChatOnly, ABC):
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer's deltas; see ``Provider``."""
-        response, key = await self.connection.post(
+        async with await self.connection.post(
             self.address(call),
             self.write(call),
             call.timeouts,
-            self._refusal,
+            refusal,
             model=call.model,
             is_streaming=call.is_streaming,
             more={"traceparent": call.traceparent} if call.traceparent else None,
-        )
-        try:
-            reader = self.reader(call, key.secret, int(self.wall_clock()))
+        ) as exchange:
+            created = int(self.connection.wall_clock())
+            reader = self.reader(call, exchange.key.secret, created)
             if not call.is_streaming:
-                body = await response.read()
+                body = await exchange.response.read()
                 for delta in [*reader.take_whole(body), *reader.end()]:
                     yield delta
                 return
-            chunks = response.chunks()
-            while not reader.is_over:
-                deltas, is_end = await _pull(chunks, response, reader)
-                for delta in deltas:
+            data: bytes | None = b""
+            while data is not None and not reader.is_over:
+                data = await exchange.next(reader)
+                for delta in _read(data, exchange, reader):
                     yield delta
-                if is_end:
-                    break
             for delta in reader.end():
                 yield delta
-            await response.finish()
-        except (ProviderBusy, ProviderRefusedKey) as error:  # inside the 200
-            self.connection.keys.failed(key, error, call.model)
-            raise
-        finally:
-            await response.close()
-
-    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-        return refusal(
-            response.status,
-            response.headers,
-            await response.read(),
-            now=self.wall_clock(),
-            secret=key.secret,
-        )
 
 
-async def _pull(
-    chunks: AsyncIterator[bytes], response: UpstreamResponse, reader: AnswerReader
-) -> tuple[list[Delta], bool]:
-    """Return the deltas of the next bytes, and whether there are no further ones."""
-    try:
-        data = await chunks.__anext__()
-    except StopAsyncIteration:
-        return [*reader.feed(b"\n\n"), *reader.close()], True  # servers forget the last line end
+def _read(data: bytes | None, exchange: Exchange, reader: AnswerReader) -> list[Delta]:
+    """Return the deltas of the next bytes."""
+    if data is None:
+        return [*reader.feed(b"\n\n"), *reader.close()]  # servers forget the last line end
     deltas = reader.feed(data)
     if deltas and reader.has_started:
-        response.delta_came()
-    return deltas, False
+        exchange.delta_came()
+    return deltas
 
 
 def decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:

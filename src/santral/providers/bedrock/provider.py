@@ -6,20 +6,13 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from santral.errors import (
-    ConfigError,
-    ProviderBusy,
-    ProviderError,
-    ProviderGarbled,
-    ProviderRefusedKey,
-)
+from santral.errors import ConfigError, ProviderGarbled
 from santral.providers.bedrock.answer import ConverseReader
 from santral.providers.bedrock.error import refusal
 from santral.providers.bedrock.frames import FrameReader
@@ -27,9 +20,8 @@ from santral.providers.bedrock.request import count_body, request_of
 from santral.providers.bedrock.sign import Signer, read_credentials
 from santral.providers.connection import Connection
 from santral.providers.estimate import estimate_usage
-from santral.providers.keys import ProviderKey
+from santral.providers.exchange import Exchange
 from santral.providers.provider import Operation, ProviderCall, TaskAnswer, TaskCall
-from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import Delta
 from santral.wire.usage import Usage
 
@@ -48,17 +40,11 @@ class BedrockProvider:
 
     operations: frozenset[Operation] = frozenset({"chat", "count_tokens"})
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Raises ConfigError: no region, or nothing to sign in with."""
         self._connection = connection
-        self._wall_clock = wall_clock
         self._base, region = _place_of(connection)
-        self._signer = _signer_of(connection, region, wall_clock)
+        self._signer = _signer_of(connection, region)
 
     def __repr__(self) -> str:
         return f"BedrockProvider({self._base!r})"
@@ -72,53 +58,47 @@ class BedrockProvider:
         request = request_of(call)
         verb = "converse-stream" if call.is_streaming else "converse"
         url = self.address(call.model, verb)
-        response, key = await self._connection.post(
+        async with await self._connection.post(
             url,
             request.body,
             call.timeouts,
-            self._refusal,
+            refusal,
             model=call.model,
             is_streaming=call.is_streaming,
             more=self._more(url, request.body, call.traceparent),
-        )
-        reader = ConverseReader(call.model, answer_tool=request.answers_by_tool, secret=key.secret)
-        try:
+        ) as exchange:
+            reader = ConverseReader(
+                call.model, answer_tool=request.answers_by_tool, secret=exchange.key.secret
+            )
             if call.is_streaming:
-                frames, chunks = FrameReader(), response.chunks()
-                while (deltas := await _pull(chunks, frames, response, reader)) is not None:
-                    for delta in deltas:
+                frames = FrameReader()
+                while (data := await exchange.next(reader)) is not None:
+                    for delta in _read(data, frames, exchange, reader):
                         yield delta
             else:
-                for delta in reader.whole(await response.read()):
+                for delta in reader.whole(await exchange.response.read()):
                     yield delta
             for delta in _end(reader, call):
                 yield delta
-            await response.finish()
-        except (ProviderBusy, ProviderRefusedKey) as error:  # inside the 200
-            self._connection.keys.failed(key, error, call.model)
-            raise
-        finally:
-            await response.close()
 
     async def perform(self, call: TaskCall) -> TaskAnswer:
         """Count the tokens of a chat request; errors as in ``stream``."""
         url, body = self.address(call.model, "count-tokens"), count_body(call)
-        response, _ = await self._connection.post(
+        async with await self._connection.post(
             url,
             body,
             call.timeouts,
-            self._refusal,
+            refusal,
             model=call.model,
             more=self._more(url, body, call.traceparent),
-        )
+        ) as exchange:
+            body = await exchange.response.read()
         try:
-            counted = _counted.decode(await response.read())
+            counted = _counted.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ProviderGarbled(
                 "The provider's count of tokens is not what it documents."
             ) from None
-        finally:
-            await response.close()
         return TaskAnswer(body=_encode({"input_tokens": counted.input_tokens}), usage=Usage())
 
     def _more(self, url: str, body: bytes, traceparent: str) -> dict[str, str]:
@@ -126,15 +106,6 @@ class BedrockProvider:
         if self._signer is not None:
             more |= self._signer.sign(url, body, {"content-type": "application/json"})
         return more
-
-    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-        return refusal(
-            response.status,
-            response.headers,
-            await response.read(),
-            now=self._wall_clock(),
-            secret=key.secret,
-        )
 
 
 def _place_of(connection: Connection) -> tuple[str, str]:
@@ -155,12 +126,10 @@ def _place_of(connection: Connection) -> tuple[str, str]:
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+){1,3}-\d{1,2}")
 
 
-def _signer_of(
-    connection: Connection, region: str, wall_clock: Callable[[], float]
-) -> Signer | None:
+def _signer_of(connection: Connection, region: str) -> Signer | None:
     credentials = read_credentials(connection.name, connection.config)
     if credentials is not None:
-        return Signer(credentials, region, "bedrock", wall_clock)
+        return Signer(credentials, region, "bedrock", connection.wall_clock)
     if "authorization" not in connection.headers:
         raise ConfigError(
             f"providers.{connection.name}: Bedrock needs access_key_id and secret_access_key, or a "
@@ -169,24 +138,13 @@ def _signer_of(
     return None
 
 
-async def _pull(
-    chunks: AsyncIterator[bytes],
-    frames: FrameReader,
-    response: UpstreamResponse,
-    reader: ConverseReader,
-) -> list[Delta] | None:
-    """Return what the next bytes say; None at their end."""
-    try:
-        data = await anext(chunks)
-    except StopAsyncIteration:
-        return None
-    except ProviderError:
-        if not reader.is_finished:
-            raise
-        return None  # cut or silent after its end: the answer is whole all the same
+def _read(
+    data: bytes, frames: FrameReader, exchange: Exchange, reader: ConverseReader
+) -> list[Delta]:
+    """Return the deltas of the next bytes."""
     deltas = [delta for frame in frames.feed(data) for delta in reader.feed(frame)]
     if deltas and reader.has_started:
-        response.delta_came()
+        exchange.delta_came()
     return deltas
 
 

@@ -7,29 +7,21 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import quote
 
 import msgspec
 
-from santral.errors import (
-    ConfigError,
-    ProviderBusy,
-    ProviderError,
-    ProviderGarbled,
-    ProviderRefusedKey,
-)
+from santral.errors import ConfigError, ProviderError, ProviderGarbled
 from santral.providers.connection import Connection
 from santral.providers.conversation.conversation import read_conversation
 from santral.providers.estimate import estimate_usage
+from santral.providers.exchange import Exchange
 from santral.providers.gemini.answer import GeminiReader
 from santral.providers.gemini.auth import GoogleToken, read_service_account
 from santral.providers.gemini.error import refusal
 from santral.providers.gemini.request import conversation_fields, request_body
-from santral.providers.keys import ProviderKey
 from santral.providers.provider import Operation, ProviderCall, TaskAnswer, TaskCall
-from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import Delta
 from santral.wire.gemini import CountTokensAnswer
 from santral.wire.sse import SseDecoder
@@ -44,14 +36,8 @@ class GeminiProvider:
 
     operations: frozenset[Operation] = frozenset({"chat", "count_tokens"})
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._wall_clock = wall_clock
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._connection.base_url!r})"
@@ -64,7 +50,7 @@ class GeminiProvider:
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer's deltas; see ``Provider``."""
         verb = "streamGenerateContent?alt=sse" if call.is_streaming else "generateContent"
-        response, key = await self._connection.post(
+        async with await self._connection.post(
             self.address(call.model, verb),
             request_body(call),
             call.timeouts,
@@ -72,43 +58,34 @@ class GeminiProvider:
             model=call.model,
             is_streaming=call.is_streaming,
             more=await self._more(call.traceparent),
-        )
-        reader = GeminiReader(secret=key.secret)
-        try:
+        ) as exchange:
+            reader = GeminiReader(secret=exchange.key.secret)
             if call.is_streaming:
-                decoder, chunks = SseDecoder(), response.chunks()
-                while (deltas := await _pull(chunks, decoder, response, reader)) is not None:
-                    for delta in deltas:
+                decoder = SseDecoder()
+                # No event says that it is the last.
+                while (data := await exchange.next(reader)) is not None:
+                    for delta in _read(data, decoder, exchange, reader):
                         yield delta
             else:
-                for delta in reader.feed(await response.read()):
+                for delta in reader.feed(await exchange.response.read()):
                     yield delta
             for delta in _end(reader, call):
                 yield delta
-            await response.finish()
-        except (ProviderBusy, ProviderRefusedKey) as error:  # inside the 200
-            self._connection.keys.failed(key, error, call.model)
-            raise
-        finally:
-            await response.close()
         await self._after()
 
     async def perform(self, call: TaskCall) -> TaskAnswer:
         """Count the tokens of a chat request; errors as in ``stream``."""
         conversation = read_conversation(call.fields)
         fields = conversation_fields(call.model, conversation, call.losses)
-        response, _ = await self._connection.post(
+        async with await self._connection.post(
             self.address(call.model, "countTokens"),
             self._counting(call.model, fields),
             call.timeouts,
             self._refusal,
             model=call.model,
             more=await self._more(call.traceparent),
-        )
-        try:
-            count = _read_count(await response.read())
-        finally:
-            await response.close()
+        ) as exchange:
+            count = _read_count(await exchange.response.read())
         return TaskAnswer(body=_encode({"input_tokens": count}), usage=Usage())
 
     def _counting(self, model: str, fields: dict[str, object]) -> bytes:
@@ -122,28 +99,19 @@ class GeminiProvider:
     async def _after(self) -> None:
         """What may be done once an answer is out."""
 
-    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-        return refusal(
-            response.status,
-            response.headers,
-            await response.read(),
-            now=self._wall_clock(),
-            secret=key.secret,
-        )
+    def _refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str
+    ) -> ProviderError:
+        return refusal(status, headers, body, now=now, secret=secret)
 
 
 class VertexProvider(GeminiProvider):
     """Gemini at Vertex AI: signs in with a service account, or a token that something else renews."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Raises ConfigError: no project, region or credentials, or none that can be used."""
-        super().__init__(connection, wall_clock=wall_clock)
-        self._token = _token_of(connection, wall_clock)
+        super().__init__(connection)
+        self._token = _token_of(connection)
         self._models = _models_of(connection)
 
     def __repr__(self) -> str:
@@ -172,20 +140,17 @@ class VertexProvider(GeminiProvider):
         if self._token is not None:
             await self._token.renew()
 
-    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-        secret = self._token.token if self._token is not None else key.secret
-        if self._token is not None and response.status == 401:
-            self._token.drop()
-        return refusal(
-            response.status,
-            response.headers,
-            await response.read(),
-            now=self._wall_clock(),
-            secret=secret,
-        )
+    def _refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, *, now: float, secret: str
+    ) -> ProviderError:
+        if self._token is not None:
+            secret = self._token.token
+            if status == 401:
+                self._token.drop()
+        return refusal(status, headers, body, now=now, secret=secret)
 
 
-def _token_of(connection: Connection, wall_clock: Callable[[], float]) -> GoogleToken | None:
+def _token_of(connection: Connection) -> GoogleToken | None:
     config, place = connection.config, f"providers.{connection.name}.credentials"
     if config.credentials is None:
         if config.bearer_token is None and "authorization" not in connection.headers:
@@ -195,7 +160,7 @@ def _token_of(connection: Connection, wall_clock: Callable[[], float]) -> Google
             )
         return None
     account = read_service_account(place, config.credentials.reveal())
-    return GoogleToken(account, connection.client, wall_clock, place)
+    return GoogleToken(account, connection.client, connection.wall_clock, place)
 
 
 def _models_of(connection: Connection) -> str:
@@ -224,24 +189,13 @@ def _host_of(region: str) -> str:
 _NAME = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 
 
-async def _pull(
-    chunks: AsyncIterator[bytes],
-    decoder: SseDecoder,
-    response: UpstreamResponse,
-    reader: GeminiReader,
-) -> list[Delta] | None:
-    """Return what the next bytes say; None at their end, for no event says that it is the last."""
-    try:
-        data = await anext(chunks)
-    except StopAsyncIteration:
-        return None
-    except ProviderError:
-        if not reader.is_finished:
-            raise
-        return None  # cut or silent after its end: the answer is whole all the same
+def _read(
+    data: bytes, decoder: SseDecoder, exchange: Exchange, reader: GeminiReader
+) -> list[Delta]:
+    """Return the deltas of the next bytes."""
     deltas = [delta for event in decoder.feed(data) for delta in reader.feed(event.data)]
     if deltas and reader.has_started:
-        response.delta_came()
+        exchange.delta_came()
     return deltas
 
 

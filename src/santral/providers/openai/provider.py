@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator
 
 import msgspec
 
-from santral.errors import ProviderBusy, ProviderError, ProviderRefusedKey
 from santral.providers.connection import Connection
 from santral.providers.estimate import estimate_input
-from santral.providers.keys import ProviderKey
+from santral.providers.exchange import Exchange
 from santral.providers.openai.answer import read_whole
 from santral.providers.openai.chunk import ChunkReader
 from santral.providers.openai.error import refusal
 from santral.providers.openai.request import RequestWriter
 from santral.providers.provider import ChatOnly, ProviderCall
-from santral.providers.upstream import UpstreamResponse
 from santral.wire.delta import Delta
 from santral.wire.render import fold, unfold
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
@@ -25,16 +22,10 @@ from santral.wire.usage import BYTES_PER_TOKEN, Usage
 class OpenAIProvider(ChatOnly):
     """Sends calls to one endpoint of this dialect and reads its answers as deltas."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         """The vendor's quirks come with the connection, see ``Vendor``."""
         self._connection = connection
         self._writer = RequestWriter(connection.vendor)
-        self._wall_clock = wall_clock
         self._url = f"{connection.base_url}/chat/completions"
 
     def __repr__(self) -> str:
@@ -47,92 +38,61 @@ class OpenAIProvider(ChatOnly):
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Delta]:
         """Yield the answer's deltas; see ``Provider``."""
-        response, key = await self._connection.post(
+        async with await self._connection.post(
             self.address(call.model),
             self._writer.write(call),
             call.timeouts,
-            self._refusal,
+            refusal,
             model=call.model,
             is_streaming=call.is_streaming,
             more={"traceparent": call.traceparent} if call.traceparent else None,
-        )
-        try:
-            if not (call.is_streaming and _is_event_stream(response.headers)):
-                for delta in await self._at_once(response, call, key.secret):
+        ) as exchange:
+            if not (call.is_streaming and exchange.is_event_stream):
+                for delta in await self._at_once(exchange, call):
                     yield delta
                 return
             # The loop stands here and not in a generator of its own: a layer less per delta.
-            reader = self._reader(key.secret)
-            chunks = response.chunks()
+            reader = self._reader(exchange)
             while not reader.is_over:
-                for delta in await _pull(chunks, response, reader):
+                for delta in _read(await exchange.next(reader), exchange, reader):
                     yield delta
             for delta in _end(reader, call):
                 yield delta
-            await response.finish()
-        except (ProviderBusy, ProviderRefusedKey) as error:  # inside the 200
-            self._connection.keys.failed(key, error, call.model)
-            raise
-        finally:
-            await response.close()
 
-    def _reader(self, secret: str) -> ChunkReader:
-        return ChunkReader(secret=secret, null_roles=self._connection.vendor.null_roles)
+    def _reader(self, exchange: Exchange) -> ChunkReader:
+        null_roles = self._connection.vendor.null_roles
+        return ChunkReader(secret=exchange.key.secret, null_roles=null_roles)
 
-    async def _refusal(self, response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-        return refusal(
-            response.status,
-            response.headers,
-            await response.read(),
-            now=self._wall_clock(),
-            secret=key.secret,
-        )
-
-    async def _at_once(
-        self, response: UpstreamResponse, call: ProviderCall, secret: str
-    ) -> list[Delta]:
+    async def _at_once(self, exchange: Exchange, call: ProviderCall) -> list[Delta]:
         """Return an answer that is not to be streamed, or that the provider did not stream."""
-        if _is_event_stream(response.headers):
-            return [await self._folded(response, call, secret)]
-        whole = read_whole(await response.read(), secret=secret)
+        if exchange.is_event_stream:
+            return [await self._folded(exchange, call)]
+        whole = read_whole(await exchange.response.read(), secret=exchange.key.secret)
         if whole.usage is None:
             whole = msgspec.structs.replace(whole, usage=_estimated(whole, call))
         return unfold(whole) if call.is_streaming else [whole]
 
-    async def _folded(self, response: UpstreamResponse, call: ProviderCall, secret: str) -> Delta:
+    async def _folded(self, exchange: Exchange, call: ProviderCall) -> Delta:
         """Return as a whole what came as a stream although none was asked for."""
-        reader = self._reader(secret)
-        chunks = response.chunks()
+        reader = self._reader(exchange)
         deltas: list[Delta] = []
         while not reader.is_over:
-            deltas += await _pull(chunks, response, reader)
+            deltas += _read(await exchange.next(reader), exchange, reader)
         return fold(deltas + _end(reader, call))
 
 
-async def _pull(
-    chunks: AsyncIterator[bytes], response: UpstreamResponse, reader: ChunkReader
-) -> list[Delta]:
-    """Return the deltas of the next bytes; none once the stream is over."""
-    try:
-        data = await chunks.__anext__()
-    except StopAsyncIteration:
+def _read(data: bytes | None, exchange: Exchange, reader: ChunkReader) -> list[Delta]:
+    """Return the deltas of the next bytes."""
+    if data is None:
         return reader.end_bytes()
-    except ProviderError:
-        if not reader.is_finished:
-            raise
-        return reader.end_bytes()  # cut or silent after its end: the answer is whole all the same
     deltas = reader.feed(data)
     if deltas and reader.has_started:
-        response.delta_came()
+        exchange.delta_came()
     return deltas
 
 
 def _end(reader: ChunkReader, call: ProviderCall) -> list[Delta]:
     return reader.end(lambda: estimate_input(call.fields))
-
-
-def _is_event_stream(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lstrip().lower().startswith("text/event-stream")
 
 
 def _estimated(whole: Delta, call: ProviderCall) -> Usage:

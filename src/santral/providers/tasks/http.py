@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from santral.errors import ParameterNotSupported, ProviderError, ProviderGarbled
+from santral.errors import ParameterNotSupported, ProviderGarbled
 from santral.providers.connection import Connection
 from santral.providers.keys import ProviderKey
 from santral.providers.openai.error import error_inside, refusal
 from santral.providers.provider import TaskAnswer, TaskCall
-from santral.providers.upstream import UpstreamResponse
 from santral.wire.usage import Usage, estimate_tokens
 
 #: Answers one kind of task at one provider.
@@ -50,22 +48,13 @@ async def ask(
         ProviderError: no answer, a refusal, or an error inside a 200.
     """
     more = {**(headers or {}), **({"traceparent": call.traceparent} if call.traceparent else {})}
-    response, key = await connection.post(
-        url, msgspec.json.encode(fields), call.timeouts, _refusal, model=call.model, more=more
-    )
-    try:
-        body = await response.read()
-    finally:
-        await response.close()
-    if body[:64].lstrip().startswith(b'{"error"'):
-        _raise_inside(body, key)
+    async with await connection.post(
+        url, msgspec.json.encode(fields), call.timeouts, refusal, model=call.model, more=more
+    ) as exchange:
+        body = await exchange.response.read()
+        if body[:64].lstrip().startswith(b'{"error"'):
+            _raise_inside(body, exchange.key)
     return body
-
-
-async def _refusal(response: UpstreamResponse, key: ProviderKey) -> ProviderError:
-    now = time.time()  # noqa: TID251 - a retry-after may be a date
-    body = await response.read()
-    return refusal(response.status, response.headers, body, now=now, secret=key.secret)
 
 
 def _raise_inside(body: bytes, key: ProviderKey) -> None:
