@@ -20,8 +20,8 @@ from santral.errors import (
     ProviderRefusedRequest,
     ProviderTimeout,
 )
-from santral.providers.openai.error import MAX_MESSAGE, error_inside, refusal, retry_after
-from santral.providers.openai.hints import read_duration
+from santral.providers.openai.error import MAX_MESSAGE, error_inside, refusal
+from santral.providers.openai.hints import read_duration, retry_after
 
 NOW = 1_700_000_000.0
 

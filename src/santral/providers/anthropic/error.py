@@ -23,7 +23,8 @@ from santral.errors import (
     ProviderRefusedRequest,
     ProviderTimeout,
 )
-from santral.providers.openai.error import retry_after, scrubbed
+from santral.providers.openai.error import built, kind_of_status, scrubbed, verb_of
+from santral.providers.openai.hints import retry_after
 
 
 class _Error(Struct):
@@ -46,11 +47,10 @@ def refusal(
         error = _as_error(_decoder.decode(body).error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         error = _Error()  # HTML or nothing: the status says enough
-    kind = _kind_of(error) or _OF_STATUS.get(status) or _by_class(status)
+    kind = _kind_of(error) or kind_of_status(status) or ProviderFailed
     text = scrubbed(error.message, secret) or f"status {status}"
-    verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
     wait_s = _wait_s(headers, now) if kind in (ProviderBusy, ProviderFailed) else None
-    return _built(kind, f"The provider {verb}: {text}", status, wait_s)
+    return built(kind, f"The provider {verb_of(kind)}: {text}", status, wait_s)
 
 
 def error_inside(value: Any, *, secret: str = "") -> ProviderError:
@@ -58,7 +58,7 @@ def error_inside(value: Any, *, secret: str = "") -> ProviderError:
     error = _as_error(value)
     kind = _kind_of(error) or ProviderFailed
     text = scrubbed(error.message, secret) or "no reason given"
-    return _built(kind, f"The provider failed inside its answer: {text}", 200, None)
+    return built(kind, f"The provider failed inside its answer: {text}", 200)
 
 
 def _as_error(value: Any) -> _Error:
@@ -76,20 +76,6 @@ def _kind_of(error: _Error) -> type[ProviderError] | None:
     if word == "invalid_request_error" and _NO_MONEY.search(said):
         return ProviderRefusedKey
     return _OF_TYPE.get(word)
-
-
-def _by_class(status: int) -> type[ProviderError]:
-    return ProviderRefusedRequest if 400 <= status < 500 else ProviderFailed
-
-
-def _built(
-    kind: type[ProviderError], text: str, status: int, wait_s: float | None
-) -> ProviderError:
-    if issubclass(kind, ProviderTimeout):
-        timeout = ProviderTimeout(text, phase="provider")
-        timeout.upstream_status = status
-        return timeout
-    return kind(text, upstream_status=status, retry_after_s=wait_s)
 
 
 def _wait_s(headers: Mapping[str, str], now: float) -> float | None:
@@ -125,16 +111,6 @@ _OF_TYPE: dict[str, type[ProviderError]] = {
     "timeout_error": ProviderTimeout,
     "overloaded_error": ProviderFailed,
     "api_error": ProviderFailed,
-}
-
-_OF_STATUS: dict[int, type[ProviderError]] = {
-    401: ProviderRefusedKey,
-    402: ProviderRefusedKey,
-    403: ProviderRefusedKey,
-    404: ModelNotFound,
-    408: ProviderTimeout,
-    429: ProviderBusy,
-    504: ProviderTimeout,
 }
 
 #: "prompt is too long: 212345 tokens > 200000 maximum", "input length and `max_tokens` exceed context

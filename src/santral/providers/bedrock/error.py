@@ -23,7 +23,8 @@ from santral.errors import (
     ProviderTimeout,
 )
 from santral.providers.bedrock.frames import Frame
-from santral.providers.openai.error import retry_after, says_too_long, scrubbed
+from santral.providers.openai.error import built, kind_of_status, says_too_long, scrubbed
+from santral.providers.openai.hints import retry_after
 
 
 class _Body(Struct, rename={"type": "__type", "upper": "Message"}):
@@ -72,27 +73,11 @@ def _name(value: str) -> str:
 def _build(
     name: str, text: str, verb: str, code: int, status: int, wait_s: float | None
 ) -> ProviderError:
-    kind = _KINDS.get(name) or _kind_of_code(code)
+    kind = _KINDS.get(name) or kind_of_status(code) or ProviderFailed
     if kind is ProviderRefusedRequest:
         kind = _kind_of_words(text)
     message = f"{verb}: {text}" + (f" ({name})" if name else "")
-    if issubclass(kind, ProviderTimeout):
-        timeout = ProviderTimeout(message, phase="provider")
-        timeout.upstream_status = status
-        return timeout
-    return kind(message, upstream_status=status, retry_after_s=wait_s)
-
-
-def _kind_of_code(code: int) -> type[ProviderError]:
-    if code in (401, 403):
-        return ProviderRefusedKey
-    if code == 429:
-        return ProviderBusy
-    if code == 404:
-        return ModelNotFound
-    if code in (408, 504):
-        return ProviderTimeout
-    return ProviderRefusedRequest if 400 <= code < 500 and code != 424 else ProviderFailed
+    return built(kind, message, status, wait_s)
 
 
 def _kind_of_words(text: str) -> type[ProviderError]:

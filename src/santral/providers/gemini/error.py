@@ -25,7 +25,14 @@ from santral.errors import (
     ProviderRefusedRequest,
     ProviderTimeout,
 )
-from santral.providers.openai.error import retry_after, says_too_long, scrubbed
+from santral.providers.openai.error import (
+    built,
+    kind_of_status,
+    says_too_long,
+    scrubbed,
+    verb_of,
+)
+from santral.providers.openai.hints import retry_after
 
 
 class _Detail(Struct, rename={"type": "@type", "retry_delay": "retryDelay"}):
@@ -55,8 +62,7 @@ def refusal(
     error = _read(body)
     text = scrubbed(error.message, secret) or f"status {status}"
     kind = _kind_of(status, error)
-    verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
-    return _build(error, f"The provider {verb}: {text}", status, retry_after(headers, now))
+    return _build(error, f"The provider {verb_of(kind)}: {text}", status, retry_after(headers, now))
 
 
 def error_inside(value: Any, *, secret: str = "") -> ProviderError:
@@ -88,23 +94,15 @@ def _as_error(value: Any) -> _Error:
 def _build(error: _Error, text: str, status: int, wait_s: float | None) -> ProviderError:
     code = status if status != 200 else error.code
     kind = _kind_of(code, error)
-    if issubclass(kind, ProviderTimeout):
-        timeout = ProviderTimeout(text, phase="provider")
-        timeout.upstream_status = status
-        return timeout
-    wait_s = _wait_s(error) if wait_s is None else wait_s
-    return kind(text, upstream_status=status, retry_after_s=wait_s)
+    return built(kind, text, status, _wait_s(error) if wait_s is None else wait_s)
 
 
 def _kind_of(code: int, error: _Error) -> type[ProviderError]:
     if error.status in ("", "INVALID_ARGUMENT") and code in (0, 400, 413):
         return _kind_of_argument(error)
-    kind = _KIND_OF_STATUS.get(error.status) or _KIND_OF_CODE.get(code)
-    if kind is ProviderFailed and "overloaded" in error.message.lower():
-        return ProviderBusy
-    if kind is not None:
-        return kind
-    return ProviderRefusedRequest if 400 <= code < 500 else ProviderFailed
+    kind = _KIND_OF_STATUS.get(error.status) or kind_of_status(code) or ProviderFailed
+    is_busy = kind is ProviderFailed and "overloaded" in error.message.lower()
+    return ProviderBusy if is_busy else kind
 
 
 def _kind_of_argument(error: _Error) -> type[ProviderError]:
@@ -147,15 +145,4 @@ _KIND_OF_STATUS: dict[str, type[ProviderError]] = {
     "UNAVAILABLE": ProviderFailed,
     "INTERNAL": ProviderFailed,
     "UNKNOWN": ProviderFailed,
-}
-
-_KIND_OF_CODE: dict[int, type[ProviderError]] = {
-    401: ProviderRefusedKey,
-    402: ProviderRefusedKey,
-    403: ProviderRefusedKey,
-    404: ModelNotFound,
-    408: ProviderTimeout,
-    429: ProviderBusy,
-    503: ProviderFailed,
-    504: ProviderTimeout,
 }

@@ -28,15 +28,6 @@ from santral.errors import (
 )
 from santral.providers.openai.hints import retry_after, wait_in, wait_of
 
-__all__ = [
-    "MAX_MESSAGE",
-    "error_inside",
-    "refusal",
-    "retry_after",
-    "says_too_long",
-    "scrubbed",
-]
-
 #: A provider's message beyond this is a page, not a sentence. Chosen.
 MAX_MESSAGE = 500
 
@@ -76,13 +67,12 @@ def refusal(
     key in use, which some providers quote in their message.
     """
     error = _read(body)
-    text = _sentence(error.message, secret) or f"status {status}"
+    text = scrubbed(error.message, secret) or f"status {status}"
     if isinstance(error.n_ctx, int):
         text += f" (its context holds {error.n_ctx} tokens)"
     kind = _kind_of(status, error)
     wait_s = wait_of(headers, text, now) if kind is ProviderBusy else retry_after(headers, now)
-    verb = "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
-    return _build(kind, f"The provider {verb}: {text}", status, wait_s, error)
+    return built(kind, f"The provider {verb_of(kind)}: {text}", status, wait_s, error.param)
 
 
 def error_inside(value: Any, *, secret: str = "") -> ProviderError:
@@ -90,14 +80,48 @@ def error_inside(value: Any, *, secret: str = "") -> ProviderError:
     error = _as_error(value)
     status = _status(error.code) or _STATUS_OF.get(_word(error.type), 200)
     kind = _kind_of(status, error)
-    text = _sentence(error.message, secret) or "no reason given"
+    text = scrubbed(error.message, secret) or "no reason given"
     wait_s = wait_in(text) if kind is ProviderBusy else None
-    return _build(kind, f"The provider failed inside its answer: {text}", 200, wait_s, error)
+    text = f"The provider failed inside its answer: {text}"
+    return built(kind, text, 200, wait_s, error.param)
 
 
 def scrubbed(message: Any, secret: str) -> str:
     """Return a provider's message on one line, bounded, and without anything like a key."""
-    return _sentence(message, secret)
+    if message is None:
+        return ""
+    text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = _KEY.sub("[key]", " ".join(text[: 4 * MAX_MESSAGE].split()))
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+
+
+def verb_of(kind: type[ProviderError]) -> str:
+    """Return what a provider did whose answer was an error."""
+    return "failed" if issubclass(kind, ProviderFailed | ProviderTimeout) else "refused"
+
+
+def built(
+    kind: type[ProviderError],
+    text: str,
+    status: int,
+    wait_s: float | None = None,
+    param: Any = None,
+) -> ProviderError:
+    """Return the error; ``param`` is whatever a provider gave as the name of a parameter."""
+    if issubclass(kind, ProviderTimeout):
+        timeout = ProviderTimeout(text, phase="provider")
+        timeout.upstream_status = status
+        return timeout
+    named = param if isinstance(param, str) else None
+    return kind(text, upstream_status=status, retry_after_s=wait_s, param=named)
+
+
+def kind_of_status(status: int) -> type[ProviderError] | None:
+    """Return what an HTTP status alone says, or None where it says no more than that it failed."""
+    refused = ProviderRefusedRequest if 400 <= status < 500 else None
+    return _KIND_OF_STATUS.get(status, refused)
 
 
 def says_too_long(message: str) -> bool:
@@ -144,14 +168,11 @@ def _kind_of(status: int, error: _Error) -> type[ProviderError]:
     by_meaning = _kind_of_meaning(status, words, error.message)
     if by_meaning is not None:
         return by_meaning
-    if status == 429:
-        # OpenAI answers 429 when the account has no money: waiting does not help, an operator does.
-        return ProviderRefusedKey if "insufficient_quota" in words else ProviderBusy
-    by_status = _KIND_OF_STATUS.get(status)
+    if status == 429 and "insufficient_quota" in words:
+        return ProviderRefusedKey  # no money: waiting does not help, an operator does
+    by_status = kind_of_status(status)
     if by_status is not None:
         return by_status
-    if 400 <= status < 500:
-        return ProviderRefusedRequest
     return next((kind for mark, kind in _KIND_OF_WORD if mark in words), ProviderFailed)
 
 
@@ -166,30 +187,8 @@ def _kind_of_meaning(status: int, words: str, message: Any) -> type[ProviderErro
     return None
 
 
-def _build(
-    kind: type[ProviderError], text: str, status: int, wait_s: float | None, error: _Error
-) -> ProviderError:
-    if issubclass(kind, ProviderTimeout):
-        timeout = ProviderTimeout(text, phase="provider")
-        timeout.upstream_status = status
-        return timeout
-    param = error.param if isinstance(error.param, str) else None
-    return kind(text, upstream_status=status, retry_after_s=wait_s, param=param)
-
-
 def _word(value: Any) -> str:
     return value.lower() if isinstance(value, str) else ""
-
-
-def _sentence(message: Any, secret: str) -> str:
-    """Return the provider's message on one line, bounded, and without anything like a key."""
-    if message is None:
-        return ""
-    text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
-    if secret:
-        text = text.replace(secret, "[key]")
-    text = _KEY.sub("[key]", " ".join(text[: 4 * MAX_MESSAGE].split()))
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
 _KIND_OF_STATUS: dict[int, type[ProviderError]] = {
@@ -200,6 +199,7 @@ _KIND_OF_STATUS: dict[int, type[ProviderError]] = {
     408: ProviderTimeout,
     410: ModelNotFound,  # NVIDIA, for a model at the end of its life
     424: ProviderFailed,  # TGI: its model failed while it wrote
+    429: ProviderBusy,
     498: ContentPolicyRefused,  # Cohere: a deny-listed token, https://docs.cohere.com/reference/errors
     504: ProviderTimeout,
 }
