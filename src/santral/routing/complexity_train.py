@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from santral.config.toml import toml_key, toml_value
 from santral.errors import BadRequest
 from santral.routing.complexity import Classifier
 from santral.routing.complexity_features import NAMES, PLAIN, features
@@ -212,27 +212,16 @@ def write_classifier(path: Path, classifier: Classifier, card: Mapping[str, obje
     """Write a classifier with its card: what it was made from and how well it does."""
     lines = [
         "# Made by a program: santral routes train, or scripts/train_complexity.py.",
-        f"version = {_toml(classifier.version)}",
+        f"version = {toml_value(classifier.version)}",
         f"bias = {classifier.bias:.6f}",
         "",
         "[weights]",
         *[f"{name} = {w:.6f}" for name, w in zip(NAMES, classifier.weights, strict=True)],
         "",
         "[thresholds] # by the number of tiers: the scores at which the next one begins",
-        *[f"{count} = {_toml(list(cuts))}" for count, cuts in classifier.thresholds.items()],
+        *[f"{count} = {toml_value(cuts)}" for count, cuts in classifier.thresholds.items()],
         "",
         "[card]",
-        *[f"{name} = {_toml(value)}" for name, value in card.items()],
+        *[f"{toml_key(name)} = {toml_value(value)}" for name, value in card.items()],
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, Mapping):
-        entries = cast("Mapping[str, object]", value).items()
-        return f"{{ {', '.join(f'{_toml(name)} = {_toml(entry)}' for name, entry in entries)} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, cast('Sequence[object]', value)))}]"
-    if isinstance(value, str):
-        return msgspec.json.encode(value).decode()  # a JSON string is a TOML basic string
-    return str(value)

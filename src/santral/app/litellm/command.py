@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
-import msgspec
 import typer
 
 from santral.app.litellm.convert import convert
 from santral.app.litellm.provider import Converted
 from santral.app.litellm.read import read_litellm
 from santral.config.load import load
+from santral.config.toml import toml_key, toml_value
 from santral.errors import ConfigError
 
 import_app = typer.Typer(help="Bring a configuration from another gateway.", no_args_is_help=True)
@@ -68,8 +66,8 @@ def config_file(made: Converted, source: str) -> str:
         ("routes", made.routes),
     ):
         for name, settings in tables.items():
-            lines = [f"{key} = {_value(value)}" for key, value in settings.items()]
-            parts.append("\n".join([f"[{section}.{_key(name)}]", *lines, ""]))
+            lines = [f"{key} = {toml_value(value)}" for key, value in settings.items()]
+            parts.append("\n".join([f"[{section}.{toml_key(name)}]", *lines, ""]))
     if made.left:
         parts.append("\n".join(["# Not converted:", *(f"# {line}" for line in made.left), ""]))
     return "\n".join(parts)
@@ -84,24 +82,6 @@ def price_file(made: Converted) -> str:
         if (row["kind"], row["model"]) in seen:
             continue
         seen.add((row["kind"], row["model"]))
-        lines = [f"{key} = {_value(value)}" for key, value in row.items()]
+        lines = [f"{key} = {toml_value(value)}" for key, value in row.items()]
         parts.append("\n".join(["[[price]]", "from = 2020-01-01", *lines, ""]))
     return "\n".join(parts)
-
-
-def _value(value: Any) -> str:
-    """Return a value as TOML: strings and numbers are JSON's, tables stand in one line."""
-    if isinstance(value, dict):
-        table = cast("dict[str, Any]", value)
-        return "{ " + ", ".join(_pairs(table)) + " }" if table else "{}"
-    if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in cast('list[Any]', value))}]"
-    return msgspec.json.encode(value).decode()
-
-
-def _pairs(table: dict[str, Any]) -> Iterator[str]:
-    return (f"{_key(str(name))} = {_value(item)}" for name, item in table.items())
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else msgspec.json.encode(name).decode()
