@@ -253,7 +253,7 @@ class _Fold:
         self.reasoning.append(choice.reasoning)
         for call in choice.tool_calls:
             seen = self.calls.get(call.index)
-            self.calls[call.index] = call if seen is None else _joined(seen, call)
+            self.calls[call.index] = call if seen is None else joined_call(seen, call)
         self.finish_reason = choice.finish_reason or self.finish_reason
         self.details += choice.details
         self.native += choice.native
@@ -294,7 +294,8 @@ def _joined_logprobs(parts: Sequence[bytes]) -> bytes:
     return _encode(joined)
 
 
-def _joined(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
+def joined_call(seen: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
+    """Return a call as far as it came, with the next piece of it."""
     return ToolCallDelta(
         index=seen.index,
         id=seen.id or more.id,

@@ -14,6 +14,7 @@ from msgspec import Raw
 from santral.gateway.dialects.gemini.opaque import seal
 from santral.wire.delta import ChoiceDelta, ReasoningDetail, ToolCallDelta
 from santral.wire.gemini import FORMAT
+from santral.wire.render import joined_call
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 
@@ -45,7 +46,7 @@ class Parts:
                 parts += [*self.flush(), {"text": "", "thoughtSignature": detail.data}]
         for call in choice.tool_calls:
             if self._call is not None and call.index == self._call.index:
-                self._call = _longer(self._call, call)
+                self._call = joined_call(self._call, call)
             else:
                 parts += self.flush()
                 self._call = call
@@ -95,16 +96,6 @@ class Parts:
         if detail.type != "encrypted":
             hidden, self._thought = ("" if self._shows else self._thought), ""
         return seal(detail, hidden)
-
-
-def _longer(call: ToolCallDelta, more: ToolCallDelta) -> ToolCallDelta:
-    return msgspec.structs.replace(
-        call,
-        id=call.id or more.id,
-        name=call.name or more.name,
-        arguments=call.arguments + more.arguments,
-        signature=call.signature or more.signature,
-    )
 
 
 def _closes_text(detail: ReasoningDetail) -> bool:
