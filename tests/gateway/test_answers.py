@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.gateway.worker import (
     HEAD,
@@ -106,6 +107,17 @@ def test_what_masking_flushes_has_the_streams_identity(worker: Worker) -> None:
     worker.provider.will(streamed(ChoiceDelta(text="Write to a@example.com")))
     events = worker.ask("out-mask", stream=True).events
     assert {(e["id"], e["model"], e["created"]) for e in events} == {tuple(HEAD.values())}
+
+
+def test_a_cached_answer_names_its_stop_sequence_where_its_stream_ends(worker: Worker) -> None:
+    answer = whole(ChoiceDelta(text="One, ", stop_sequence="two"), is_raw=False)
+    worker.provider.will([msgspec.structs.replace(answer, service_tier="flex")])
+    worker.ask("cached")
+    said, end = (event["choices"][0] for event in worker.ask("cached", stream=True).events)
+    assert "stop_sequence" not in said
+    assert (end["finish_reason"], end["stop_sequence"]) == ("stop", "two")
+    tiers = [event["service_tier"] for event in worker.ask("cached", stream=True).events]
+    assert tiers == ["flex", "flex"]
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["whole-first", "stream-first"])

@@ -15,7 +15,7 @@ from santral.gateway.inbound import Inbound
 from santral.web.errors import ErrorAnswer, error_body, openai_error
 from santral.wire.chat import ChatCall, parse_chat
 from santral.wire.delta import ChoiceDelta, Delta
-from santral.wire.render import chunk, completion, fold, usage_chunk
+from santral.wire.render import chunk, completion, fold, unfold, usage_chunk
 from santral.wire.sse import DONE, encode_event
 from santral.wire.usage import Usage
 
@@ -121,18 +121,7 @@ class ChatWriter:
         )
 
 
-def _as_chunks(delta: Delta) -> Iterable[Delta]:
+def _as_chunks(whole: Delta) -> Iterable[Delta]:
     """A whole answer in a stream (from the cache, or checked as a whole) becomes two chunks a choice."""
-    parts: list[Delta] = []
-    for choice in delta.choices:
-        content = msgspec.structs.replace(choice, finish_reason=None, native_finish="")
-        end = ChoiceDelta(
-            choice.index,
-            finish_reason=choice.finish_reason or "stop",
-            native_finish=choice.native_finish,
-        )
-        parts += [
-            Delta(choices=(part,), id=delta.id, model=delta.model, created=delta.created)
-            for part in (content, end)
-        ]
-    return parts
+    for choice in whole.choices:
+        yield from unfold(msgspec.structs.replace(whole, choices=(choice,), usage=None))
