@@ -18,7 +18,7 @@ from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.inbound import Inbound
 from santral.providers.tasks.complete import ECHO_MARK, PROMPT_MARK
 from santral.web.errors import error_body
-from santral.wire.chat import ChatCall, StreamOptions, chat_call
+from santral.wire.chat import NULL, ChatCall, StreamOptions, chat_call
 from santral.wire.delta import ChoiceDelta, Delta
 from santral.wire.render import fold, wire_usage
 from santral.wire.sse import DONE, encode_event
@@ -43,6 +43,7 @@ class CompletionView(Struct, frozen=True):
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    santral: Raw = NULL
 
 
 _view = msgspec.json.Decoder(CompletionView)
@@ -88,9 +89,8 @@ class CompletionsDialect(ChatDialect):
 def read_completion(body: bytes) -> tuple[CompletionView, dict[str, Any]]:
     """Read the body; ``santral`` stays among the fields, it means what it does in a conversation."""
     view, fields = read_task(body, _view, ())
-    extras = msgspec.json.decode(body, type=dict[str, Raw]).get("santral")
-    if extras is not None:
-        fields["santral"] = extras
+    if view.santral != NULL:
+        fields["santral"] = view.santral
     return view, fields
 
 
