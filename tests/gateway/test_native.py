@@ -17,10 +17,10 @@ from santral.errors import (
     SantralError,
     Unauthenticated,
 )
-from santral.gateway.batches.batch import Batch, Line
+from santral.gateway.batches.batch import Batch, Line, request_id
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.native import MAX_FAILURES, NativeWork
-from santral.gateway.batches.progress import Progress, request_id
+from santral.gateway.batches.progress import Progress
 from santral.providers.batch.deferred import SLOT
 from santral.providers.batch.interface import BatchAnswer, BatchCall
 

@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/batch and .../files
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal
 
 import msgspec
@@ -173,6 +174,12 @@ class Line(Struct, frozen=True, kw_only=True):
     url: str
     body: msgspec.Raw
     method: str = "POST"
+
+
+def request_id(batch: Batch, line: Line) -> str:
+    """Return the id of one request of a batch: the same whenever it is asked."""
+    name = f"{batch.tenant_id}/{batch.id}/{line.custom_id}".encode()
+    return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
 
 
 class Result(Struct, frozen=True, kw_only=True):

@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from santral.errors import SantralError
 from santral.gateway.attendance import Receive
+from santral.gateway.batches.batch import Batch, Line, request_id
 from santral.gateway.desk import Inner
 from santral.gateway.respond import Send
-from santral.tenants.keyring import Caller
+from santral.tenants.keyring import KeyRing
 
 Ask = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
@@ -26,34 +27,26 @@ class InnerAnswer(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
 
-    @classmethod
-    def of(cls, error: SantralError) -> InnerAnswer:
-        """Return the answer to a request that could not even be asked."""
-        what = {"message": error.message, "type": error.kind, "code": error.detail_code}
-        return cls(error.status, {}, msgspec.json.encode({"error": what}))
-
 
 async def ask_inside(
-    app: Ask,
-    path: str,
-    body: bytes,
-    caller: Caller,
-    request_id: str,
-    *,
-    deployment: str = "",
+    app: Ask, ring: KeyRing, now: float, batch: Batch, line: Line, *, deployment: str = ""
 ) -> InnerAnswer:
-    """Return the answer of one endpoint to one request.
+    """Return the answer of one endpoint to one request of a batch, under the key that made it.
 
-    ``request_id`` makes the trace's id, too: asked again after a crash, the request is the same one
-    to the ledger and to the traces, and is billed once. ``deployment`` is the one that has answered
-    already, in a batch of its provider.
+    The request's id makes the trace's id, too: asked again after a crash, the request is the same
+    one to the ledger and to the traces, and is billed once. ``deployment`` is the one that has
+    answered already, in a batch of its provider.
     """
-    answer = _Collected()
-    trace_id = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()
+    try:
+        caller = ring.holder(batch.key_id, now)
+    except SantralError as error:  # the key was revoked since
+        return _refusal(error)
+    answer, name, body = _Collected(), request_id(batch, line), bytes(line.body)
+    trace_id = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     scope: dict[str, Any] = {
         "type": "http",
         "method": "POST",
-        "path": path,
+        "path": batch.endpoint,
         "query_string": b"",
         "headers": [
             (b"content-type", b"application/json"),
@@ -61,7 +54,7 @@ async def ask_inside(
         ],
         "santral.inner": Inner(
             caller=caller,
-            request_id=request_id,
+            request_id=name,
             trace_id=trace_id,
             deployment=deployment,
             is_prepaid=bool(deployment),
@@ -69,6 +62,11 @@ async def ask_inside(
     }
     await app(scope, _Body(body).receive, answer.send)
     return InnerAnswer(answer.status, answer.headers, b"".join(answer.parts))
+
+
+def _refusal(error: SantralError) -> InnerAnswer:
+    what = {"message": error.message, "type": error.kind, "code": error.detail_code}
+    return InnerAnswer(error.status, {}, msgspec.json.encode({"error": what}))
 
 
 class _Body:

@@ -20,14 +20,13 @@ from santral.errors import (
     ProviderUnreachable,
     SantralError,
 )
-from santral.gateway.batches.batch import Batch, Line, Native, Result
+from santral.gateway.batches.batch import Batch, Line, Native, Result, request_id
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
-from santral.gateway.batches.progress import LATER, Progress, request_id, result_of
+from santral.gateway.batches.progress import LATER, Progress, keep, result_of
 from santral.gateway.state import Current
 from santral.providers.batch.deferred import SLOT, Slot
 from santral.providers.batch.interface import BatchAnswer, BatchCall, ProviderBatches
-from santral.tenants.keyring import Caller
 
 log = logging.getLogger(__name__)
 
@@ -153,35 +152,21 @@ class NativeWork:
             await self._keep(progress, result_of(progress.batch, line, answer))
 
     async def _ask(self, batch: Batch, line: Line, slot: Slot, deployment: str = "") -> InnerAnswer:
-        try:
-            caller = self._caller(batch)
-        except SantralError as error:  # the key was revoked since
-            return InnerAnswer.of(error)
+        ring = self._current.snapshot.ring
         token = SLOT.set(slot)
         try:
             return await ask_inside(
-                self._app,
-                batch.endpoint,
-                bytes(line.body),
-                caller,
-                request_id(batch, line),
-                deployment=deployment,
+                self._app, ring, self._wall(), batch, line, deployment=deployment
             )
         finally:
             SLOT.reset(token)
-
-    def _caller(self, batch: Batch) -> Caller:
-        return self._current.snapshot.ring.holder(batch.key_id, self._wall())
 
     def _interface(self, deployment: str) -> ProviderBatches | None:
         config = self._current.snapshot.config.deployments.get(deployment)
         return None if config is None else self._find(config.provider)
 
     async def _keep(self, progress: Progress, result: Result) -> None:
-        await asyncio.to_thread(self._cabinet.add_results, progress.batch, [result])
-        progress.add(result)
-        if progress.is_due(self._wall()):
-            await asyncio.to_thread(self._cabinet.put_batch, progress.counted())
+        await keep(self._cabinet, progress, result, self._wall)
 
     async def _note(self, progress: Progress, number: int, native: Native) -> None:
         noted = [*progress.batch.native]

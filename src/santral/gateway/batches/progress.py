@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from santral.errors import ModelNotFound, ProviderRefusedKey
-from santral.gateway.batches.batch import Batch, Counts, Line, Result
+from santral.gateway.batches.batch import Batch, Counts, Line, Result, request_id
+from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import InnerAnswer
 
 #: How often the cabinet is looked through for batches, in seconds. Chosen.
@@ -50,10 +52,14 @@ class Progress:
         return self.batch
 
 
-def request_id(batch: Batch, line: Line) -> str:
-    """Return the id of one request of a batch: the same whenever it is asked."""
-    name = f"{batch.tenant_id}/{batch.id}/{line.custom_id}".encode()
-    return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
+async def keep(
+    cabinet: Cabinet, progress: Progress, result: Result, wall: Callable[[], float]
+) -> None:
+    """Keep what became of one request, durably; then it counts."""
+    await asyncio.to_thread(cabinet.add_results, progress.batch, [result])
+    progress.add(result)
+    if progress.is_due(wall()):
+        await asyncio.to_thread(cabinet.put_batch, progress.counted())
 
 
 def result_of(batch: Batch, line: Line, answer: InnerAnswer) -> Result:

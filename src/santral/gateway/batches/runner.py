@@ -27,6 +27,7 @@ from santral.gateway.batches.batch import (
     Result,
     StoredFile,
     read_lines,
+    request_id,
 )
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.inner import Ask, InnerAnswer, ask_inside
@@ -36,7 +37,7 @@ from santral.gateway.batches.progress import (
     LOOK_EVERY_S,
     Progress,
     is_worth_waiting,
-    request_id,
+    keep,
     result_of,
 )
 from santral.gateway.state import Current
@@ -169,10 +170,7 @@ class BatchRunner:
                 result = await self._ask(progress.batch, line)
                 if result is None:
                     return
-                await asyncio.to_thread(self._cabinet.add_results, progress.batch, [result])
-                progress.add(result)
-                if progress.is_due(self._wall()):
-                    await self._save(progress.counted())
+                await keep(self._cabinet, progress, result, self._wall)
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self.settings.concurrency, len(left))):
@@ -195,14 +193,8 @@ class BatchRunner:
     async def _ask_once(self, batch: Batch, line: Line) -> InnerAnswer:
         self._busy += 1
         try:
-            caller = self._current.snapshot.ring.holder(batch.key_id, self._wall())
-            name = request_id(batch, line)
-            return await ask_inside(self._app, batch.endpoint, bytes(line.body), caller, name)
-        except SantralError as error:  # the key was revoked since
-            body = {
-                "error": {"message": error.message, "type": error.kind, "code": error.detail_code}
-            }
-            return InnerAnswer(error.status, {}, msgspec.json.encode(body))
+            ring = self._current.snapshot.ring
+            return await ask_inside(self._app, ring, self._wall(), batch, line)
         finally:
             self._busy -= 1
 
