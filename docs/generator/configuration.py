@@ -141,14 +141,20 @@ def _type(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return words([_type(inner) for inner in arguments if inner is not type(None)], "or")
     if origin is dict:
-        return f"table of {_type(arguments[1])}s" if len(arguments) == 2 else "table"
+        return f"table of {_many(arguments[1])}" if len(arguments) == 2 else "table"
     if origin is list:
-        return f"list of {_type(arguments[0])}s"
-    if arguments and hasattr(annotation, "__metadata__"):
-        return "name"
+        return f"list of {_many(arguments[0])}"
+    if hasattr(annotation, "__metadata__"):
+        return type_text(FieldInfo.from_annotation(annotation))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"
     return _NAMES.get(annotation, str(annotation))
+
+
+def _many(annotation: Any) -> str:
+    """Return a type in the plural; bounds come after it."""
+    one, comma, bounds = _type(annotation).partition(", ")
+    return f"{one}s{comma}{bounds}"
 
 
 _NAMES: dict[Any, str] = {

@@ -10,7 +10,7 @@ from santral.providers.tasks.tasked import TASKS, TaskRow
 INTRO = """\
 `kind` in `[providers.NAME]` names a row of this table. A row is a dialect, an address, how to sign
 in, and quirks. Any other server that speaks OpenAI's chat completions is `openai-compatible` with
-its own `base_url`. Another dialect is a file in `src/santral/providers/` and a row."""
+its own `base_url`. Another dialect is a folder in `src/santral/providers/` and a row."""
 
 
 def providers_page() -> str:

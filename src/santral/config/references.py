@@ -79,10 +79,4 @@ def _fallbacks(name: str, route: RouteConfig, config: Config) -> Iterator[Refere
         yield Reference(place, route.last_resort.deployment, "deployment", config.deployments)
 
 
-_DETOURS = (
-    "on_context_window",
-    "on_content_policy",
-    "on_rate_limit",
-    "on_timeout",
-    "on_server_error",
-)
+_DETOURS = tuple(name for name in RouteConfig.model_fields if name.startswith("on_"))

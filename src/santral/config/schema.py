@@ -28,7 +28,10 @@ class ServerConfig(Section):
         default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
     )
     workers: int = Field(
-        default=1, ge=1, le=256, description="Worker processes; more than 1 needs Redis."
+        default=1,
+        ge=1,
+        le=256,
+        description="Worker processes; this version takes 1, since limits live in its memory.",
     )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, description="Largest request body; larger ones get a 413."
@@ -176,7 +179,7 @@ class PricesConfig(Section):
 
     file: Path | None = Field(
         default=None,
-        description="A price file instead of the shipped one; relative to santral.toml.",
+        description="Your own prices, counted before the catalogue's; relative to santral.toml.",
     )
     unknown: Literal["allow", "refuse"] = Field(
         default="allow",

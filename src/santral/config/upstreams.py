@@ -103,13 +103,13 @@ class DeploymentConfig(Section):
     timeouts: TimeoutsConfig = Field(default_factory=TimeoutsConfig, description="Its clocks.")
     price: str | None = Field(
         default=None,
-        description="Row of the price file; default is the provider's kind and the model.",
+        description="Row of the prices; default is the provider's kind and the model.",
     )
     retries: int = Field(
         default=1,
         ge=0,
         le=10,
-        description="Further attempts after an error that may pass: no connection, 5xx, 429.",
+        description="Further attempts after an error that may pass: no connection, 5xx.",
     )
     backoff_s: Seconds = Field(
         default=0.25,
