@@ -192,6 +192,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "purpose_hedge": ("hedge", "koruma denemesi"),
     "purpose_last_resort": ("last resort", "son çare"),
     "purpose_shadow": ("shadow", "gölge"),
+    "purpose_embed": ("question's vector", "sorunun vektörü"),
     "losses": ("Lost on the way", "Yolda kalanlar"),
     "losses_note": (
         "Parameters that the provider did not get, or got changed",

@@ -9,7 +9,8 @@ from santral.errors import SantralError
 from santral.gateway.context import HEDGE_LOST, RequestContext
 from santral.gateway.inbound import Writer
 from santral.gateway.stages.trace import total_cost, total_usage
-from santral.traces.cached import EMBED, SERVED
+from santral.traces.cached import EMBED
+from santral.traces.record import CACHE_SERVED
 from santral.wire.delta import Delta
 from santral.wire.messages import MESSAGES
 from santral.wire.usage import Usage
@@ -140,6 +141,6 @@ def trace_headers(ctx: RequestContext, *, is_whole: bool) -> list[Header]:
         cost = total_cost(ctx.attempts)
         if cost is not None:
             lines.append((b"x-santral-cost-usd", b"%.9f" % (cost / 1e9)))
-    elif is_whole and ctx.cache in SERVED:
+    elif is_whole and ctx.cache in CACHE_SERVED:
         lines.append((b"x-santral-cost-usd", b"0.000000000"))
     return lines

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from santral.traces.metrics import Counter, Metrics
-
-#: What a trace says of the caches, and those of it that saved an upstream call.
-OUTCOMES = ("off", "miss", "hit", "semantic", "collapsed")
-SERVED = ("hit", "semantic", "collapsed")
+from santral.traces.record import CACHE_SERVED
 
 #: The purpose of an attempt that only made a vector to look an answer up by.
 EMBED = "embed"
@@ -23,7 +20,7 @@ class CacheMetrics:
             for is_hit in (False, True)
         }
         money = metrics["santral_cache_saved_usd_total"]
-        self._saved = {outcome: money.child(outcome) for outcome in SERVED}
+        self._saved = {outcome: money.child(outcome) for outcome in CACHE_SERVED}
         self._entries = _by_tier(metrics, "santral_cache_entries")
         self._bytes = _by_tier(metrics, "santral_cache_bytes")
         self._errors = metrics["santral_cache_store_errors_total"].child()

@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from santral.traces.record import CACHE_OUTCOMES, CACHE_SERVED
 from santral.wire.usage import CLASSES
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -107,7 +108,7 @@ METRICS: tuple[Metric, ...] = (
         name="santral_cache_total",
         kind="counter",
         help="Requests by what the caches said; collapsed ones shared another's upstream call.",
-        labels=(_ROUTE, Label("outcome", ("off", "miss", "hit", "semantic", "collapsed"))),
+        labels=(_ROUTE, Label("outcome", CACHE_OUTCOMES)),
     ),
     Metric(
         name="santral_cache_lookups_total",
@@ -122,7 +123,7 @@ METRICS: tuple[Metric, ...] = (
         name="santral_cache_saved_usd_total",
         kind="counter",
         help="What the answers that caches served have cost when they were made, in US dollars.",
-        labels=(Label("outcome", ("hit", "semantic", "collapsed")),),
+        labels=(Label("outcome", CACHE_SERVED),),
     ),
     Metric(
         name="santral_cache_entries",

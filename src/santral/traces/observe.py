@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from santral.traces.cached import OUTCOMES
 from santral.traces.metrics import Counter, Histogram, Metrics
-from santral.traces.record import AttemptRecord, TraceRecord
+from santral.traces.record import CACHE_OUTCOMES, AttemptRecord, TraceRecord
 from santral.wire.usage import CLASSES, Usage
 
 #: What the gateway's own limits refuse with; a provider's 429 has another code.
@@ -59,7 +58,7 @@ class _RouteChildren:
         self.cost: Counter = metrics["santral_cost_nanousd_total"].child(route)
         self.unknown: Counter = metrics["santral_cost_unknown_total"].child(route)
         self.quota: Counter = metrics["santral_quota_refusals_total"].child(route)
-        self.cache = {o: metrics["santral_cache_total"].child(route, o) for o in OUTCOMES}
+        self.cache = {o: metrics["santral_cache_total"].child(route, o) for o in CACHE_OUTCOMES}
         tokens = metrics["santral_tokens_total"]
         self.tokens = [(name, tokens.child(route, name)) for name in CLASSES]
 

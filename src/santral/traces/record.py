@@ -11,6 +11,10 @@ from santral.wire.usage import Usage
 #: unless they are asked for by this name. No route can be called so.
 SHADOW_SUFFIX = "#shadow"
 
+#: What a trace says of the caches, and those of it that saved an upstream call.
+CACHE_OUTCOMES = ("off", "miss", "hit", "semantic", "collapsed")
+CACHE_SERVED = CACHE_OUTCOMES[2:]
+
 Attribute = str | int | float | bool
 
 
@@ -42,7 +46,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     usage: Usage | None = None
     cost_nanousd: int | None = None  # None: the price is unknown
     price_version: str = ""
-    purpose: str = ""  # empty: to answer; retry, hedge, shadow
+    purpose: str = ""  # empty: to answer; retry, fallback, hedge, last_resort, shadow, embed
 
 
 class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -103,7 +107,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     usage: Usage | None = None
     cost_nanousd: int | None = None
     price_version: str = ""
-    cache: str = "off"  # off, miss, hit, semantic, collapsed
+    cache: str = "off"  # one of CACHE_OUTCOMES
     cache_entry: str = ""  # the beginning of the key of the answer that was kept or served
     cache_similarity: float = 0.0  # of the question whose answer was given, or would have been
     cache_saved_nanousd: int = 0  # what making the answer has cost, when that was saved
