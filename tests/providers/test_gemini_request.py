@@ -305,6 +305,11 @@ def test_not_to_think_is_said_as_far_as_the_model_can(
         assert lost == losses
 
 
+def test_thinking_of_another_shape_is_the_callers_mistake() -> None:
+    with pytest.raises(BadRequest, match=r"at 'thinking\.budget_tokens'"):
+        body_of(NEW, thinking={"type": "enabled", "budget_tokens": "many"})
+
+
 def test_a_model_that_does_not_think_loses_the_wish() -> None:
     body, losses = body_of("gemini-2.0-flash", reasoning_effort="high")
     assert "generationConfig" not in body

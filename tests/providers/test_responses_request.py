@@ -309,6 +309,11 @@ def test_what_cannot_be_said_is_named_and_a_strict_route_refuses(
         sent(fields=fields, losses=Losses(strict_route="strict"))
 
 
+def test_thinking_of_another_shape_is_the_callers_mistake() -> None:
+    with pytest.raises(BadRequest, match="at 'thinking'"):
+        sent(fields={"thinking": True})
+
+
 def test_the_stricter_limit_holds() -> None:
     assert sent(fields={"max_tokens": 900}, max_output_tokens=50)[0]["max_output_tokens"] == 50
     assert sent(fields={"max_tokens": 30}, max_output_tokens=50)[0]["max_output_tokens"] == 30

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from santral.config.upstreams import ProviderConfig, TimeoutsConfig
-from santral.errors import ParameterNotSupported
+from santral.errors import BadRequest, ParameterNotSupported
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.connection import connect_to
 from santral.providers.provider import ProviderCall
@@ -227,6 +227,14 @@ def test_settings_of_cohere(given: dict[str, Any], sent: dict[str, Any], losses:
     body, lost = written("cohere", **given)
     assert {k: v for k, v in body.items() if k not in ("model", "messages", "stream")} == sent
     assert lost == losses
+
+
+@pytest.mark.parametrize("kind", ["cohere", "ollama"])
+@pytest.mark.parametrize("thinking", [True, "high", [1], {"budget_tokens": "many"}])
+def test_thinking_of_another_shape_is_the_callers_mistake(kind: str, thinking: Any) -> None:
+    with pytest.raises(BadRequest) as caught:
+        written(kind, thinking=thinking)
+    assert (caught.value.param or "").startswith("thinking")
 
 
 def test_triton_is_sent_one_text() -> None:

@@ -22,7 +22,7 @@ from santral.providers.conversation.conversation import (
     output_limit,
     read_conversation,
 )
-from santral.providers.conversation.settings import Reasoning, ToolChoice
+from santral.providers.conversation.settings import Reasoning, ToolChoice, read_thinking
 from santral.providers.provider import ProviderCall
 from santral.providers.translated import field_of, is_set, note_losses
 
@@ -157,10 +157,9 @@ def _format(conversation: Conversation) -> dict[str, Any] | None:
 def _thinking(reasoning: Reasoning) -> dict[str, Any] | None:
     """Return how to think. Source: https://docs.cohere.com/docs/reasoning"""
     if reasoning.thinking is not None:  # Anthropic's field
-        asked: dict[str, Any] = msgspec.json.decode(reasoning.thinking, type=dict[str, Any])
-        budget = asked.get("budget_tokens")
-        kind = "disabled" if asked.get("type") == "disabled" else "enabled"
-        return {"type": kind} | ({"token_budget": budget} if isinstance(budget, int) else {})
+        asked = read_thinking(reasoning.thinking)
+        budget = {"token_budget": asked.budget_tokens} if asked.budget_tokens is not None else {}
+        return {"type": "disabled" if asked.is_off else "enabled"} | budget
     if not reasoning.effort:
         return None
     return {"type": "disabled" if reasoning.effort in ("none", "minimal") else "enabled"}

@@ -81,6 +81,18 @@ class Reasoning(Struct, frozen=True, kw_only=True):
     thinking: Raw | None = None
 
 
+class AskedThinking(Struct, frozen=True):
+    """What Anthropic's ``thinking`` says: ``enabled``, ``adaptive`` or ``disabled``, and how much."""
+
+    type: str = ""
+    budget_tokens: int | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether not to think is asked for."""
+        return self.type == "disabled"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything of a request beside its messages."""
 
@@ -162,6 +174,7 @@ class _Fields(Struct, frozen=True):
 #: Top-level fields that a ``Conversation`` holds.
 NAMED = frozenset(_Fields.__struct_fields__)
 _decoder = msgspec.json.Decoder(_Fields)
+_thinking = msgspec.json.Decoder(AskedThinking)
 _INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
 
 
@@ -182,6 +195,18 @@ def read_settings(fields: Mapping[str, Any]) -> Settings:
         user=read.user or read.safety_identifier or "",
         service_tier=read.service_tier or "",
     )
+
+
+def read_thinking(thinking: Raw) -> AskedThinking:
+    """Read Anthropic's ``thinking``, for a dialect that says it otherwise.
+
+    Raises:
+        BadRequest: it is no object, or its budget is no number.
+    """
+    try:
+        return _thinking.decode(thinking)
+    except msgspec.ValidationError as error:
+        raise wrong_shape(error, "thinking") from None
 
 
 def wrong_shape(error: msgspec.ValidationError, prefix: str) -> BadRequest:

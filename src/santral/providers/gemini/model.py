@@ -10,18 +10,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from santral.providers.conversation.settings import read_thinking
 from santral.wire.loss import Losses
 
 _OLD = re.compile(r"gemini-(?:1|2)(?:[.-]|$)|gemini-pro(?:-vision)?$|gemma", re.IGNORECASE)
 _THINKS_BY_BUDGET = re.compile(r"gemini-2\.5", re.IGNORECASE)
-
-
-class _Thinking(Struct):
-    type: str = ""
-    budget_tokens: int | None = None
 
 
 def is_third(model: str) -> bool:
@@ -35,8 +30,8 @@ def thinking_config(
 ) -> dict[str, Any] | None:
     """Return ``thinkingConfig`` for OpenAI's word or Anthropic's field; None where neither says anything."""
     if thinking is not None:
-        asked = _read(thinking)
-        if asked.type == "disabled":
+        asked = read_thinking(thinking)
+        if asked.is_off:
             return _off(model, losses)
         if asked.budget_tokens is not None:
             return _known(model, {"thinkingBudget": asked.budget_tokens}, "thinking", losses)
@@ -47,13 +42,6 @@ def thinking_config(
     if effort == "none":
         return _off(model, losses)
     return _known(model, _by_word(model, effort, losses), "reasoning_effort", losses)
-
-
-def _read(thinking: Raw) -> _Thinking:
-    try:
-        return msgspec.json.decode(thinking, type=_Thinking)
-    except msgspec.ValidationError:
-        return _Thinking()
 
 
 def _known(

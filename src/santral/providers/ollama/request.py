@@ -23,7 +23,7 @@ from santral.providers.conversation.conversation import (
     output_limit,
     read_conversation,
 )
-from santral.providers.conversation.settings import Reasoning
+from santral.providers.conversation.settings import Reasoning, read_thinking
 from santral.providers.estimate import estimate_input
 from santral.providers.provider import ProviderCall
 from santral.providers.translated import field_of, is_set, loads_object, note_losses
@@ -176,6 +176,5 @@ def _think(reasoning: Reasoning, own: Any) -> Any:
     if is_set(own):
         return own
     if reasoning.thinking is not None:  # Anthropic's field
-        asked = msgspec.json.decode(reasoning.thinking)
-        return isinstance(asked, dict) and asked != {"type": "disabled"}
+        return not read_thinking(reasoning.thinking).is_off
     return _THINK.get(reasoning.effort)

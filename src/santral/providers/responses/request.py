@@ -16,7 +16,7 @@ from santral.providers.conversation.conversation import (
     output_limit,
     read_conversation,
 )
-from santral.providers.conversation.settings import Tool, ToolChoice
+from santral.providers.conversation.settings import Tool, ToolChoice, read_thinking
 from santral.providers.provider import ProviderCall
 from santral.providers.responses.items import Item, ItemMaker
 from santral.wire.loss import Losses
@@ -215,14 +215,9 @@ def _add_reasoning(body: dict[str, Any], conversation: Conversation, call: Provi
         body["reasoning"] = {"effort": effort}
 
 
-class _Thinking(msgspec.Struct, frozen=True):
-    type: str = ""
-    budget_tokens: int | None = None
-
-
 def _effort(thinking: Raw) -> str:
-    asked = msgspec.json.decode(thinking, type=_Thinking)
-    if asked.type == "disabled":
+    asked = read_thinking(thinking)
+    if asked.is_off:
         return "none"
     if asked.budget_tokens is None:
         return "medium"  # it decides for itself how much
