@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, case, delete, func, select
+from sqlalchemy import ColumnElement, Row, case, delete, func, literal, select
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -16,19 +16,9 @@ from santral.db.tables import ledger, limits
 from santral.quota.entry import SHADOW, Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
+from santral.wire.usage import CLASSES
 
-_TOKENS: ColumnElement[int] = (
-    ledger.c.input_uncached
-    + ledger.c.cache_read
-    + ledger.c.cache_write
-    + ledger.c.cache_write_1h
-    + ledger.c.input_audio
-    + ledger.c.input_image
-    + ledger.c.output_text
-    + ledger.c.reasoning
-    + ledger.c.output_audio
-    + ledger.c.output_image
-)
+_TOKENS: ColumnElement[int] = sum((ledger.c[name] for name in CLASSES), literal(0))
 
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 _IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW

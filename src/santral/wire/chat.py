@@ -219,14 +219,17 @@ _NO_EXTRAS = Extras()
 def chat_call(
     fields: Mapping[str, Any], *, dialect: str, native: dict[str, Raw] | None = None
 ) -> ChatCall:
-    """Return the call that a request of another dialect was translated into; errors as ``parse_chat``."""
-    call = parse_chat(msgspec.json.encode(fields))
-    call.dialect, call.native = dialect, native or {}
-    return call
+    """Return the call that a request of another dialect was translated into; errors as ``read_chat``."""
+    return ChatCall(*read_chat(msgspec.json.encode(fields)), dialect, native)
 
 
 def parse_chat(body: bytes) -> ChatCall:
-    """Read a chat request.
+    """Read a chat request; errors as ``read_chat``."""
+    return ChatCall(*read_chat(body))
+
+
+def read_chat(body: bytes) -> tuple[ChatRequest, dict[str, Raw]]:
+    """Return the typed view of a chat request and every field as it came.
 
     Raises:
         BadRequest: not JSON, a wrong type, a missing field, or an unknown ``santral`` extra; the
@@ -241,7 +244,7 @@ def parse_chat(body: bytes) -> ChatCall:
         raise invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}", code="invalid_json") from None
-    return ChatCall(view, fields)
+    return view, fields
 
 
 def invalid(text: str) -> BadRequest:

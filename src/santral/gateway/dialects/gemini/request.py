@@ -15,7 +15,7 @@ from santral.gateway.dialects.gemini.contents import MessageWriter
 from santral.gateway.dialects.gemini.read import fields_of, read_fields
 from santral.gateway.dialects.gemini.schema import json_schema
 from santral.gateway.dialects.gemini.tools import tool_choice, tools
-from santral.wire.chat import ChatCall, chat_call
+from santral.wire.chat import ChatCall, read_chat
 from santral.wire.gemini import TIERS
 
 _encode = msgspec.json.Encoder().encode
@@ -101,8 +101,7 @@ def read_call(fields: dict[str, Raw], model: str, *, is_streaming: bool) -> Gemi
         chat["service_tier"] = TIERS.get(str(tier).lower(), str(tier).lower())
     if "santral" in fields:
         chat["santral"] = fields["santral"]
-    made = chat_call(chat, dialect="gemini", native=native)
-    call = GeminiCall(made.view, made.fields, "gemini", made.native)
+    call = GeminiCall(*read_chat(_encode(chat)), "gemini", native)
     call.as_array, call.shows_thoughts = False, shows
     return call
 

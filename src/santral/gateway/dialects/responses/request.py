@@ -15,7 +15,7 @@ from santral.errors import BadRequest
 from santral.gateway.dialects.responses.input import InputReader, reference_in
 from santral.gateway.dialects.responses.parts import NONE, decode, malformed
 from santral.gateway.dialects.responses.tools import read_choice, read_tool
-from santral.wire.chat import ChatCall, ChatRequest, parse_chat
+from santral.wire.chat import ChatCall, ChatRequest, read_chat
 
 _REASONING = "reasoning.encrypted_content"  # always there: nothing to do
 _LOGPROBS = "message.output_text.logprobs"
@@ -170,8 +170,8 @@ def translate(
     _translate_text(request, chat)
     _translate_reasoning(request, fields, chat, native)
     _translate_rest(request, chat, native)
-    call = parse_chat(msgspec.json.encode(chat))
-    return ResponsesCall(call.view, call.fields, native, request, fields, response_id)
+    view, read = read_chat(msgspec.json.encode(chat))
+    return ResponsesCall(view, read, native, request, fields, response_id)
 
 
 def _messages(
