@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, case, delete, func, literal, select
+from sqlalchemy import ColumnElement, Row, case, delete, func, select
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -18,7 +18,16 @@ from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
 from santral.wire.usage import CLASSES
 
-_TOKENS: ColumnElement[int] = sum((ledger.c[name] for name in CLASSES), literal(0))
+
+def _all_tokens() -> ColumnElement[int]:
+    first, *others = (ledger.c[name] for name in CLASSES)
+    total: ColumnElement[int] = first
+    for column in others:
+        total = total + column
+    return total
+
+
+_TOKENS = _all_tokens()
 
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 _IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
