@@ -134,10 +134,12 @@ async def test_a_database_with_data_is_migrated_by_its_operator_only(
     await ensure_usable(engine)
     later = tmp_path / "migrations" / "versions"
     later.mkdir(parents=True)
-    for path in (santral.db.migrate._FOLDER / "versions").glob("*.py"):
+    paths = sorted((santral.db.migrate._FOLDER / "versions").glob("*.py"))
+    for path in paths:
         (later / path.name).write_text(path.read_text())
+    last = paths[-1].name[:4]
     (later / "9000_later.py").write_text(
-        "revision = '9000'\ndown_revision = '0002'\ndef upgrade():\n    pass\n"
+        f"revision = '9000'\ndown_revision = '{last}'\ndef upgrade():\n    pass\n"
     )
     monkeypatch.setattr(santral.db.migrate, "_FOLDER", later.parent)
     with pytest.raises(StoreError, match=r"9000_later.*santral db migrate"):

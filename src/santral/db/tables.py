@@ -23,10 +23,12 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -83,6 +85,49 @@ tenants = Table(
     Column("name", String(128), nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("parent_id", String(128), index=True),  # whose part it is
+    Column("payloads", String(16)),  # full, redacted, hashes, none; null: as the parent
+    Column("retention_days", Integer),  # of traces and payloads; null: as the parent
+    Column("deleted_at", Instant),  # its rows of the ledger and the audit log stay
+)
+
+# Who administers: people who sign in, and service accounts that hold keys.
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("email", String(320), unique=True),  # lower case
+    Column("issuer", Text),  # of the OpenID provider that vouches for the person
+    Column("subject", Text),  # the person's id there
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_login_at", Instant),
+    CheckConstraint("kind IN ('person', 'service')", name="kind"),
+    UniqueConstraint("issuer", "subject"),
+)
+
+# ``tenant_id`` is ``*`` for a role over the whole installation; a role holds for what is beneath, too.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("tenant_id", String(128), primary_key=True),
+    Column("user_id", String(64), ForeignKey("users.id"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Of the console: who signed in with an OpenID provider or an administrator's key.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the cookie, hexadecimal
+    Column("user_id", String(64), ForeignKey("users.id"), index=True),
+    Column("key_id", String(64), ForeignKey("virtual_keys.id"), index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    CheckConstraint("user_id IS NOT NULL OR key_id IS NOT NULL", name="holder"),
 )
 
 virtual_keys = Table(
@@ -98,9 +143,75 @@ virtual_keys = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("user_id", String(64), index=True),  # whose key it is
+    Column("role", String(16)),  # what it may administer; null: nothing
+    Column("role_over", String(128)),  # the tenant under which its role holds; ``*``: everything
+    Column("models", JSON(none_as_null=True)),  # list of deployment names; null: every one
+    Column("networks", JSON(none_as_null=True)),  # list of CIDR blocks; null: from anywhere
+    Column("scopes", JSON(none_as_null=True)),  # list of what it may ask for; null: everything
+    Column("previous_prefix", String(32)),  # of the text before the last rotation
+    Column("previous_digest", String(64)),
+    Column("previous_expires_at", Instant),
+    Index("uq_virtual_keys_previous_digest", "previous_digest", unique=True),
 )
 
 # quota
+
+limit_rules = Table(
+    "limit_rules",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant_id", String(128), nullable=False),  # whose rule; ``*``: the installation's
+    Column("scope_kind", String(16), nullable=False),
+    Column("scope_id", String(256), nullable=False),  # ``*``: each one for itself
+    Column("measure", String(16), nullable=False),
+    Column("window", String(16), nullable=False),  # empty for what is held at once
+    Column("is_rolling", Boolean, nullable=False),
+    Column("amount", BigInteger),  # requests, tokens, nano-USD
+    Column("rate", Float),  # requests in a second, which may be less than one
+    Column("burst", Integer),
+    Column("time_zone", String(64), nullable=False),  # where a calendar window begins
+    Column("wait_s", Float, nullable=False),
+    Column("fall_to", String(128)),  # the deployment that answers when it is used up
+    Column("warn_at", JSON, nullable=False),  # list of fractions
+    Column("webhook", Text),
+    Column("uncoordinated", String(16), nullable=False),  # share, refuse, allow
+    Column("is_dry_run", Boolean, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    CheckConstraint(
+        "scope_kind IN ('tenant', 'key', 'user', 'route', 'model', 'tag')", name="scope_kind"
+    ),
+    CheckConstraint("measure IN ('requests', 'tokens', 'concurrent', 'usd')", name="measure"),
+    CheckConstraint("(amount IS NULL) <> (rate IS NULL)", name="amount_or_rate"),
+    UniqueConstraint(
+        "tenant_id",
+        "scope_kind",
+        "scope_id",
+        "measure",
+        "window",
+        "is_rolling",
+        name="uq_limit_rules_rule",
+    ),
+)
+
+# What was said about a limit, once for each of its windows.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant_id", String(128), nullable=False, index=True),
+    Column("limit_id", String(64), nullable=False),
+    Column("scope_id", String(256), nullable=False),
+    Column("window_start", Instant, nullable=False),
+    Column("kind", String(32), nullable=False),  # warned at 0.8, forecast, spent
+    Column("body", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("delivered_at", Instant),
+    Column("next_try_at", Instant),
+    Column("tries", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("limit_id", "scope_id", "window_start", "kind", name="uq_alerts_once"),
+)
 
 limits = Table(
     "limits",
@@ -149,8 +260,90 @@ ledger = Table(
     Column("is_estimated", Boolean, nullable=False),
     Column("cost_nanousd", BigInteger),  # null: the price is unknown, which is not zero
     Column("price_version", Text, nullable=False),
+    Column("user_id", Text, nullable=False, server_default=""),
+    Column("prompt", Text, nullable=False, server_default=""),  # name@version
+    Column("tags", JSON, nullable=False, server_default="{}"),
+    Column("occurred_s", BigInteger, nullable=False, server_default="0"),  # seconds since 1970
+    Index("ix_ledger_tenant_id_occurred_s", "tenant_id", "occurred_s"),
+    Index("ix_ledger_occurred_s", "occurred_s"),
     Index("ix_ledger_day_tenant_id", "day", "tenant_id"),
     Index("ix_ledger_tenant_id_day", "tenant_id", "day"),
+)
+
+# audit
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3: no gaps
+    Column("occurred_at", Instant, nullable=False),
+    Column("tenant_id", String(128), nullable=False, index=True),  # whom it is about; ``*``: all
+    Column("actor", Text, nullable=False),  # user:…, key:…, cli:…, system
+    Column("action", String(64), nullable=False),  # keys.revoke, guardrails.refused
+    Column("object", Text, nullable=False),  # what was acted on, by kind and id
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Column("origin", Text, nullable=False),  # from where: an address, a terminal
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_log_occurred_at", "occurred_at"),
+)
+
+# One row: the last entry that retention removed, on which the chain goes on.
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("cut_at", Instant),
+    CheckConstraint("id = 1", name="single"),
+)
+
+# secrets: everything here is ciphertext
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant_id", String(128), nullable=False, index=True),  # whose payloads; ``*``: secrets
+    Column("wrapped", LargeBinary, nullable=False),  # under the key that wraps
+    Column("wrapped_by", String(64), nullable=False),  # which one
+    Column("created_at", Instant, nullable=False),
+    Column("retired_at", Instant),  # it opens what it sealed, and seals nothing more
+)
+
+provider_secrets = Table(
+    "provider_secrets",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("data_key_id", String(64), ForeignKey("data_keys.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+# jobs
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant_id", String(128), nullable=False, index=True),
+    Column("kind", String(64), nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("leased_by", Text),
+    Column("leased_until", Instant),
+    Column("tries", Integer, nullable=False),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index("ix_jobs_state_created_at", "state", "created_at"),
 )
 
 # retrieval

@@ -16,18 +16,20 @@ from santral.db.tables import ledger, limits
 from santral.quota.entry import SHADOW, Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
-from santral.wire.usage import CLASSES
 
 
-def _all_tokens() -> ColumnElement[int]:
-    first, *others = (ledger.c[name] for name in CLASSES)
-    total: ColumnElement[int] = first
-    for column in others:
-        total = total + column
-    return total
-
-
-_TOKENS = _all_tokens()
+_TOKENS: ColumnElement[int] = (
+    ledger.c.input_uncached
+    + ledger.c.cache_read
+    + ledger.c.cache_write
+    + ledger.c.cache_write_1h
+    + ledger.c.input_audio
+    + ledger.c.input_image
+    + ledger.c.output_text
+    + ledger.c.reasoning
+    + ledger.c.output_audio
+    + ledger.c.output_image
+)
 
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 _IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
