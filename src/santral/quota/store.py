@@ -17,7 +17,6 @@ from santral.quota.entry import SHADOW, Balance, LedgerRow
 from santral.quota.limit import Limits, Scope, ScopeKind
 from santral.tenants.tenant import TenantId
 
-
 _TOKENS: ColumnElement[int] = (
     ledger.c.input_uncached
     + ledger.c.cache_read
