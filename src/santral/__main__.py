@@ -34,7 +34,8 @@ def full_app() -> typer.Typer:
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
     from santral.providers.catalogue.cli import prices_app  # noqa: PLC0415
     from santral.providers.cli import providers_app  # noqa: PLC0415
-    from santral.quota.cli import ledger_app, limits_app  # noqa: PLC0415
+    from santral.quota.cli import limits_app  # noqa: PLC0415
+    from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415

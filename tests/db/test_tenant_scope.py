@@ -22,7 +22,7 @@ ALLOWED = {
     "tenants/store.py:find_keys": "an administrator names a key alone; its id is unique over all",
     "quota/store.py:limits_of": "a gateway holds the limits of every tenant",
     "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",
-    "quota/store.py:insert_rows": "the collector writes the rows of many tenants in one batch; "
+    "quota/ledger/store.py:insert_rows": "the collector writes the rows of many tenants in one batch; "
     "each row carries its tenant",
 }
 

@@ -19,7 +19,7 @@ from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url, reading
 from santral.errors import BadRequest, NotAllowed, SantralError
 from santral.quota.api import limits_router
-from santral.quota.ledger import write_ledger
+from santral.quota.ledger.write import write_ledger
 from santral.tenants.api import tenants_router
 from santral.tenants.keyring import Caller, presented_key
 from santral.tenants.store import load_keyring

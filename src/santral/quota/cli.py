@@ -1,4 +1,4 @@
-"""``santral limits`` and ``santral ledger``: what may be used, and what was."""
+"""``santral limits``: what may be used."""
 
 from __future__ import annotations
 
@@ -11,20 +11,11 @@ import typer
 from santral.config.load import load
 from santral.db.session import with_database
 from santral.quota.change import ScopeRow, set_limits, show_limits
-from santral.quota.ledger import show_ledger
 from santral.quota.limit import LimitBook, Limits, Scope, limits_from
 from santral.tenants.table import print_table
 from santral.tenants.tenant import DEFAULT_TENANT
 
 limits_app = typer.Typer(no_args_is_help=True, help="Set and show limits of tenants and keys.")
-ledger_app = typer.Typer(no_args_is_help=True, help="Show what was spent.")
-
-_NANO = 10**9
-
-
-@ledger_app.callback()
-def ledger() -> None:
-    """Show what was spent."""  # a callback, so that its only command keeps its name
 
 
 @limits_app.command("set")
@@ -64,34 +55,6 @@ def show(
     _print([in_force, *rows[1:]])
 
 
-@ledger_app.command("show")
-def show_spent(
-    tenant: Annotated[str, typer.Option("--tenant", "-t", help="By its id.")] = DEFAULT_TENANT,
-    day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="One UTC day; default all.")
-    ] = None,
-) -> None:
-    """Print what a tenant used by day, route and model."""
-    one_day = None if day is None else day.date()
-    rows = with_database(os.environ, lambda engine: show_ledger(engine, tenant, one_day))
-    print_table(
-        ("day", "route", "model", "attempts", "tokens", "USD", "unpriced", "estimated"),
-        [
-            (
-                on.isoformat(),
-                route,
-                model,
-                str(sums.attempts),
-                str(sums.tokens),
-                _usd(sums.cost_nanousd),
-                str(sums.unpriced),
-                str(sums.estimated),
-            )
-            for on, route, model, sums in rows
-        ],
-    )
-
-
 def _print(rows: list[ScopeRow]) -> None:
     print_table(
         ("tenant", "key", "requests/s", "burst", "tokens/day"),
@@ -114,7 +77,3 @@ def _burst(limits: Limits) -> float | None:
 
 def _number(value: float | None) -> str:
     return "unlimited" if value is None else f"{value:.15g}"
-
-
-def _usd(nanousd: int) -> str:
-    return f"{nanousd // _NANO}.{nanousd % _NANO:09d}"

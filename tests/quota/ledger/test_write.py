@@ -12,10 +12,11 @@ from sqlalchemy import text
 
 from santral.db.engine import Engine, connect, reading, writing
 from santral.errors import NotFound
-from santral.quota import ledger, store
-from santral.quota.entry import Balance, ledger_rows
-from santral.quota.ledger import show_ledger, write_ledger
+from santral.quota.ledger import store, write
+from santral.quota.ledger.entry import Balance, ledger_rows
+from santral.quota.ledger.write import show_ledger, write_ledger
 from santral.quota.limit import Scope
+from santral.quota.store import tokens_today
 from santral.tenants.issue import create_tenant
 from santral.tenants.tenant import TenantId
 from santral.traces.record import AttemptRecord, TraceRecord
@@ -145,7 +146,7 @@ async def test_the_first_delivery_stands(engine: Engine) -> None:
 async def test_more_rows_than_one_batch_are_all_written(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "BATCH_ROWS", 7)
+    monkeypatch.setattr(write, "BATCH_ROWS", 7)
     assert await write_ledger(engine, [record(f"r{n}", attempt(cost=1)) for n in range(30)]) == 30
     assert await total(engine) == Balance(attempts=30, tokens=600, cost_nanousd=30)
 
@@ -181,7 +182,7 @@ async def test_the_tokens_of_a_day_are_given_for_tenants_and_keys(engine: Engine
         ],
     )
     async with reading(engine) as conn:
-        assert await store.tokens_today(conn, TODAY) == {
+        assert await tokens_today(conn, TODAY) == {
             Scope("tenant", "acme"): 60,
             Scope("key", "k1"): 40,
             Scope("key", "k2"): 20,
@@ -228,5 +229,5 @@ def test_a_cached_answer_costs_nothing_and_has_no_row() -> None:
 
 
 def test_every_billing_class_counts_among_the_tokens() -> None:
-    counted = {name.removeprefix("ledger.") for name in str(store._TOKENS).split(" + ")}
+    counted = {name.removeprefix("ledger.") for name in str(store.TOKENS).split(" + ")}
     assert counted == set(CLASSES)

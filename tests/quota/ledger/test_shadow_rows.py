@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
-from tests.quota.test_ledger import NOON, TODAY, attempt, record, total
+from tests.quota.ledger.test_write import NOON, TODAY, attempt, record, total
 
 from santral.db.engine import Engine, reading
-from santral.quota import store
-from santral.quota.entry import SHADOW, ledger_rows
-from santral.quota.ledger import show_ledger, write_ledger
+from santral.quota.ledger.entry import SHADOW, ledger_rows
+from santral.quota.ledger.write import show_ledger, write_ledger
 from santral.quota.limit import Scope
+from santral.quota.store import tokens_today
 from santral.tenants.issue import create_tenant
 
 pytestmark = pytest.mark.anyio
@@ -27,11 +27,11 @@ async def test_a_shadow_is_kept_and_billed_to_nobody(engine: Engine) -> None:
     await write_ledger(engine, [record("r", attempt())])
     before = await total(engine), await show_ledger(engine, "acme", TODAY)
     async with reading(engine) as conn:
-        used = await store.tokens_today(conn, TODAY)
+        used = await tokens_today(conn, TODAY)
     await write_ledger(engine, [record("r.s1", attempt(purpose="shadow", cost=9_000_000))])
     assert (await total(engine), await show_ledger(engine, "acme", TODAY)) == before
     async with reading(engine) as conn:
-        assert await store.tokens_today(conn, TODAY) == used
+        assert await tokens_today(conn, TODAY) == used
         assert used[Scope("tenant", "acme")] > 0
         kept = await conn.execute(
             text("SELECT kind, cost_nanousd FROM ledger ORDER BY cost_nanousd")

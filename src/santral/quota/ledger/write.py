@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from santral.db.engine import Engine, reading, writing
-from santral.quota import store
-from santral.quota.entry import Balance, ledger_rows
+from santral.quota.ledger import store
+from santral.quota.ledger.entry import Balance, ledger_rows
 from santral.tenants.issue import known_tenant
 from santral.traces.record import TraceRecord
 
