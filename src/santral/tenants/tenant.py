@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NewType
+from typing import Literal, NewType, TypeAlias
 
 from msgspec import Struct
 
@@ -12,8 +12,16 @@ from santral.errors import BadRequest
 TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
 
+#: What it may do is written out in santral.tenants.permission.
+Role: TypeAlias = Literal[
+    "owner", "admin", "operator", "developer", "reviewer", "auditor", "viewer"
+]
+
 #: The tenant that the first start makes.
 DEFAULT_TENANT = TenantId("default")
+
+#: Stands for the whole installation, where a role or rule can be held over it; no tenant is called so.
+EVERYWHERE = TenantId("*")
 
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
