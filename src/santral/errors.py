@@ -16,6 +16,7 @@
     │   ├── OutputRefused          502  no answer passed the output checks
     │   └── QuotaExceeded          429  a limit is used up
     ├── Overloaded             503  this process cannot take more now
+    ├── SignInUnavailable      503  the OpenID provider does not answer, or not as it should
     └── ProviderError          the provider, not the gateway, failed
         ├── ProviderUnreachable    502  no connection, or cut before the answer
         ├── ProviderTimeout        504  connect, first delta, between deltas, total
@@ -190,6 +191,14 @@ class Overloaded(SantralError):
     """This process cannot take more work now."""
 
     code = "gateway_overloaded"
+    status = 503
+    retryable = True
+
+
+class SignInUnavailable(SantralError):
+    """The OpenID provider does not answer, or its answer cannot be used."""
+
+    code = "sign_in_unavailable"
     status = 503
     retryable = True
 

@@ -17,6 +17,7 @@ from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
 from santral.config.secret import SecretRef
 from santral.config.section import Name, Seconds, Section
+from santral.config.sso import SsoConfig
 from santral.config.upstreams import DeploymentConfig, ProviderConfig
 
 
@@ -240,6 +241,7 @@ class Config(Section):
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     log: LogConfig = Field(default_factory=LogConfig)
+    sso: SsoConfig | None = Field(default=None)
     batches: BatchesConfig = Field(default_factory=BatchesConfig)
     cache: CacheStoreConfig = Field(default_factory=CacheStoreConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
