@@ -227,7 +227,8 @@ limits = Table(
 )
 
 # No foreign keys and no lengths: what was spent outlives the tenant, the key and the deployment, and
-# one odd name must not keep a whole batch out.
+# one odd name must not keep a whole batch out. Triggers refuse every change of a row but that of its
+# user_id (migration 0004): what was spent is corrected by further rows.
 ledger = Table(
     "ledger",
     metadata,
@@ -264,6 +265,10 @@ ledger = Table(
     Column("prompt", Text, nullable=False, server_default=""),  # name@version
     Column("tags", JSON, nullable=False, server_default="{}"),
     Column("occurred_s", BigInteger, nullable=False, server_default="0"),  # seconds since 1970
+    Column("price_row", Text, nullable=False, server_default=""),  # empty: the model's own
+    Column("price_variant", Text, nullable=False, server_default=""),  # batch, flex, priority, fast
+    # 1: the price is unknown; -1: a correction that gives it. The sum tells how many have none.
+    Column("unpriced", Integer, nullable=False, server_default="0"),
     Index("ix_ledger_tenant_id_occurred_s", "tenant_id", "occurred_s"),
     Index("ix_ledger_occurred_s", "occurred_s"),
     Index("ix_ledger_day_tenant_id", "day", "tenant_id"),

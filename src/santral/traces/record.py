@@ -47,6 +47,8 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     cost_nanousd: int | None = None  # None: the price is unknown
     price_version: str = ""
     purpose: str = ""  # empty: to answer; retry, fallback, hedge, last_resort, shadow, embed
+    price_row: str = ""  # the row of prices that the deployment names; empty: the model's own
+    price_variant: str = ""  # batch, flex, priority, fast, where it was processed so
 
 
 class VerdictRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

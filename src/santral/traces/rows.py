@@ -96,6 +96,8 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("cost_nanousd", "BIGINT"),
         ("price_version", "VARCHAR"),
         ("purpose", "VARCHAR"),
+        ("price_row", "VARCHAR"),
+        ("price_variant", "VARCHAR"),
         *_USAGE,
     ),
     "verdicts": (
@@ -248,6 +250,8 @@ def _attempt_row(n: int, tenant_id: str, attempt: AttemptRecord) -> Row:
         attempt.cost_nanousd,
         attempt.price_version,
         attempt.purpose,
+        attempt.price_row,
+        attempt.price_variant,
         *_usage_row(attempt.usage),
     )
 

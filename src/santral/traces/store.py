@@ -38,7 +38,7 @@ from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
 T = TypeVar("T")
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.

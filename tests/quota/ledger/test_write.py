@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
+from santral.db import tables
 from santral.db.engine import Engine, connect, reading, writing
 from santral.errors import NotFound
 from santral.quota.ledger import store, write
@@ -101,6 +105,17 @@ def deliveries(made: list[TraceRecord]) -> st.SearchStrategy[list[list[TraceReco
     )
 
 
+EXAMPLES = itertools.count()
+
+
+def _of(example: int, sent: TraceRecord) -> TraceRecord:
+    return msgspec.structs.replace(
+        sent,
+        tenant_id=f"{sent.tenant_id}-{example}",
+        request_id=f"{sent.request_id}-{example}",
+    )
+
+
 @given(data=st.data(), made=records())
 @settings(
     max_examples=20,
@@ -114,11 +129,12 @@ def test_the_sum_of_rows_is_the_sum_of_attempts_however_they_arrive(
 
     async def run() -> dict[str, Balance]:
         engine = connect(database)
-        async with writing(engine) as conn:
-            await conn.execute(text("DELETE FROM ledger"))
+        example = next(EXAMPLES)  # rows cannot be removed: every example has tenants of its own
         for batch in batches:
-            await write_ledger(engine, batch)
-        found = {name: await total(engine, TenantId(name)) for name in ("acme", "globex")}
+            await write_ledger(engine, [_of(example, sent) for sent in batch])
+        found = {
+            name: await total(engine, TenantId(f"{name}-{example}")) for name in ("acme", "globex")
+        }
         await engine.dispose()
         return found
 
@@ -231,3 +247,50 @@ def test_a_cached_answer_costs_nothing_and_has_no_row() -> None:
 def test_every_billing_class_counts_among_the_tokens() -> None:
     counted = {name.removeprefix("ledger.") for name in str(store.TOKENS).split(" + ")}
     assert counted == set(CLASSES)
+
+
+@pytest.mark.anyio
+async def test_a_row_says_who_with_which_prompt_and_tags_and_by_which_price(engine: Engine) -> None:
+    priced = attempt(price_row="openai/gpt-5", price_variant="batch")
+    said = {"user": "ana\0", "prompt": "greet", "prompt_version": "3", "tags": {"team": "a\0b"}}
+    await write_ledger(engine, [record("r1", priced, **said), record("r2", attempt(cost=None))])
+    async with reading(engine) as conn:
+        named, bare = await conn.execute(select(tables.ledger).order_by("request_id"))
+    assert (named.user_id, named.prompt, named.tags) == (
+        "ana\ufffd",
+        "greet@3",
+        {"team": "a\ufffdb"},
+    )
+    assert (named.price_row, named.price_variant, named.unpriced) == ("openai/gpt-5", "batch", 0)
+    assert named.occurred_s == int(NOON.timestamp())
+    assert (bare.user_id, bare.prompt, bare.tags, bare.unpriced) == ("", "", {}, 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("column", [c.name for c in tables.ledger.columns if c.name != "user_id"])
+async def test_no_column_of_a_row_can_be_changed(engine: Engine, column: str) -> None:
+    await write_ledger(engine, [record("r1", attempt())])
+    with pytest.raises(IntegrityError, match="only ever added"):
+        async with writing(engine) as conn:
+            await conn.execute(text(f"UPDATE ledger SET {column} = {column}"))
+
+
+@pytest.mark.anyio
+async def test_a_row_cannot_be_removed_but_its_user_can_be_made_unknown(engine: Engine) -> None:
+    await write_ledger(engine, [record("r1", attempt(), user="ana")])
+    with pytest.raises(IntegrityError, match="only ever added"):
+        async with writing(engine) as conn:
+            await conn.execute(text("DELETE FROM ledger"))
+    async with writing(engine) as conn:
+        await conn.execute(text("UPDATE ledger SET user_id = 'erased-1' WHERE user_id = 'ana'"))
+    async with reading(engine) as conn:
+        assert (await conn.execute(text("SELECT user_id FROM ledger"))).scalar_one() == "erased-1"
+
+
+@pytest.mark.anyio
+async def test_all_rows_at_once_cannot_be_removed(engine: Engine) -> None:
+    await write_ledger(engine, [record("r1", attempt())])
+    all_at_once = "DELETE FROM" if engine.dialect.name == "sqlite" else "TRUNCATE"
+    with pytest.raises(IntegrityError, match="only ever added"):
+        async with writing(engine) as conn:
+            await conn.execute(text(f"{all_at_once} ledger"))

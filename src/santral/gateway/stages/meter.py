@@ -81,12 +81,13 @@ class Meter:
     def record(self) -> AttemptRecord:
         """Return the attempt; one that produced nothing before it failed used nothing."""
         usage = self._used()
+        variant = self._variant()
         cost = self._ctx.snapshot.prices.cost(
             self._deployment.kind,
             self._deployment.price or self._deployment.model,
             usage,
             self._ctx.started_at_us,
-            self._variant(),
+            variant,
         )
         return AttemptRecord(
             number=len(self._ctx.attempts) + 1,
@@ -103,6 +104,8 @@ class Meter:
             cost_nanousd=cost.nanousd if usage.total_tokens else 0,
             price_version=cost.price_version,
             purpose=self._purpose,
+            price_row=self._deployment.price or "",
+            price_variant=variant,
         )
 
     def _variant(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from santral.traces.record import AttemptRecord, TraceRecord
 from santral.wire.usage import Usage
@@ -45,6 +45,13 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     output_image: int
     cost_nanousd: int | None  # None: the price is unknown, which is not zero
     price_version: str
+    user_id: str = ""  # of the application's user, as the request named it
+    prompt: str = ""  # name@version
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    occurred_s: int = 0  # occurred_at, in seconds since 1970
+    price_row: str = ""  # the row of prices that the deployment names; empty: the model's own
+    price_variant: str = ""  # the way it was processed, where that has a price of its own
+    unpriced: int = 0  # 1: the price is unknown; -1: a correction that gives it
 
 
 class Balance(Struct, frozen=True, kw_only=True):
@@ -84,4 +91,16 @@ def _row(record: TraceRecord, attempt: AttemptRecord, began: datetime) -> Ledger
         **msgspec.structs.asdict(usage),
         cost_nanousd=attempt.cost_nanousd,
         price_version=attempt.price_version,
+        user_id=_storable(record.user),
+        prompt=f"{record.prompt}@{record.prompt_version}" if record.prompt else "",
+        tags={_storable(name): _storable(value) for name, value in record.tags.items()},
+        occurred_s=record.started_at_us // _MICROSECONDS,
+        price_row=attempt.price_row,
+        price_variant=attempt.price_variant,
+        unpriced=int(attempt.cost_nanousd is None),
     )
+
+
+def _storable(text: str) -> str:
+    """Return what a caller named without the one character that PostgreSQL keeps in no text."""
+    return text.replace("\0", "\ufffd")

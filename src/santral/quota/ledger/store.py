@@ -36,9 +36,7 @@ _SUMS = (
     func.count().label("attempts"),
     func.coalesce(func.sum(TOKENS), 0).label("tokens"),
     func.coalesce(func.sum(ledger.c.cost_nanousd), 0).label("cost_nanousd"),
-    func.coalesce(func.sum(case((ledger.c.cost_nanousd.is_(None), 1), else_=0)), 0).label(
-        "unpriced"
-    ),
+    func.coalesce(func.sum(ledger.c.unpriced), 0).label("unpriced"),
     func.coalesce(func.sum(case((ledger.c.is_estimated, 1), else_=0)), 0).label("estimated"),
 )
 
