@@ -36,6 +36,7 @@ from santral.gateway.stages.route import Router
 from santral.gateway.stages.shadow import Mirror
 from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
+from santral.providers.catalogue.archive import keep_prices
 from santral.quota.memory import MemoryLimiter
 from santral.retrieval.search import Searcher
 from santral.routing.fallback import Fallback
@@ -148,6 +149,8 @@ class GatewayProcess:
 
     async def prepare(self) -> None:
         """Load keys, limits and indexes, and what today's budgets have used already."""
+        config = self._loaded.config
+        await asyncio.to_thread(keep_prices, config.data.folder, config.prices.file)
         await wait_for_file(access_file(self._loaded.config))
         self._take_access()
         day = date.fromisoformat(self._access.day)
@@ -202,6 +205,7 @@ class GatewayProcess:
         before = self.current.snapshot
         fresh = build_snapshot(loaded, providers, before.ring, before=before)
         self._pool.keep()
+        keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
         self.current.snapshot = fresh

@@ -13,6 +13,7 @@ import typer
 from santral.config.cli import ConfigPath
 from santral.config.load import load
 from santral.errors import ConfigError
+from santral.providers.catalogue.archive import keep_prices
 from santral.providers.catalogue.catalogue import (
     catalogue_in,
     combined_prices,
@@ -112,7 +113,9 @@ def update_prices(
             + "\n".join(reasons[:20])
             + f"{more}\nIf that is right, give --force."
         )
+    keep_prices(folder, loaded.config.prices.file)
     _replace(refreshed(folder), file.read_bytes())
+    keep_prices(folder, None)
     typer.echo(f"In force: {refreshed(folder)}. A running Santral takes it within 2 s.")
 
 
