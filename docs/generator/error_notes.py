@@ -10,6 +10,9 @@ CLASS_REMEDIES = {
     "the same without starting anything.",
     "store_unavailable": "Operator: the message names the database, folder or file and its remedy "
     "(disk full, read-only, another process). Requests that need no database go on.",
+    "seal_broken": "Operator: somebody changed sealed bytes in the database, or moved them to "
+    "another row. `santral secrets list` names the secret; set it again, or restore a backup.",
+    "data_key_gone": "Nothing: the tenant's data key was destroyed with its data.",
     "bad_request": "Change the request as the message says.",
     "invalid_api_key": "Send `Authorization: Bearer sk-santral-...`. The message says whether the "
     "key is missing, mistyped, unknown, revoked or expired.",

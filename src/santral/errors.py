@@ -3,19 +3,23 @@
     SantralError
     ├── ConfigError            settings, prompts, prices or policies cannot be used
     ├── StoreError             a database, index or spool cannot be used
+    ├── SealBroken             what was sealed was changed or moved, or another key sealed it
     ├── RequestError           the caller must change something
     │   ├── BadRequest             400  malformed, unknown or contradictory
     │   ├── Unauthenticated        401  no key, unknown key, revoked or expired key
     │   ├── NotAllowed             403  the key may not use this
     │   ├── NotFound               404  no such route, collection, prompt, trace
+    │   │   └── DataKeyGone            404  erased: the key that opened it was destroyed
     │   ├── MethodNotAllowed       405  the path has other methods
     │   ├── TooSlow                408  the body took longer than the limit
+    │   ├── Conflict               409  it stands against what is there now
     │   ├── TooLarge               413  body over the limit
     │   ├── UnsupportedMedia       415  the body says it is no JSON
     │   ├── GuardrailRefused       400  a check refused the input
     │   ├── OutputRefused          502  no answer passed the output checks
     │   └── QuotaExceeded          429  a limit is used up
     ├── Overloaded             503  this process cannot take more now
+    ├── LimitsUnavailable      503  limits are kept where nobody answers, and a rule refuses then
     ├── SignInUnavailable      503  the OpenID provider does not answer, or not as it should
     └── ProviderError          the provider, not the gateway, failed
         ├── ProviderUnreachable    502  no connection, or cut before the answer
@@ -79,6 +83,12 @@ class StoreError(SantralError):
     retryable = True
 
 
+class SealBroken(SantralError):
+    """Sealed bytes do not open: they were changed, cut, moved, or sealed under another key."""
+
+    code = "seal_broken"
+
+
 class RequestError(SantralError):
     """The caller has to change the request."""
 
@@ -115,11 +125,24 @@ class NotFound(RequestError):
     kind = "not_found_error"
 
 
+class DataKeyGone(NotFound):
+    """What was sealed is erased: the data key that could open it was destroyed."""
+
+    code = "data_key_gone"
+
+
 class TooSlow(RequestError):
     """The body took longer to arrive than the configured limit."""
 
     code = "request_timeout"
     status = 408
+
+
+class Conflict(RequestError):
+    """What is asked stands against what is there now; the message says how to go on."""
+
+    code = "conflict"
+    status = 409
 
 
 class MethodNotAllowed(RequestError):
@@ -191,6 +214,14 @@ class Overloaded(SantralError):
     """This process cannot take more work now."""
 
     code = "gateway_overloaded"
+    status = 503
+    retryable = True
+
+
+class LimitsUnavailable(SantralError):
+    """Limits are kept in a Redis that cannot be asked, and a rule refuses while that is so."""
+
+    code = "limits_unavailable"
     status = 503
     retryable = True
 

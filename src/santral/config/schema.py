@@ -15,7 +15,7 @@ from pydantic import Field
 from santral.config.caching import CacheStoreConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
-from santral.config.secret import SecretRef
+from santral.config.safekeeping import AuditConfig, OutsideRef, SecretsConfig
 from santral.config.section import Name, Seconds, Section
 from santral.config.sso import SsoConfig
 from santral.config.upstreams import DeploymentConfig, ProviderConfig
@@ -75,7 +75,7 @@ class DataConfig(Section):
 class DatabaseConfig(Section):
     """The control database: tenants, keys, documents, ledger."""
 
-    url: SecretRef | None = Field(
+    url: OutsideRef | None = Field(
         default=None,
         description="SQLAlchemy URL, e.g. env:DATABASE_URL with postgresql+asyncpg://…; "
         "default is SQLite in the data folder.",
@@ -239,6 +239,8 @@ class Config(Section):
     control: ControlConfig = Field(default_factory=ControlConfig)
     data: DataConfig = Field(default_factory=DataConfig)
     database: DatabaseConfig = Field(default_factory=DatabaseConfig)
+    secrets: SecretsConfig = Field(default_factory=SecretsConfig)
+    audit: AuditConfig = Field(default_factory=AuditConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     sso: SsoConfig | None = Field(default=None)

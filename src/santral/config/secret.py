@@ -3,18 +3,59 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from santral.errors import ConfigError
+from santral.errors import ConfigError, nearest
+
+#: What sealed secrets are called, as the database and its stores take it.
+SEALED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class SealedSecrets:
+    """The sealed secrets that this process has opened, as it has an environment: by name.
+
+    Whoever can open them fills it, at the start and after every change; here they are only read.
+    """
+
+    def __init__(self) -> None:
+        self._values: Mapping[str, str] | None = None
+
+    def hold(self, values: Mapping[str, str]) -> None:
+        """Hold ``values`` in place of what was held before."""
+        self._values = dict(values)
+
+    def value(self, name: str) -> str:
+        """Return the secret ``name``.
+
+        Raises:
+            ConfigError: there is none, or none were opened in this process.
+        """
+        if self._values is None:
+            raise ConfigError(f"secret:{name}: sealed secrets are not open here.")
+        if name not in self._values:
+            raise ConfigError(
+                f"secret:{name}: there is no such sealed secret.{nearest(name, self._values)} "
+                f"Set it with: santral secrets set {name}"
+            )
+        return self._values[name]
+
+    def __repr__(self) -> str:
+        return f"SealedSecrets({len(self._values or ())})"
+
+
+#: Of this process.
+SEALED = SealedSecrets()
 
 
 @final
 class SecretRef:
-    """``env:NAME`` or ``file:PATH``: where a secret is, never the secret itself.
+    """``env:NAME``, ``file:PATH`` or ``secret:NAME``: where a secret is, never the secret itself.
 
     ``str``, ``repr``, JSON and pickles of it show the reference alone.
     """
@@ -23,19 +64,31 @@ class SecretRef:
 
     def __init__(self, reference: str) -> None:
         scheme, _, place = reference.partition(":")
-        if scheme not in ("env", "file") or not place:
+        if scheme not in ("env", "file", "secret") or not place:
             raise ValueError(
-                "a secret is given by reference, env:NAME or file:PATH, never in clear"
+                "a secret is given by reference, env:NAME, file:PATH or secret:NAME, never in clear"
+            )
+        if scheme == "secret" and not SEALED_NAME.fullmatch(place):
+            raise ValueError(
+                "the name of a sealed secret has up to 128 letters, digits, '.', '_' and '-'"
             )
         self.reference = reference
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it names a sealed secret, which an administrator may change at any time."""
+        return self.reference.startswith("secret:")
 
     def reveal(self) -> str:
         """Return the secret.
 
         Raises:
-            ConfigError: the variable is not set, or the file cannot be read.
+            ConfigError: the variable is not set, the file cannot be read, or there is no such
+                sealed secret.
         """
         scheme, _, place = self.reference.partition(":")
+        if scheme == "secret":
+            return SEALED.value(place)
         if scheme == "env":
             value = os.environ.get(place)
             if not value:
@@ -66,5 +119,5 @@ class SecretRef:
         return core_schema.no_info_plain_validator_function(
             parse,
             serialization=core_schema.plain_serializer_function_ser_schema(str),
-            json_schema_input_schema=core_schema.str_schema(pattern="^(env|file):.+$"),
+            json_schema_input_schema=core_schema.str_schema(pattern="^(env|file|secret):.+$"),
         )

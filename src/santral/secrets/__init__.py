@@ -1,0 +1,1 @@
+"""Secrets and payloads at rest: sealed under data keys, which a master key wraps."""
