@@ -22,6 +22,7 @@ ALLOWED = {
     "jobs/store.py:list_jobs": "the operator sees every tenant's; others name theirs",
     "jobs/store.py:has_due": "a runner works for every tenant",
     "jobs/store.py:claim_job": "a runner works for every tenant",
+    "jobs/store.py:_is_due": "a runner works for every tenant",
     "jobs/store.py:delete_ended": "retention forgets old jobs of every tenant",
     "audit/store.py:last_link": "one chain holds the rows of all tenants together",
     "secrets/store.py:keys_wrapped_otherwise": "a new master key wraps the data keys of all tenants",

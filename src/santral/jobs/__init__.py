@@ -1,0 +1,1 @@
+"""Background work: rows of a lease table, run by control processes, resumed after a kill."""
