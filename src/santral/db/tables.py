@@ -292,6 +292,7 @@ audit_log = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("ix_audit_log_occurred_at", "occurred_at"),
+    Index("ix_audit_log_object", "object"),
 )
 
 # One row: the last entry that retention removed, on which the chain goes on.
