@@ -47,10 +47,13 @@ class SsoConfig(Section):
         min_length=1, max_length=512, description="Santral's id at the provider."
     )
     client_secret: SecretRef | None = Field(
-        default=None, description="Its secret, by reference; without one PKCE alone protects the code."
+        default=None,
+        description="Its secret, by reference; without one PKCE alone protects the code.",
     )
     name: str = Field(
-        default="", max_length=64, description="What the button calls the provider; default its host."
+        default="",
+        max_length=64,
+        description="What the button calls the provider; default its host.",
     )
     redirect_url: str | None = Field(
         default=None,

@@ -94,7 +94,8 @@ def _email(claims: Mapping[str, Any], settings: SsoConfig) -> str:
 
 def _is_verified(claims: Mapping[str, Any]) -> bool:
     # Amazon Cognito says it as a text.
-    return claims.get("email_verified") in (True, "true")
+    said = claims.get("email_verified")
+    return said is True or said == "true"
 
 
 def _name(claims: Mapping[str, Any], otherwise: str) -> str:
