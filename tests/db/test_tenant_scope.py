@@ -34,6 +34,9 @@ ALLOWED = {
     "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",
     "quota/ledger/store.py:insert_rows": "the collector writes the rows of many tenants in one batch; "
     "each row carries its tenant",
+    "quota/ledger/store.py:attempts_page": "who operates replays and proves the rows of all tenants",
+    "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
+    "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }
 
 

@@ -8,10 +8,12 @@ import msgspec
 from msgspec import Struct, field
 
 from santral.traces.record import AttemptRecord, TraceRecord
-from santral.wire.usage import Usage
+from santral.wire.usage import CLASSES, Usage
 
-#: What an attempt used. A correction will be a row of another kind.
+#: What an attempt used. A correction is a row of another kind.
 SETTLE = "settle"
+#: How the kind of a correction begins that a replay with other prices made; their version follows.
+REPRICE = "reprice:"
 #: What a mirrored request used: known to the operator, in nobody's balance and limits.
 SHADOW = "shadow"
 
@@ -54,6 +56,14 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     unpriced: int = 0  # 1: the price is unknown; -1: a correction that gives it
 
 
+class Place(Struct, frozen=True):
+    """How far rows were read, in the order of time."""
+
+    occurred_s: int
+    request_id: str = ""
+    attempt: int = -1
+
+
 class Balance(Struct, frozen=True, kw_only=True):
     """The sum of ledger rows. With ``unpriced`` above zero the cost is a lower bound."""
 
@@ -62,6 +72,12 @@ class Balance(Struct, frozen=True, kw_only=True):
     cost_nanousd: int = 0
     unpriced: int = 0  # rows whose price is unknown
     estimated: int = 0  # rows whose tokens we counted ourselves
+
+
+def usage_of(row: LedgerRow) -> Usage:
+    """Return what the attempt of a row used."""
+    counts = {name: getattr(row, name) for name in CLASSES}
+    return Usage(**counts, is_estimated=row.is_estimated)
 
 
 def ledger_rows(record: TraceRecord) -> list[LedgerRow]:

@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, func, select, tuple_
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
 from santral.db.tables import ledger
-from santral.quota.ledger.entry import SHADOW, Balance, LedgerRow
+from santral.quota.ledger.entry import REPRICE, SETTLE, SHADOW, Balance, LedgerRow, Place
 from santral.tenants.tenant import TenantId
 
 #: Tokens of every class.
@@ -32,8 +32,16 @@ TOKENS: ColumnElement[int] = (
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
 
+#: Rows of attempts: a correction is none, and uses nothing.
+IS_ATTEMPT: ColumnElement[bool] = ledger.c.kind == SETTLE
+
+_PLACE = (ledger.c.occurred_s, ledger.c.request_id, ledger.c.attempt)
+
+#: The number of an advisory lock of PostgreSQL. Chosen: nothing else of ours takes it.
+_CORRECTING = 4_172_001
+
 _SUMS = (
-    func.count().label("attempts"),
+    func.coalesce(func.sum(case((IS_ATTEMPT, 1), else_=0)), 0).label("attempts"),
     func.coalesce(func.sum(TOKENS), 0).label("tokens"),
     func.coalesce(func.sum(ledger.c.cost_nanousd), 0).label("cost_nanousd"),
     func.coalesce(func.sum(ledger.c.unpriced), 0).label("unpriced"),
@@ -46,6 +54,59 @@ async def insert_rows(conn: Connection, rows: Sequence[LedgerRow]) -> None:
     if rows:
         values = [msgspec.structs.asdict(row) for row in rows]
         await conn.execute(upsert(conn, ledger).on_conflict_do_nothing(), values)
+
+
+async def take_turn_to_correct(conn: Connection) -> None:
+    """Wait until nobody else corrects rows; the turn ends with the transaction.
+
+    SQLite lets one transaction write at a time anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(select(func.pg_advisory_xact_lock(_CORRECTING)))
+
+
+async def attempts_page(
+    conn: Connection, tenant_ids: Sequence[str] | None, after: Place, until_s: int, limit: int
+) -> list[LedgerRow]:
+    """Return the next rows of attempts after a place, in the order of time; None: of all tenants."""
+    statement = (
+        select(ledger)
+        .where(IS_ATTEMPT)
+        .where(ledger.c.occurred_s >= after.occurred_s)
+        .where(ledger.c.occurred_s < until_s)
+        .where(_is_after(after))
+        .order_by(*_PLACE)
+        .limit(limit)
+    )
+    if tenant_ids is not None:
+        statement = statement.where(ledger.c.tenant_id.in_(tenant_ids))
+    return [_row(row) for row in await conn.execute(statement)]
+
+
+async def corrections_of(conn: Connection, request_ids: Sequence[str]) -> list[LedgerRow]:
+    """Return every correction of some requests."""
+    statement = (
+        select(ledger)
+        .where(ledger.c.request_id.in_(request_ids))
+        .where(ledger.c.kind.startswith(REPRICE, autoescape=True))
+    )
+    return [_row(row) for row in await conn.execute(statement)]
+
+
+async def count_attempts(
+    conn: Connection, tenant_ids: Sequence[str] | None, since_s: int, until_s: int
+) -> int:
+    """Return how many rows of attempts there are: the length of a progress bar."""
+    statement = (
+        select(func.count())
+        .select_from(ledger)
+        .where(IS_ATTEMPT)
+        .where(ledger.c.occurred_s >= since_s)
+        .where(ledger.c.occurred_s < until_s)
+    )
+    if tenant_ids is not None:
+        statement = statement.where(ledger.c.tenant_id.in_(tenant_ids))
+    return (await conn.execute(statement)).scalar_one()
 
 
 async def balance(conn: Connection, tenant_id: TenantId, day: date | None = None) -> Balance:
@@ -67,6 +128,14 @@ async def balances_by_day(
     statement = statement.group_by(*group).order_by(ledger.c.day.desc(), *group[1:])
     rows = await conn.execute(statement)
     return [(row.day, row.route, row.model, _balance(row)) for row in rows]
+
+
+def _is_after(place: Place) -> ColumnElement[bool]:
+    return tuple_(*_PLACE) > tuple_(place.occurred_s, place.request_id, place.attempt)
+
+
+def _row(row: Any) -> LedgerRow:
+    return LedgerRow(**row._mapping)
 
 
 def _balance(row: Any) -> Balance:
