@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from santral.errors import StoreError
-from santral.traces.collector import Account, Collector, segments
+from santral.traces.account import Account
+from santral.traces.collector import Collector
 from santral.traces.metrics import Metrics
 from santral.traces.question import Filters, Progress
 from santral.traces.record import TraceRecord
 from santral.traces.segment import pack_frame, segment_header
 from santral.traces.spool import Spool
+from santral.traces.spool_folder import segments
 from santral.traces.store import TraceStore
 
 MEGABYTE = 1024 * 1024

@@ -137,7 +137,7 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
         app = build_app(loaded, engine, store, metrics)
         server = Server(app, config.server.drain_s, lambda: None)
         await serve(server, sock, [collect])
-        await collector.collect_once()  # what the gateway spooled while it drained
+        await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()
         await engine.dispose()

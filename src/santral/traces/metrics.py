@@ -208,6 +208,11 @@ METRICS: tuple[Metric, ...] = (
         kind="counter",
         help="Finished requests lost because the spool was full or its disk refused.",
     ),
+    Metric(
+        name="santral_spool_unsynced_total",
+        kind="counter",
+        help="Of the spooled: the disk did not say that they survive power loss (spool_fsync).",
+    ),
     Metric(name="santral_spool_bytes", kind="gauge", help="Bytes of this worker's spool on disk."),
     Metric(
         name="santral_collector_records_total",
@@ -224,6 +229,21 @@ METRICS: tuple[Metric, ...] = (
         name="santral_collector_oldest_seconds",
         kind="gauge",
         help="Age of the oldest record that waits in the spool: the collector's health.",
+    ),
+    Metric(
+        name="santral_collector_unreadable",
+        kind="gauge",
+        help="Segments that could not be read in the last pass: permission, or a disk that fails.",
+    ),
+    Metric(
+        name="santral_collector_set_aside",
+        kind="gauge",
+        help="Files in the spool folder that are no segment and were renamed to .damaged.",
+    ),
+    Metric(
+        name="santral_collector_unbilled_total",
+        kind="counter",
+        help="Records that the ledger could not take and the store has: see santral ledger verify.",
     ),
     Metric(name="santral_in_flight", kind="gauge", help="Requests being answered now."),
     Metric(
