@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import socket
 import time
 from datetime import date
-from functools import partial
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
-from santral.app.channel import Message, Ready, Retire
-from santral.app.numbers import SharedNumbers
 from santral.app.providers import ProviderPool
-from santral.app.refresh import LOOK_EVERY_S, Follower
+from santral.app.refresh import LOOK_EVERY_S, Reloader
 from santral.app.server import Server, serve
-from santral.app.station import Station
 from santral.cache.caches import Caches
 from santral.config.load import LoadedConfig
 from santral.gateway.api import GatewayApp
@@ -74,24 +71,23 @@ async def warm_up(snapshot: Snapshot) -> None:
 class GatewayProcess:
     """Everything one gateway worker holds."""
 
-    def __init__(self, loaded: LoadedConfig, station: Station | None = None) -> None:
+    def __init__(self, loaded: LoadedConfig) -> None:
         config = loaded.config
         self._loaded = loaded
-        self._station = station = station or Station()
         self._rng = random.Random()  # noqa: S311 - ids and weights, not secrets
         self.metrics = Metrics()
         self._generation = self.metrics["santral_config_generation"].child()
-        self._numbers = SharedNumbers(config.data.folder, station.process_name, self.metrics)
+        self._failures = self.metrics["santral_config_reload_failures_total"].child()
         self._pool = ProviderPool(time.monotonic, time.time, self._rng)
         self._limiter = MemoryLimiter(time.time)
         self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(
             config.data.folder / "spool",
-            station.name,  # a restarted worker goes on under the same bound
+            "w0",  # a restarted worker goes on under the same bound
             config.telemetry.spool_max_bytes,
             config.telemetry.spool_fsync,
         )
-        self._caches = Caches(config.cache, config.data.folder, station.name, time.monotonic, time.time)
+        self._caches = Caches(config.cache, config.data.folder, "w0", time.monotonic, time.time)
         self._cache_metrics = CacheMetrics(self.metrics)
         self.metrics.watch(self._show_caches)
         self._attendance = Attendance(time.monotonic)
@@ -149,7 +145,6 @@ class GatewayProcess:
             time.time,
         )
         app.batches.find_batches = self._pool.batches
-        app.render_metrics = self._numbers.render
         return app
 
     async def prepare(self) -> None:
@@ -173,66 +168,49 @@ class GatewayProcess:
         self.current.put_access(fresh.ring, fresh.limits(self._loaded.config))
         return True
 
-    async def run(self) -> None:
-        """Serve until a signal or a successor; drain; close everything."""
-        station = self._station
-        follower = Follower(self._loaded, self._compile, self._use, self._generation.set)
-        server = Server(
-            self.app,
-            self._loaded.config.server.drain_s,
-            self._drain,
-            lambda: station.tell(Ready(follower.mark)),
-        )
-
-        def take(message: Message) -> None:
-            if isinstance(message, Retire) and station.handover is not None:
-                server.retire(station.handover)
-            elif (answer := follower.take(message)) is not None:
-                station.tell(answer)
-
+    async def run(self, sock: socket.socket) -> None:
+        """Serve until a signal; drain; close everything."""
+        server = Server(self.app, self._loaded.config.server.drain_s, self._drain)
+        reloader = Reloader(self._loaded, self._apply, self._failures.inc)
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: never look at it again
         gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
-        background = [
-            self._attendance.run,
-            self._refresh,
-            partial(station.listen, take),
-            partial(server.take_for, station.neighbours),
-            self._numbers.run,
-            self._measure_lag,
-            self.app.batches.run,
-            self.app.responses.run,
-            self._shadows.run,
-            self._caches.run,
-        ]
-        if station.handover is not None:
-            background.append(partial(server.take_from, station.handover))
         try:
-            await serve(server, [*station.sockets], background)
+            await serve(
+                server,
+                sock,
+                [
+                    self._attendance.run,
+                    self._refresh,
+                    reloader.run,
+                    self._measure_lag,
+                    self.app.batches.run,
+                    self.app.responses.run,
+                    self._shadows.run,
+                    self._caches.run,
+                ],
+            )
         finally:
             await self._pool.close()
             self._spool.close()
-            self._numbers.leave()
 
-    def _drain(self, is_replaced: bool) -> None:
-        """Stop taking work; a successor keeps the machine ready, and a stop does not."""
-        self.current.is_draining = not is_replaced
+    def _drain(self) -> None:
+        self.current.is_draining = True
         self._attendance.drain(self._loaded.config.server.drain_s)
         self._shadows.drain()
 
-    def _compile(self, loaded: LoadedConfig) -> Snapshot:
-        """Compile a new configuration; raises ConfigError and changes nothing."""
+    def _apply(self, loaded: LoadedConfig) -> None:
+        """Compile a new configuration and swap it in whole; raises ConfigError and changes nothing."""
         providers = self._pool.build(loaded.config.providers)
         before = self.current.snapshot
-        return build_snapshot(loaded, providers, before.ring, before=before)
-
-    def _use(self, loaded: LoadedConfig, fresh: Snapshot) -> None:
-        """Swap in whole what was compiled last."""
+        fresh = build_snapshot(loaded, providers, before.ring, before=before)
         self._pool.keep()
+        keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
         self.current.snapshot = fresh
-        self.current.put_access(self._access.ring, self._access.limits(loaded.config))
+        self.current.put_access(fresh.ring, self._access.limits(loaded.config))
+        self._generation.inc()
 
     async def _refresh(self) -> None:
         """Pick up changed keys, limits and indexes within 2 s."""
@@ -281,8 +259,8 @@ class GatewayProcess:
             self.metrics[name].child().set(value)
 
 
-async def run_gateway(loaded: LoadedConfig, station: Station) -> None:
-    """Run one gateway worker at its station until a signal."""
-    process = GatewayProcess(loaded, station)
+async def run_gateway(loaded: LoadedConfig, sock: socket.socket) -> None:
+    """Run one gateway worker on ``sock`` until a signal."""
+    process = GatewayProcess(loaded)
     await process.prepare()
-    await process.run()
+    await process.run(sock)

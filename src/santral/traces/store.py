@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +20,6 @@ import msgspec
 import numpy as np
 
 from santral.errors import BadRequest, NotFound, StoreError
-from santral.secrets.sealer import Sealer
-from santral.traces.gate import Gate
 from santral.traces.question import (
     Bucket,
     Cursor,
@@ -32,9 +30,7 @@ from santral.traces.question import (
     TraceSummary,
 )
 from santral.traces.record import SHADOW_SUFFIX, TraceRecord
-from santral.traces.removal import store as removal
 from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
-from santral.traces.sealed import opened, sealed
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
 from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
@@ -42,13 +38,11 @@ from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
 T = TypeVar("T")
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 4
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.
 _MOST_OTHERS = 50
-#: Ends of the name of a store that is being written anew; a crash leaves it and the next start removes it.
-_FRESH = ".fresh"
 
 _CHECKPOINTS = """
     CREATE TABLE IF NOT EXISTS checkpoints (
@@ -120,24 +114,14 @@ class TraceStore:
     """All traces of an installation. ``tenant_id`` None asks for those of every tenant."""
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        is_read_only: bool = False,
-        clock: Callable[[], int] = epoch_us,
-        sealer: Sealer | None = None,
+        self, path: Path, *, is_read_only: bool = False, clock: Callable[[], int] = epoch_us
     ) -> None:
-        """Name the file; it is opened by the first use, or by ``open``.
-
-        With ``sealer`` payloads are sealed under their tenant's data key; without it, kept as they are.
-        """
+        """Name the file; it is opened by the first use, or by ``open``."""
         self.path = path
         self.clock = clock
-        self.sealer = sealer
         self._is_read_only = is_read_only
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()  # one thread opens; the others find it open
-        self._readers = Gate()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="trace-store")
         self._next_n = 0
 
@@ -156,8 +140,6 @@ class TraceStore:
 
     async def insert(self, records: Sequence[TraceRecord], progress: Progress) -> Progress:
         """Store new records and ``progress`` in one transaction; return it with what became of them."""
-        if self.sealer is not None:
-            records = [await sealed(record, self.sealer) for record in records]
         return await self._write(lambda connection: self._insert(connection, records, progress))
 
     async def progress(self) -> dict[str, Progress]:
@@ -202,8 +184,7 @@ class TraceStore:
             BadRequest: several traces are meant.
         """
         full_id = await self._complete(tenant_id, trace_id)
-        found = await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
-        return msgspec.structs.replace(found, trace=await opened(found.trace, self.sealer))
+        return await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
 
     async def signals(
         self, tenant_id: str | None, since_us: int, until_us: int, route: str = ""
@@ -229,36 +210,6 @@ class TraceStore:
     async def routes(self, tenant_id: str | None, since_us: int) -> list[str]:
         """Return the names of routes that were asked since then."""
         return [row[0] for row in await self._read(_ROUTES, tenant_id=tenant_id, since=since_us)]
-
-    async def ask(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Return what ``question``, a statement of another ``store.py``, finds."""
-
-        def answer() -> T:
-            with self._cursor() as cursor:
-                return question(cursor)
-
-        return await asyncio.to_thread(self._guarded, answer)
-
-    async def change(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Do ``work``, statements of another ``store.py``, in one transaction."""
-        return await self._write(work)
-
-    async def compact(self) -> None:
-        """Write the file anew, so that nothing that was deleted is left in its bytes.
-
-        Reading goes on meanwhile, storing waits. A kill at any moment leaves the old file or the new.
-        """
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._writer, self._guarded, self._compact)
-
-    def _compact(self) -> None:
-        fresh = self.path.with_name(self.path.name + _FRESH)
-        _remove(fresh)
-        removal.copy_to(self._open(), fresh)
-        with self._readers.alone():
-            self._drop()
-            _log_of(self.path).unlink(missing_ok=True)  # empty since the copy began
-            fresh.replace(self.path)
 
     async def _complete(self, tenant_id: str | None, some_id: str) -> str:
         found = await self._read(_FIND, tenant_id=tenant_id, id=some_id) if some_id else []
@@ -347,10 +298,8 @@ class TraceStore:
 
         return await asyncio.to_thread(self._guarded, ask)
 
-    @contextlib.contextmanager
-    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
-        with self._readers.together(), self._open().cursor() as cursor:
-            yield cursor
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._open().cursor()
 
     def _guarded(self, ask: Callable[..., T], *args: object) -> T:
         """Call ``ask``; an engine that failed for good is opened anew by the next call.
@@ -377,8 +326,6 @@ class TraceStore:
             "autoinstall_known_extensions": False,  # nothing is downloaded, ever
             "autoload_known_extensions": False,
         }
-        if not self._is_read_only:
-            _remove(self.path.with_name(self.path.name + _FRESH))
         connection = duckdb.connect(self.path, read_only=self._is_read_only, config=settings)
         try:
             if not self._is_read_only:
@@ -395,16 +342,6 @@ class TraceStore:
         if connection is not None:
             with contextlib.suppress(duckdb.Error):  # it failed before: there is nothing to save
                 connection.close()
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _log_of(path).unlink(missing_ok=True)
-
-
-def _log_of(path: Path) -> Path:
-    """Return the write-ahead log of a store."""
-    return path.with_name(path.name + ".wal")
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
