@@ -78,8 +78,9 @@ class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was said, after masking: kept apart from the row, by the tenant's logging policy."""
 
-    request: str  # JSON: the messages as they were sent to the provider
-    response: str  # the answer's text, or JSON of its choices
+    request: str  # JSON: the messages as they were sent to the provider, or what stands for each
+    response: str  # the answer's text, or JSON of what stands for it
+    is_sealed: bool = False  # both are sealed under the tenant's data key, in base 64
 
 
 class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

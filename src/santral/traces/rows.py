@@ -120,7 +120,12 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("score", "DOUBLE"),
         ("is_cited", "BOOLEAN"),
     ),
-    "payloads": (*_OWNER, ("request", "VARCHAR"), ("response", "VARCHAR")),
+    "payloads": (
+        *_OWNER,
+        ("request", "VARCHAR"),
+        ("response", "VARCHAR"),
+        ("is_sealed", "BOOLEAN"),
+    ),
 }
 
 Row = tuple[Any, ...]
@@ -152,7 +157,7 @@ def columns_of(records: Sequence[TraceRecord], first: int) -> dict[str, Columns]
         "verdicts": [_verdict_row(n, r.tenant_id, v) for n, r in numbered for v in r.verdicts],
         "sources": [_source_row(n, r.tenant_id, s) for n, r in numbered for s in r.sources],
         "payloads": [
-            (n, r.tenant_id, r.payload.request, r.payload.response)
+            (n, r.tenant_id, r.payload.request, r.payload.response, r.payload.is_sealed)
             for n, r in numbered
             if r.payload is not None
         ],

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,10 @@ import msgspec
 import numpy as np
 
 from santral.errors import BadRequest, NotFound, StoreError
+from santral.secrets.sealer import Sealer
+from santral.traces.gate import Gate
 from santral.traces.question import (
+    BilledAttempt,
     Bucket,
     Cursor,
     Filters,
@@ -30,19 +33,23 @@ from santral.traces.question import (
     TraceSummary,
 )
 from santral.traces.record import SHADOW_SUFFIX, TraceRecord
+from santral.traces.removal import store as removal
 from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
+from santral.traces.sealed import opened, sealed
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
-from santral.wire.usage import INPUT_CLASSES, OUTPUT_CLASSES
+from santral.wire.usage import CLASSES, INPUT_CLASSES, OUTPUT_CLASSES, Usage
 
 T = TypeVar("T")
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.
 _MOST_OTHERS = 50
+#: Ends of the name of a store that is being written anew; a crash leaves it and the next start removes it.
+_FRESH = ".fresh"
 
 _CHECKPOINTS = """
     CREATE TABLE IF NOT EXISTS checkpoints (
@@ -98,6 +105,16 @@ _HISTORY = f"""
       AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
     GROUP BY bucket ORDER BY bucket
 """  # noqa: S608 - composed of constants
+_BILLED = f"""
+    SELECT t.trace_id, t.request_id, t.tenant_id, t.started_at_us, a.number, a.deployment,
+           a.provider, a.model, a.purpose, a.cost_nanousd, a.price_version, a.price_row,
+           a.price_variant, a.is_estimated, {", ".join(f"a.{name}" for name in CLASSES)}
+    FROM traces t JOIN attempts a ON a.n = t.n AND a.tenant_id = t.tenant_id
+    WHERE t.started_at_us >= $since AND t.started_at_us < $until
+      AND ($tenant_id IS NULL OR t.tenant_id = $tenant_id)
+      AND (a.cost_nanousd IS NOT NULL OR a.input_uncached IS NOT NULL)
+    LIMIT $limit
+"""  # noqa: S608 - composed of constants
 _ROUTES = """
     SELECT DISTINCT route FROM traces
     WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND started_at_us >= $since
@@ -114,14 +131,24 @@ class TraceStore:
     """All traces of an installation. ``tenant_id`` None asks for those of every tenant."""
 
     def __init__(
-        self, path: Path, *, is_read_only: bool = False, clock: Callable[[], int] = epoch_us
+        self,
+        path: Path,
+        *,
+        is_read_only: bool = False,
+        clock: Callable[[], int] = epoch_us,
+        sealer: Sealer | None = None,
     ) -> None:
-        """Name the file; it is opened by the first use, or by ``open``."""
+        """Name the file; it is opened by the first use, or by ``open``.
+
+        With ``sealer`` payloads are sealed under their tenant's data key; without it, kept as they are.
+        """
         self.path = path
         self.clock = clock
+        self.sealer = sealer
         self._is_read_only = is_read_only
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()  # one thread opens; the others find it open
+        self._readers = Gate()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="trace-store")
         self._next_n = 0
 
@@ -140,6 +167,8 @@ class TraceStore:
 
     async def insert(self, records: Sequence[TraceRecord], progress: Progress) -> Progress:
         """Store new records and ``progress`` in one transaction; return it with what became of them."""
+        if self.sealer is not None:
+            records = [await sealed(record, self.sealer) for record in records]
         return await self._write(lambda connection: self._insert(connection, records, progress))
 
     async def progress(self) -> dict[str, Progress]:
@@ -184,7 +213,8 @@ class TraceStore:
             BadRequest: several traces are meant.
         """
         full_id = await self._complete(tenant_id, trace_id)
-        return await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
+        found = await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
+        return msgspec.structs.replace(found, trace=await opened(found.trace, self.sealer))
 
     async def signals(
         self, tenant_id: str | None, since_us: int, until_us: int, route: str = ""
@@ -207,9 +237,48 @@ class TraceStore:
         found = {row[0]: _bucket(row, since_us, width) for row in rows}
         return [found.get(i, Bucket(start_us=since_us + i * width)) for i in range(buckets)]
 
+    async def billed(
+        self, tenant_id: str | None, since_us: int, until_us: int, limit: int
+    ) -> list[BilledAttempt]:
+        """Return the attempts of requests that began in a window and used or cost something."""
+        rows = await self._read(
+            _BILLED, tenant_id=tenant_id, since=since_us, until=until_us, limit=limit
+        )
+        return list(map(_billed, rows))
+
     async def routes(self, tenant_id: str | None, since_us: int) -> list[str]:
         """Return the names of routes that were asked since then."""
         return [row[0] for row in await self._read(_ROUTES, tenant_id=tenant_id, since=since_us)]
+
+    async def ask(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Return what ``question``, a statement of another ``store.py``, finds."""
+
+        def answer() -> T:
+            with self._cursor() as cursor:
+                return question(cursor)
+
+        return await asyncio.to_thread(self._guarded, answer)
+
+    async def change(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Do ``work``, statements of another ``store.py``, in one transaction."""
+        return await self._write(work)
+
+    async def compact(self) -> None:
+        """Write the file anew, so that nothing that was deleted is left in its bytes.
+
+        Reading goes on meanwhile, storing waits. A kill at any moment leaves the old file or the new.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._writer, self._guarded, self._compact)
+
+    def _compact(self) -> None:
+        fresh = self.path.with_name(self.path.name + _FRESH)
+        _remove(fresh)
+        removal.copy_to(self._open(), fresh)
+        with self._readers.alone():
+            self._drop()
+            _log_of(self.path).unlink(missing_ok=True)  # empty since the copy began
+            fresh.replace(self.path)
 
     async def _complete(self, tenant_id: str | None, some_id: str) -> str:
         found = await self._read(_FIND, tenant_id=tenant_id, id=some_id) if some_id else []
@@ -298,8 +367,10 @@ class TraceStore:
 
         return await asyncio.to_thread(self._guarded, ask)
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        return self._open().cursor()
+    @contextlib.contextmanager
+    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
+        with self._readers.together(), self._open().cursor() as cursor:
+            yield cursor
 
     def _guarded(self, ask: Callable[..., T], *args: object) -> T:
         """Call ``ask``; an engine that failed for good is opened anew by the next call.
@@ -326,6 +397,8 @@ class TraceStore:
             "autoinstall_known_extensions": False,  # nothing is downloaded, ever
             "autoload_known_extensions": False,
         }
+        if not self._is_read_only:
+            _remove(self.path.with_name(self.path.name + _FRESH))
         connection = duckdb.connect(self.path, read_only=self._is_read_only, config=settings)
         try:
             if not self._is_read_only:
@@ -342,6 +415,16 @@ class TraceStore:
         if connection is not None:
             with contextlib.suppress(duckdb.Error):  # it failed before: there is nothing to save
                 connection.close()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _log_of(path).unlink(missing_ok=True)
+
+
+def _log_of(path: Path) -> Path:
+    """Return the write-ahead log of a store."""
+    return path.with_name(path.name + ".wal")
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -470,6 +553,13 @@ def _bucket(row: Row, since_us: int, width: int) -> Bucket:
         p95_us=p95,
         cost_nanousd=row[4],
     )
+
+
+def _billed(row: Row) -> BilledAttempt:
+    plain = BilledAttempt.__struct_fields__[:-1]
+    is_estimated, *counts = (value or 0 for value in row[len(plain) :])
+    usage = Usage(**dict(zip(CLASSES, counts, strict=True)), is_estimated=bool(is_estimated))
+    return BilledAttempt(**dict(zip(plain, row, strict=False)), usage=usage)
 
 
 def _no_trace(trace_id: str) -> str:
