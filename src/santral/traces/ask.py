@@ -15,7 +15,14 @@ import msgspec
 
 from santral.config.schema import Config
 from santral.errors import NotAllowed, NotFound, SantralError, StoreError, Unauthenticated
-from santral.traces.question import Cursor, Filters, FoundTrace, TracePage, parse_since
+from santral.traces.question import (
+    BilledAttempt,
+    Cursor,
+    Filters,
+    FoundTrace,
+    TracePage,
+    parse_since,
+)
 
 T = TypeVar("T")
 
@@ -31,6 +38,10 @@ class Source(Protocol):
     def list_traces(self, filters: Mapping[str, str]) -> TracePage: ...
 
     def get_trace(self, trace_id: str) -> FoundTrace: ...
+
+    def billed(
+        self, tenant: str | None, since_us: int, until_us: int, limit: int
+    ) -> list[BilledAttempt]: ...
 
 
 def choose_source(config: Config, env: Mapping[str, str], url: str, key: str) -> Source:
@@ -65,6 +76,15 @@ class ControlProcess:
     def get_trace(self, trace_id: str) -> FoundTrace:
         path = f"/api/traces/{urllib.parse.quote(trace_id, safe='')}"
         return msgspec.json.decode(self._get(path), type=FoundTrace)
+
+    def billed(
+        self, tenant: str | None, since_us: int, until_us: int, limit: int
+    ) -> list[BilledAttempt]:
+        window = {"since_us": since_us, "until_us": until_us, "limit": limit}
+        query = urllib.parse.urlencode({**window, **({"tenant": tenant} if tenant else {})})
+        return msgspec.json.decode(
+            self._get(f"/api/ledger/attempts?{query}"), type=list[BilledAttempt]
+        )
 
     def _get(self, path: str) -> bytes:
         if not self._key:
@@ -110,6 +130,11 @@ class StoppedStore:
 
     def get_trace(self, trace_id: str) -> FoundTrace:
         return self._ask(lambda store: store.get_trace(None, trace_id))
+
+    def billed(
+        self, tenant: str | None, since_us: int, until_us: int, limit: int
+    ) -> list[BilledAttempt]:
+        return self._ask(lambda store: store.billed(tenant, since_us, until_us, limit))
 
     def _ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
         # Imported here: DuckDB costs 33 MB and 70 ms (measured), and most commands never need it.

@@ -11,6 +11,7 @@ from msgspec import Struct
 from santral.errors import BadRequest
 from santral.tenants.keyring import Caller
 from santral.traces.record import TraceRecord
+from santral.wire.usage import Usage
 
 #: Where a list starts that names no start: every list has a window. Chosen.
 DEFAULT_WINDOW_S = 24 * 3600
@@ -113,6 +114,25 @@ class FoundTrace(Struct, frozen=True):
 
     trace: TraceRecord
     others: Sequence[TraceSummary]
+
+
+class BilledAttempt(Struct, frozen=True, kw_only=True):
+    """What a trace says of an attempt that used or cost something: the ledger must say the same."""
+
+    trace_id: str
+    request_id: str
+    tenant_id: str
+    started_at_us: int  # of the request
+    number: int
+    deployment: str
+    provider: str
+    model: str
+    purpose: str
+    cost_nanousd: int | None
+    price_version: str
+    price_row: str
+    price_variant: str
+    usage: Usage
 
 
 class Bucket(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,9 @@ REPRICE = "reprice:"
 #: What a mirrored request used: known to the operator, in nobody's balance and limits.
 SHADOW = "shadow"
 
+#: How the user of a row is called whose personal data was erased: the trace of it may be gone.
+ERASED = "erased-"
+
 _MICROSECONDS = 1_000_000
 
 

@@ -83,6 +83,26 @@ async def attempts_page(
     return [_row(row) for row in await conn.execute(statement)]
 
 
+async def rows_between(
+    conn: Connection, tenant_ids: Sequence[str] | None, since_s: int, until_s: int, limit: int
+) -> list[LedgerRow]:
+    """Return the rows of requests that began in a window, corrections and mirrored ones too."""
+    statement = (
+        select(ledger)
+        .where(ledger.c.occurred_s >= since_s)
+        .where(ledger.c.occurred_s < until_s)
+        .limit(limit)
+    )
+    if tenant_ids is not None:
+        statement = statement.where(ledger.c.tenant_id.in_(tenant_ids))
+    return [_row(row) for row in await conn.execute(statement)]
+
+
+async def first_s(conn: Connection) -> int | None:
+    """Return when the earliest request of the ledger began; None while there is no row."""
+    return (await conn.execute(select(func.min(ledger.c.occurred_s)))).scalar_one()
+
+
 async def corrections_of(conn: Connection, request_ids: Sequence[str]) -> list[LedgerRow]:
     """Return every correction of some requests."""
     statement = (
