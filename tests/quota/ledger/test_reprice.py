@@ -19,7 +19,8 @@ from santral.db.engine import Engine, connect, reading
 from santral.quota.ledger import reprice as module
 from santral.quota.ledger.reprice import Replay, Repriced, reprice
 from santral.quota.ledger.write import show_ledger, write_ledger
-from santral.tenants.issue import create_tenant
+from santral.tenants.operator import local_operator
+from santral.tenants.organise import create_tenant
 from santral.tenants.tenant import TenantId
 from santral.wire.usage import Usage
 
@@ -53,7 +54,7 @@ async def test_a_replay_adds_the_difference_and_leaves_the_row(engine: Engine) -
 
 @pytest.mark.anyio
 async def test_a_price_that_becomes_known_leaves_nothing_unpriced(engine: Engine) -> None:
-    await create_tenant(engine, "acme", None, NOON)
+    await create_tenant(engine, "acme", None, NOON, by=local_operator())
     unknown = attempt(cost=None, usage=Usage(input_uncached=20, is_estimated=True))
     await write_ledger(engine, [record("r1", unknown), record("r2", attempt(cost=None, model="x"))])
     assert (await total(engine)).unpriced == 2

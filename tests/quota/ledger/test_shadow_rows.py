@@ -9,9 +9,9 @@ from tests.quota.ledger.test_write import NOON, TODAY, attempt, record, total
 from santral.db.engine import Engine, reading
 from santral.quota.ledger.entry import SHADOW, ledger_rows
 from santral.quota.ledger.write import show_ledger, write_ledger
-from santral.quota.limit import Scope
-from santral.quota.store import tokens_today
-from santral.tenants.issue import create_tenant
+from santral.quota.store import used_since
+from santral.tenants.operator import local_operator
+from santral.tenants.organise import create_tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -23,16 +23,16 @@ def test_only_a_shadow_attempt_is_a_row_of_its_own_kind() -> None:
 
 
 async def test_a_shadow_is_kept_and_billed_to_nobody(engine: Engine) -> None:
-    await create_tenant(engine, "acme", None, NOON)
+    await create_tenant(engine, "acme", None, NOON, by=local_operator())
     await write_ledger(engine, [record("r", attempt())])
     before = await total(engine), await show_ledger(engine, "acme", TODAY)
     async with reading(engine) as conn:
-        used = await tokens_today(conn, TODAY)
+        used = await used_since(conn, "tenant", 0)
     await write_ledger(engine, [record("r.s1", attempt(purpose="shadow", cost=9_000_000))])
     assert (await total(engine), await show_ledger(engine, "acme", TODAY)) == before
     async with reading(engine) as conn:
-        assert await tokens_today(conn, TODAY) == used
-        assert used[Scope("tenant", "acme")] > 0
+        assert await used_since(conn, "tenant", 0) == used
+        assert used[0].tokens > 0
         kept = await conn.execute(
             text("SELECT kind, cost_nanousd FROM ledger ORDER BY cost_nanousd")
         )

@@ -19,9 +19,8 @@ from santral.errors import NotFound
 from santral.quota.ledger import store, write
 from santral.quota.ledger.entry import Balance, ledger_rows
 from santral.quota.ledger.write import show_ledger, write_ledger
-from santral.quota.limit import Scope
-from santral.quota.store import tokens_today
-from santral.tenants.issue import create_tenant
+from santral.tenants.operator import local_operator
+from santral.tenants.organise import create_tenant
 from santral.tenants.tenant import TenantId
 from santral.traces.record import AttemptRecord, TraceRecord
 from santral.wire.usage import CLASSES, Usage
@@ -186,31 +185,8 @@ async def test_names_of_any_length_and_amounts_of_any_size_are_kept(engine: Engi
 
 
 @pytest.mark.anyio
-async def test_the_tokens_of_a_day_are_given_for_tenants_and_keys(engine: Engine) -> None:
-    yesterday = int(NOON.timestamp() - 86_400) * 1_000_000
-    await write_ledger(
-        engine,
-        [
-            record("r1", attempt(1), attempt(2)),
-            record("r2", attempt(), key_id="k2"),
-            record("r3", attempt(), tenant_id="globex", key_id="k3"),
-            record("r4", attempt(), started_at_us=yesterday),
-        ],
-    )
-    async with reading(engine) as conn:
-        assert await tokens_today(conn, TODAY) == {
-            Scope("tenant", "acme"): 60,
-            Scope("key", "k1"): 40,
-            Scope("key", "k2"): 20,
-            Scope("tenant", "globex"): 20,
-            Scope("key", "k3"): 20,
-        }
-    assert (await total(engine, day=TODAY)).attempts == 3
-
-
-@pytest.mark.anyio
 async def test_what_a_tenant_used_is_shown_by_day_route_and_model(engine: Engine) -> None:
-    await create_tenant(engine, "acme", None, NOON)
+    await create_tenant(engine, "acme", None, NOON, by=local_operator())
     later = int(NOON.timestamp() + 86_400) * 1_000_000
     await write_ledger(
         engine,

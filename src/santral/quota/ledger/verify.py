@@ -141,7 +141,7 @@ class _Slices:
                 continue
             yield (rows, attempts), (at, end)
             at = end
-            if most < MOST // 4:
+            if most <= MOST // 4:
                 length = min(2 * length, _LONGEST_S)
 
     async def take(self, since_s: int, until_s: int, *, limit: int | None) -> _Slice:
