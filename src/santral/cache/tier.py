@@ -155,11 +155,14 @@ class TwoTiers:
         self.memory.put(key, found, MEMORY_TTL_S)
         return self._alive(key, found), "redis"
 
-    def put(self, key: bytes, answer: CachedAnswer, ttl_s: float) -> bool:
-        """Keep an answer in memory, and have ``run`` write it to the store."""
+    def put(
+        self, key: bytes, answer: CachedAnswer, ttl_s: float, *, is_shared: bool = True
+    ) -> bool:
+        """Keep an answer in memory and, unless it is not to be shared, have ``run`` write it to the
+        store."""
         if not self.memory.put(key, answer, ttl_s):
             return False
-        if self._remote is not None:
+        if self._remote is not None and is_shared:
             self._enqueue(key, answer, ttl_s)
         return True
 

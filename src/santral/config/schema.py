@@ -85,9 +85,24 @@ class DatabaseConfig(Section):
 class TelemetryConfig(Section):
     """Traces: how they leave the worker and what of them is kept."""
 
-    payloads: Literal["full", "none"] = Field(
+    payloads: Literal["full", "redacted", "hashes", "none"] = Field(
         default="full",
-        description="Whether prompts and answers are kept with the trace (after masking).",
+        description="What is kept of prompts and answers, for tenants that say nothing of their own: "
+        "all that passed the checks; the same with every known entity masked; a keyed hash and the "
+        "length of each message; nothing.",
+    )
+    retention_days: int | None = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="How long traces, payloads, stored responses and files are kept, for tenants that "
+        "say nothing of their own; the ledger and the audit log are not meant.",
+    )
+    hash_key: SecretRef | None = Field(
+        default=None,
+        description="Key of the hashes that stand for messages and of the names that stand for erased "
+        "people, e.g. env:SANTRAL_HASH_KEY; the same on every machine. Default is one made once in "
+        "the data folder.",
     )
     max_payload_bytes: int = Field(
         default=65_536,

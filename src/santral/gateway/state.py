@@ -31,6 +31,7 @@ from santral.providers.tasks.tasked import operations_of
 from santral.quota.limit import LimitBook, limits_from
 from santral.routing.compile import Facts, compile_deployments, compile_route, pricing_by
 from santral.routing.route import Deployment, Pricing, Route
+from santral.secrets.pseudonym import Pseudonyms
 from santral.tenants.keyring import KeyRing
 
 #: The check that a route with an output schema always has.
@@ -73,6 +74,7 @@ class Snapshot:
     prices: PriceBook
     ring: KeyRing
     limits: LimitBook
+    pseudonyms: Pseudonyms  # what stands for words that are not kept
 
 
 class Current:
@@ -128,6 +130,7 @@ def build_snapshot(
         prompts=prompts,
         prices=prices,
         ring=ring,
+        pseudonyms=Pseudonyms(config),
         limits=limits or LimitBook({}, limits_from(config.limits)),
     )
 

@@ -17,6 +17,10 @@ Role: TypeAlias = Literal[
     "owner", "admin", "operator", "developer", "reviewer", "auditor", "viewer"
 ]
 
+#: What is kept of what a tenant's requests say and are answered: all that passed the checks; the same
+#: with every known entity masked; a keyed hash and the length of each message; nothing.
+PayloadPolicy: TypeAlias = Literal["full", "redacted", "hashes", "none"]
+
 #: The tenant that the first start makes.
 DEFAULT_TENANT = TenantId("default")
 
@@ -32,6 +36,8 @@ class Tenant(Struct, frozen=True):
     id: TenantId
     name: str
     is_active: bool = True
+    payloads: PayloadPolicy | None = None  # None: as its parent, then as the configuration
+    retention_days: int | None = None  # of what it said and was answered; None: likewise
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):

@@ -13,13 +13,14 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from santral.errors import BadRequest, TooLarge
+from santral.errors import BadRequest, NotAllowed, TooLarge
 from santral.gateway.batches.batch import Batch, StoredFile, read_create
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.upload import read_upload
 from santral.gateway.context import RequestContext
 from santral.gateway.inbound import Inbound
 from santral.gateway.respond import Responder
+from santral.gateway.stages.payload import payload_policy
 
 #: Entries of a page, and the most. Source: OpenAI's reference.
 PAGE, MAX_FILES, MAX_BATCHES = 20, 10_000, 100
@@ -35,6 +36,7 @@ class Files:
 
     async def upload(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Keep a file."""
+        _refuse_unkept(ctx)
         found = await asyncio.to_thread(read_upload, inbound.header(b"content-type"), inbound.body)
         tenant = ctx.caller.tenant.id
         settings = ctx.snapshot.config.batches
@@ -106,6 +108,7 @@ class Batches:
 
     async def create(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Begin a batch over an uploaded file."""
+        _refuse_unkept(ctx)
         wish = read_create(inbound.body)
         tenant, now = ctx.caller.tenant.id, int(self._wall())
         await asyncio.to_thread(self._cabinet.file, tenant, wish.input_file_id)  # NotFound
@@ -148,6 +151,18 @@ class Batches:
     async def _find(self, ctx: RequestContext, inbound: Inbound) -> Batch:
         tenant, name = ctx.caller.tenant.id, inbound.parts["id"]
         return await asyncio.to_thread(self._cabinet.batch_now, tenant, name)
+
+
+def _refuse_unkept(ctx: RequestContext) -> None:
+    """Refuse a tenant whose words are not kept as they are: a file of a batch is nothing but words."""
+    policy = payload_policy(ctx)
+    if policy != "full":
+        raise NotAllowed(
+            f"What this tenant's requests say is kept as '{policy}', and a batch has to be kept as it "
+            "is until it is answered. Send the requests one by one, or ask an administrator for "
+            "payloads 'full'.",
+            code="payloads_not_kept",
+        )
 
 
 def _page(

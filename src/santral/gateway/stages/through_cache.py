@@ -16,6 +16,7 @@ from santral.gateway.context import RequestContext
 from santral.gateway.stages.alike import Alike
 from santral.gateway.stages.attempt import upstream_fields
 from santral.gateway.stages.output_gate import OutputGate
+from santral.gateway.stages.payload import payload_policy
 from santral.gateway.stages.shared_answer import SharedAnswer
 from santral.traces.cached import EMBED, CacheMetrics
 from santral.wire.delta import Delta
@@ -173,7 +174,11 @@ class _Making:
     def _keep(self, answer: CachedAnswer) -> None:
         """Keep an answer that may be served again, and compare it with what would have been."""
         ctx, settings = self._ctx, self._ctx.route.cache
-        if ctx.is_degraded or not self._cache.tiers.put(self._key, answer, settings.ttl_s):
+        if ctx.is_degraded:
+            return
+        is_shared = payload_policy(ctx) == "full"  # other words stay in this worker's memory
+        tiers = self._cache.tiers
+        if not tiers.put(self._key, answer, settings.ttl_s, is_shared=is_shared):
             return
         ctx.cache_entry = self._key.hex()[:SHOWN_DIGITS]
         question, semantic = self._question, settings.semantic

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import TracebackType
-from typing import Any
-
-import msgspec
 
 from santral.config.schema import TelemetryConfig
 from santral.errors import SantralError
 from santral.gateway.context import CLIENT_LEFT, RequestContext
 from santral.gateway.stages.cited import cited_numbers
+from santral.gateway.stages.payload import payload_of
 from santral.providers.batch.deferred import Deferred
 from santral.traces.observe import RequestMetrics
-from santral.traces.record import AttemptRecord, Payload, SourceRecord, SpanRecord, TraceRecord
+from santral.traces.record import AttemptRecord, SourceRecord, SpanRecord, TraceRecord
 from santral.traces.spool import Spool
 from santral.wire.usage import Usage
 
@@ -23,12 +21,12 @@ from santral.wire.usage import Usage
 LEFT_STATUS = 499
 #: The status of a request that a stopping gateway ended.
 STOPPED_STATUS = 503
+#: Longest name of a user or session that is kept. Chosen.
+MAX_NAME = 128
 #: Dropped records are counted one by one and logged at most this often, in seconds. Chosen.
 LOG_EVERY_S = 10.0
 
 log = logging.getLogger(__name__)
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Trace:
@@ -138,16 +136,28 @@ def build_record(
         prompt_version=ctx.prompt_version,
         experiment=ctx.experiment,
         variant=ctx.variant,
-        session=(extras.session or "")[:128] if extras else "",
-        user=(extras.user or asked.view.user or "")[:128] if extras and asked else "",
+        session=session_of(ctx),
+        user=user_of(ctx),
         config_hash=ctx.snapshot.digest,
         tags=extras.tags if extras else {},
         spans=[_root(ctx, duration_us, code), *ctx.spans],
         attempts=ctx.attempts,
         verdicts=ctx.verdicts,
         sources=_sources(ctx),
-        payload=_payload(ctx, telemetry) if extras is not None else None,
+        payload=payload_of(ctx, telemetry) if extras is not None else None,
     )
+
+
+def user_of(ctx: RequestContext) -> str:
+    """Return the end user that a request names, or nothing."""
+    asked = ctx.asked
+    return "" if asked is None else (asked.extras.user or asked.view.user or "")[:MAX_NAME]
+
+
+def session_of(ctx: RequestContext) -> str:
+    """Return the session that a request names, or nothing."""
+    asked = ctx.asked
+    return "" if asked is None else (asked.extras.session or "")[:MAX_NAME]
 
 
 def total_cost(attempts: list[AttemptRecord]) -> int | None:
@@ -191,22 +201,3 @@ def _sources(ctx: RequestContext) -> list[SourceRecord]:
         )
         for source in ctx.sources
     ]
-
-
-def _payload(ctx: RequestContext, telemetry: TelemetryConfig) -> Payload | None:
-    """Keep what was said as it left: after masking, cut at the limit.
-
-    A request that never passed the input checks is kept without its text: it was never masked.
-    """
-    if telemetry.payloads == "none" or not ctx.is_guarded:
-        return None
-    messages: list[Any] = (ctx.task or ctx.call).messages
-    limit = telemetry.max_payload_bytes
-    return Payload(request=_cut(_encode(messages), limit), response=_cut(ctx.answer_text, limit))
-
-
-def _cut(text: str | bytes, limit: int) -> str:
-    data = text.encode() if isinstance(text, str) else text
-    if len(data) <= limit:
-        return data.decode()
-    return data[:limit].decode(errors="ignore") + f"… [cut: {len(data)} bytes in all]"

@@ -20,6 +20,9 @@ from santral.gateway.context import RequestContext
 from santral.gateway.dialects.responses.kept import kept_items
 from santral.gateway.dialects.responses.request import ResponsesCall
 from santral.gateway.objects import SWEEP_EVERY_S, Bounds, ObjectFolder
+from santral.gateway.stages.payload import payload_policy
+from santral.gateway.stages.trace import session_of, user_of
+from santral.guardrails.redact import redacted_json
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     route: str
     response: Raw
     input: list[Raw]
+    user: str = ""  # whose it is and in which session, to find it by for its person
+    session: str = ""
 
     @property
     def conversation(self) -> list[Raw]:
@@ -79,7 +84,9 @@ class ResponseStore:
         return self._objects.new_id()
 
     def keeps(self, ctx: RequestContext, call: ResponsesCall) -> bool:
-        """Whether the answer to ``call`` is to be kept."""
+        """Whether the answer to ``call`` is to be kept: never where the tenant keeps no words."""
+        if payload_policy(ctx) in ("hashes", "none"):
+            return False
         asked = call.asked.store
         return _settings(ctx).store if asked is None else asked
 
@@ -148,7 +155,25 @@ def _packed(ctx: RequestContext, call: ResponsesCall, response: bytes) -> bytes:
     """Return what is kept of a request and its answer."""
     has_instructions = bool(call.asked.instructions)
     said = kept_items(ctx.said[has_instructions:], call.response_id, INPUT_ITEMS)
-    return _encode(Kept(route=ctx.route.name, response=Raw(response), input=said))
+    kept = Kept(
+        route=ctx.route.name,
+        response=Raw(response),
+        input=said,
+        user=user_of(ctx),
+        session=session_of(ctx),
+    )
+    return _encode(_redacted(ctx, kept) if payload_policy(ctx) == "redacted" else kept)
+
+
+def _redacted(ctx: RequestContext, kept: Kept) -> Kept:
+    """Return what is kept with every known entity masked: a later request goes on from that."""
+
+    def masked(value: Raw) -> Raw:
+        return Raw(_encode(redacted_json(msgspec.json.decode(value), ctx.placeholders)))
+
+    return msgspec.structs.replace(
+        kept, response=masked(kept.response), input=[masked(item) for item in kept.input]
+    )
 
 
 def bounds_of(settings: ResponsesConfig) -> Bounds:
