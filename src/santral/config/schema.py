@@ -98,7 +98,7 @@ class TelemetryConfig(Section):
         description="How long traces, payloads, stored responses and files are kept, for tenants that "
         "say nothing of their own; the ledger and the audit log are not meant.",
     )
-    hash_key: SecretRef | None = Field(
+    hash_key: OutsideRef | None = Field(
         default=None,
         description="Key of the hashes that stand for messages and of the names that stand for erased "
         "people, e.g. env:SANTRAL_HASH_KEY; the same on every machine. Default is one made once in "
