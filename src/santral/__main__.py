@@ -27,6 +27,8 @@ def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
     from santral.app.litellm.command import import_app  # noqa: PLC0415
+    from santral.app.restart import restart  # noqa: PLC0415
+    from santral.audit.cli import audit_commands  # noqa: PLC0415
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
@@ -39,12 +41,17 @@ def full_app() -> typer.Typer:
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
+    from santral.tenants.operator import local_operator  # noqa: PLC0415
+    from santral.tenants.table import print_table  # noqa: PLC0415
+    from santral.tenants.users.cli import users_app  # noqa: PLC0415
     from santral.traces.cli import traces_app  # noqa: PLC0415
 
     app = _empty()
     app.command("serve")(serve)
+    app.command("restart")(restart)
     app.command("ingest")(ingest)
     app.command("search")(search)
+    app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
@@ -59,6 +66,7 @@ def full_app() -> typer.Typer:
     app.add_typer(routes_app, name="routes")
     app.add_typer(tenants_app, name="tenants")
     app.add_typer(traces_app, name="traces")
+    app.add_typer(users_app, name="users")
     return app
 
 
