@@ -29,6 +29,12 @@ ALLOWED = {
     "secrets/store.py:count_wrapped_otherwise": "a new master key wraps the data keys of all tenants",
     "audit/store.py:insert_entries": "each row carries the tenant it is about",
     "tenants/store.py:load_keys": "a gateway knows the caller only by the key it looks up there",
+    "tenants/store.py:find_by_digest": "a key is known by its text alone, whosever it is",
+    "tenants/store.py:owner_keys": "owners of the whole installation are counted over all tenants",
+    "tenants/users/store.py:grants_of": "a user's roles are theirs, wherever they are held",
+    "tenants/users/store.py:tenants_with_keys": "the question is in which tenants a user has keys",
+    "tenants/users/store.py:_every_grant": "the list of users shows who holds which role where; "
+    "the caller leaves out what its reader may not see",
     "tenants/store.py:find_keys": "an administrator names a key alone; its id is unique over all",
     "quota/store.py:limits_of": "a gateway holds the limits of every tenant",
     "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",

@@ -21,7 +21,8 @@ from santral.db.engine import Engine
 from santral.retrieval.ingest import ingest
 from santral.retrieval.report import IngestReport
 from santral.retrieval.search import Searcher
-from santral.tenants.issue import create_tenant
+from santral.tenants.operator import local_operator
+from santral.tenants.organise import create_tenant
 from santral.wire.delta import Source
 
 __all__ = [
@@ -57,7 +58,7 @@ class Library:
         return path
 
     async def tenant(self, name: str) -> None:
-        await create_tenant(self.engine, name, None, NOW)
+        await create_tenant(self.engine, name, None, NOW, by=local_operator())
 
     async def ingest(
         self,

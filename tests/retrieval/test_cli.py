@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from santral.db.engine import connect, sqlite_url
 from santral.errors import BadRequest, NotFound
 from santral.retrieval.cli import ingest, search
-from santral.tenants.issue import create_tenant
+from santral.tenants.operator import local_operator
+from santral.tenants.organise import create_tenant
 
 app = typer.Typer()
 app.command("ingest")(ingest)
@@ -99,7 +100,7 @@ def test_an_ingest_that_could_read_nothing_fails(folder: Path) -> None:
 def run_create_tenant(folder: Path) -> None:
     async def create() -> None:
         engine = connect(sqlite_url(folder / "santral-data"))
-        await create_tenant(engine, "default", None, NOW)
+        await create_tenant(engine, "default", None, NOW, by=local_operator())
         await engine.dispose()
 
     asyncio.run(create())

@@ -38,9 +38,9 @@ def test_a_key_is_shown_once_and_only_by_prefix_after(tmp_path: Path) -> None:
 
 def test_a_revoked_key_says_so_in_the_list() -> None:
     run.invoke(tenants_app, ["create", "acme"])
-    key = run.invoke(keys_app, ["create", "-t", "acme", "--admin"]).stdout.strip()
+    key = run.invoke(keys_app, ["create", "-t", "acme", "--role", "viewer"]).stdout.strip()
     assert "Revoked the key 'application'" in run.invoke(keys_app, ["revoke", key[:17]]).stdout
-    assert "\tyes\trevoked 2" in run.invoke(keys_app, ["list", "-t", "acme"]).stdout
+    assert "\tviewer over acme\t\trevoked 2" in run.invoke(keys_app, ["list", "-t", "acme"]).stdout
 
 
 def test_mistakes_are_raised_as_sentences() -> None:

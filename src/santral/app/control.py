@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from santral.app.access import access_file, wait_for_file
+from santral.app.authority import Authority
 from santral.app.server import Server, serve
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
-from santral.db.engine import Engine, connect, database_url, reading
-from santral.errors import BadRequest, NotAllowed, SantralError
+from santral.db.engine import Engine, connect, database_url
+from santral.errors import BadRequest, SantralError
 from santral.quota.api import limits_router
 from santral.quota.ledger.write import write_ledger
 from santral.tenants.api import tenants_router
-from santral.tenants.keyring import Caller, presented_key
-from santral.tenants.store import load_keyring
+from santral.tenants.users.api import users_router
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
@@ -33,39 +31,9 @@ from santral.web.errors import openai_error
 log = logging.getLogger(__name__)
 
 
-class Authority:
-    """Decides who is an administrator: by admin key in a header, or by a console session."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def identify(self, key: str) -> Caller:
-        """Return the administrator who holds ``key``.
-
-        Raises:
-            Unauthenticated: no key, or one that is not valid.
-            NotAllowed: the key is valid but not an administrator's.
-        """
-        async with reading(self._engine) as conn:
-            ring = await load_keyring(conn)
-        caller = ring.identify(key, time.time())
-        if not caller.key.is_admin:
-            raise NotAllowed(
-                "This key is not an administrator's. Use the admin key of the first start."
-            )
-        return caller
-
-    async def __call__(
-        self,
-        authorization: Annotated[str, Header()] = "",
-        x_api_key: Annotated[str, Header()] = "",
-    ) -> Caller:
-        return await self.identify(presented_key(authorization, x_api_key))
-
-
 def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: Metrics) -> FastAPI:
     """Return the ASGI application of the control process."""
-    authority = Authority(engine)
+    authority = Authority(engine, loaded.config)
     app = FastAPI(
         title="Santral admin API",
         version="1",
@@ -75,8 +43,10 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     )
     app.include_router(traces_router(store, authority))
     app.include_router(tenants_router(engine, authority))
+    app.include_router(users_router(engine, authority))
     app.include_router(limits_router(engine, authority))
-    app.include_router(console_router(store, authority.identify, loaded.config))
+    identify = partial(authority.identify, origin="console")
+    app.include_router(console_router(store, identify, loaded.config))
     app.add_exception_handler(SantralError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
 

@@ -16,7 +16,7 @@ from santral.config.caching import CacheStoreConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
 from santral.config.safekeeping import AuditConfig, OutsideRef, SecretsConfig
-from santral.config.section import Name, Seconds, Section
+from santral.config.section import Name, NetworkText, Seconds, Section
 from santral.config.sso import SsoConfig
 from santral.config.upstreams import DeploymentConfig, ProviderConfig
 
@@ -51,6 +51,11 @@ class ServerConfig(Section):
         default=False,
         description="Pass on images and files whose address is on a private network; engines that "
         "fetch them can then be sent anywhere.",
+    )
+    trusted_proxies: list[NetworkText] = Field(
+        default_factory=list,
+        description="Networks of the proxies in front of Santral, such as 10.0.0.0/8: from them alone "
+        "X-Forwarded-For is believed, when a key is bound to networks and in the audit log.",
     )
 
 

@@ -139,7 +139,6 @@ virtual_keys = Table(
     Column("prefix", String(32), nullable=False),  # enough to recognise it, too little to use it
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256, hexadecimal
     Column("routes", JSON(none_as_null=True)),  # list of route names; null: every route
-    Column("is_admin", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from santral.db.engine import Engine
 from santral.quota.change import ScopeRow, replace_limits, show_limits
 from santral.quota.limit import Limits
+from santral.tenants.permission import Authorise
 from santral.tenants.tenant import DEFAULT_TENANT
 
 
@@ -35,12 +36,12 @@ class LimitsList(BaseModel):
 
 def limits_router(
     engine: Engine,
-    authorise: Callable[..., Any],
+    authorise: Authorise,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """Return the endpoints; ``authorise`` is a dependency that raises for all but administrators."""
-    router = APIRouter(prefix="/api", tags=["limits"], dependencies=[Depends(authorise)])
+    router = APIRouter(prefix="/api", tags=["limits"], dependencies=[Depends(authorise("limits.write"))])
 
     @router.get("/limits")
     async def get_limits(

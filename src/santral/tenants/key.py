@@ -69,6 +69,11 @@ def is_intact(plaintext: str) -> bool:
     return len(plaintext) == KEY_LENGTH and plaintext.startswith(MARK) and check == _check(secret)
 
 
+def holds_secret(text: str) -> bool:
+    """Whether ``text`` is a key, or more of one than lists show: mistyped ones, too."""
+    return text.startswith(MARK) and len(text.rstrip("…")) > len(MARK) + _SHOWN
+
+
 def _check(secret: str) -> str:
     summed = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     return urlsafe_b64encode(summed[:3]).decode("ascii")

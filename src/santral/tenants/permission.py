@@ -6,7 +6,7 @@ endpoint of the admin API names one action; the command line acts as the operato
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
@@ -183,7 +183,7 @@ class Principal(Struct, frozen=True):
 Authorise: TypeAlias = Callable[[Action], Callable[..., Awaitable[Principal]]]
 
 
-def unknown_tenant(tenant: str, known: frozenset[TenantId] | tuple[TenantId, ...]) -> NotFound:
+def unknown_tenant(tenant: str, known: Iterable[TenantId]) -> NotFound:
     """Return the refusal of a tenant that is none of ``known``, the ones its reader may see."""
     return NotFound(
         f"There is no tenant '{tenant[:64]}'.{nearest(tenant[:64], known)} "

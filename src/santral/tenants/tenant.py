@@ -8,9 +8,11 @@ from typing import Literal, NewType, TypeAlias
 from msgspec import Struct
 
 from santral.errors import BadRequest
+from santral.tenants.scope import KeyScope
 
 TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
+UserId = NewType("UserId", str)
 
 #: What it may do is written out in santral.tenants.permission.
 Role: TypeAlias = Literal[
@@ -36,6 +38,7 @@ class Tenant(Struct, frozen=True):
     id: TenantId
     name: str
     is_active: bool = True
+    parent_id: TenantId | None = None  # whose part it is: a project's team, a team's organisation
     payloads: PayloadPolicy | None = None  # None: as its parent, then as the configuration
     retention_days: int | None = None  # of what it said and was answered; None: likewise
 
@@ -49,10 +52,19 @@ class VirtualKey(Struct, frozen=True, kw_only=True):
     prefix: str
     digest: str  # SHA-256 of the whole key, hexadecimal
     routes: frozenset[str] | None = None  # None: every route
-    is_admin: bool = False
+    models: frozenset[str] | None = None  # names of deployments; None: every one
+    networks: tuple[str, ...] | None = None  # None: from anywhere
+    scopes: frozenset[KeyScope] | None = None  # None: everything
+    role: Role | None = None  # what it may administer; None: nothing
+    role_over: TenantId | None = None  # a tenant with what is beneath it, or ``*``
+    user_id: UserId | None = None  # whose key it is
+    is_user_active: bool = True
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    previous_prefix: str | None = None  # of the text before the last rotation
+    previous_digest: str | None = None
+    previous_expires_at: datetime | None = None
 
     def may_use(self, route: str) -> bool:
         """Whether the key is for ``route``."""
@@ -68,7 +80,7 @@ def tenant_id(text: str) -> TenantId:
     is_plain = 1 <= len(text) <= 63 and set(text) <= _ALPHABET and text[0] not in "-_"
     if not is_plain:
         raise BadRequest(
-            f"'{text}' cannot be the id of a tenant. Use up to 63 lower-case letters a-z, digits, "
+            f"{text[:64]!r} cannot be the id of a tenant. Use up to 63 lower-case letters a-z, digits, "
             "- and _, beginning with a letter or digit.",
             param="id",
         )

@@ -24,6 +24,10 @@ class TenantTree:
     def __iter__(self) -> Iterator[TenantId]:
         return iter(self._parents)
 
+    def parents(self) -> dict[str, str | None]:
+        """Return the parent of each tenant: all that the tree is made of."""
+        return {**self._parents}
+
     def path(self, tenant: TenantId) -> list[TenantId]:
         """Return the tenant, its parent, and so on up to the top; empty for one that is unknown."""
         path: list[TenantId] = []

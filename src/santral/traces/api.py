@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from santral.tenants.keyring import Caller
-from santral.traces.question import MAX_LIMIT, Cursor, Filters, parse_since, visible_to
+from santral.tenants.permission import Authorise, Principal
+from santral.traces.question import MAX_LIMIT, Cursor, Filters, parse_since, shown_to, visible_to
 from santral.traces.store import TraceStore
 
 
@@ -43,42 +42,43 @@ class TraceQuery(Window):
     limit: int = Field(50, ge=1, le=MAX_LIMIT, description="Longest page.")
 
 
-def traces_router(store: TraceStore, authorise: Callable[..., Any]) -> APIRouter:
-    """Return the endpoints; ``authorise`` is the dependency that says who is calling."""
+def traces_router(store: TraceStore, authorise: Authorise) -> APIRouter:
+    """Return the endpoints; ``authorise`` makes the dependency that says who administers."""
     router = APIRouter(prefix="/api", tags=["traces"])
-    authorised: Any = Depends(authorise)
+    reader: Any = Depends(authorise("traces.read"))
 
     @router.get("/traces")
     async def list_traces(
-        query: Annotated[TraceQuery, Query()], caller: Caller = authorised
+        query: Annotated[TraceQuery, Query()], by: Principal = reader
     ) -> Response:
         """List traces, newest first; ``next`` goes into ``before`` for the page after."""
         filters = query.filters(store.clock(), status=query.status, error=query.error)
         before = Cursor.parse(query.before) if query.before else None
-        tenant_id = visible_to(caller, query.tenant)
-        return _json(await store.list_traces(tenant_id, filters, before, query.limit))
+        whose = visible_to(by, query.tenant)
+        return _json(await store.list_traces(whose, filters, before, query.limit))
 
     @router.get("/traces/{trace_id}")
     async def get_trace(
         trace_id: Annotated[
             str, Path(max_length=64, description="Its id, a beginning of it, or a request's id.")
         ],
-        caller: Caller = authorised,
+        by: Principal = reader,
     ) -> Response:
         """Return one trace by its id, a beginning of it, or the id of its request.
 
-        Fields that hold their default are left out.
+        Fields that hold their default are left out. What was said is shown to roles that may read
+        payloads.
         """
-        return _json(await store.get_trace(visible_to(caller, ""), trace_id))
+        return _json(shown_to(by, await store.get_trace(visible_to(by, ""), trace_id)))
 
     @router.get("/signals")
     async def get_signals(
-        query: Annotated[Window, Query()], caller: Caller = authorised
+        query: Annotated[Window, Query()], by: Principal = reader
     ) -> Response:
         """Return latency, cost, quality and safety of a window: in all, by route and by tenant."""
         window = query.filters(store.clock())
-        tenant_id = visible_to(caller, query.tenant)
-        return _json(await store.signals(tenant_id, window.since_us, window.until_us, window.route))
+        whose = visible_to(by, query.tenant)
+        return _json(await store.signals(whose, window.since_us, window.until_us, window.route))
 
     del list_traces, get_trace, get_signals  # the router holds them
     return router

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from santral.errors import BadRequest
-from santral.tenants.keyring import Caller
+from santral.tenants.permission import Principal
+from santral.tenants.tenant import TenantId
 from santral.traces.record import TraceRecord
+from santral.traces.whose import Whose
 from santral.wire.usage import Usage
 
 #: Where a list starts that names no start: every list has a window. Chosen.
@@ -157,9 +160,25 @@ class Progress(Struct, frozen=True, kw_only=True):
     duplicate: int = 0
 
 
-def visible_to(caller: Caller, tenant: str) -> str | None:
-    """Return whose traces ``caller`` is shown: an administrator chooses, others see their own."""
-    return (tenant or None) if caller.key.is_admin else caller.tenant.id
+def visible_to(principal: Principal, tenant: str) -> Whose:
+    """Return whose traces are shown: those of ``tenant``, or of all that ``principal`` may see.
+
+    Raises:
+        NotFound: no such tenant, or none that it may see.
+        NotAllowed: none of its roles there allows it.
+    """
+    if not tenant:
+        return principal.tenants("traces.read")
+    principal.require("traces.read", TenantId(tenant))
+    return tenant
+
+
+def shown_to(principal: Principal, found: FoundTrace) -> FoundTrace:
+    """Return a trace without what was said, where ``principal`` may not read that."""
+    trace = found.trace
+    if trace.payload is None or principal.may("payloads.read", TenantId(trace.tenant_id)):
+        return found
+    return replace(found, trace=replace(trace, payload=None))
 
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")

@@ -38,6 +38,7 @@ from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
 from santral.traces.sealed import opened, sealed
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
+from santral.traces.whose import MEANT, Whose, names
 from santral.wire.usage import CLASSES, INPUT_CLASSES, OUTPUT_CLASSES, Usage
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ _SUMMARY = f"""
 """
 _LIST = f"""
     SELECT n, {_SUMMARY} FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+    WHERE {MEANT}
       AND started_at_us >= $since AND started_at_us < $until
       AND ($route = '' OR route = $route)
       AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
@@ -79,16 +80,16 @@ _LIST = f"""
       AND ($at IS NULL OR (started_at_us, n) < ($at, $n))
     ORDER BY started_at_us DESC, n DESC LIMIT $limit
 """  # noqa: S608 - composed of constants
-_FIND = """
+_FIND = f"""
     SELECT DISTINCT trace_id FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+    WHERE {MEANT}
       AND (starts_with(trace_id, $id) OR request_id = $id OR caller_trace_id = $id)
     ORDER BY trace_id LIMIT 3
-"""
-_GET = """
-    SELECT {columns} FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND trace_id = $trace_id LIMIT 1
-"""
+"""  # noqa: S608 - composed of constants
+_GET = f"""
+    SELECT {{columns}} FROM traces
+    WHERE {MEANT} AND trace_id = $trace_id LIMIT 1
+"""  # noqa: S608 - composed of constants
 _OTHERS = f"""
     SELECT {_SUMMARY} FROM traces
     WHERE tenant_id = $tenant_id AND caller_trace_id = $caller_trace_id AND n <> $n
@@ -100,7 +101,7 @@ _HISTORY = f"""
            quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache IN ('off', 'miss')),
            coalesce(sum(cost_nanousd), 0)
     FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id)
+    WHERE {MEANT}
       AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
       AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
     GROUP BY bucket ORDER BY bucket
@@ -111,15 +112,15 @@ _BILLED = f"""
            a.price_variant, a.is_estimated, {", ".join(f"a.{name}" for name in CLASSES)}
     FROM traces t JOIN attempts a ON a.n = t.n AND a.tenant_id = t.tenant_id
     WHERE t.started_at_us >= $since AND t.started_at_us < $until
-      AND ($tenant_id IS NULL OR t.tenant_id = $tenant_id)
+      AND {MEANT.replace("tenant_id", "t.tenant_id")}
       AND (a.cost_nanousd IS NOT NULL OR a.input_uncached IS NOT NULL)
     LIMIT $limit
 """  # noqa: S608 - composed of constants
-_ROUTES = """
+_ROUTES = f"""
     SELECT DISTINCT route FROM traces
-    WHERE ($tenant_id IS NULL OR tenant_id = $tenant_id) AND started_at_us >= $since
+    WHERE {MEANT} AND started_at_us >= $since
     ORDER BY route LIMIT 200
-"""
+"""  # noqa: S608 - composed of constants
 
 
 def epoch_us() -> int:
@@ -128,7 +129,7 @@ def epoch_us() -> int:
 
 
 class TraceStore:
-    """All traces of an installation. ``tenant_id`` None asks for those of every tenant."""
+    """All traces of an installation. ``whose`` None asks for those of every tenant."""
 
     def __init__(
         self,
@@ -183,13 +184,13 @@ class TraceStore:
         await self._write(lambda connection: _retire(connection, [*segments, ""]))
 
     async def list_traces(
-        self, tenant_id: str | None, filters: Filters, before: Cursor | None, limit: int
+        self, whose: Whose, filters: Filters, before: Cursor | None, limit: int
     ) -> TracePage:
         """Return the newest traces that ``filters`` mean, after ``before`` if given."""
         least, most = filters.status_range
         rows = await self._read(
             _LIST,
-            tenant_id=tenant_id,
+            whose=names(whose),
             since=filters.since_us,
             until=filters.until_us,
             route=filters.route,
@@ -204,7 +205,7 @@ class TraceStore:
         more = str(Cursor(rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None
         return TracePage(traces, more)
 
-    async def get_trace(self, tenant_id: str | None, trace_id: str) -> FoundTrace:
+    async def get_trace(self, whose: Whose, trace_id: str) -> FoundTrace:
         """Return one trace by its id, an unambiguous beginning of it, its request's id, or the id
         that its caller sent as ``traceparent``.
 
@@ -212,43 +213,43 @@ class TraceStore:
             NotFound: there is none, or it belongs to another tenant.
             BadRequest: several traces are meant.
         """
-        full_id = await self._complete(tenant_id, trace_id)
-        found = await asyncio.to_thread(self._guarded, self._get, tenant_id, full_id)
+        full_id = await self._complete(whose, trace_id)
+        found = await asyncio.to_thread(self._guarded, self._get, whose, full_id)
         return msgspec.structs.replace(found, trace=await opened(found.trace, self.sealer))
 
     async def signals(
-        self, tenant_id: str | None, since_us: int, until_us: int, route: str = ""
+        self, whose: Whose, since_us: int, until_us: int, route: str = ""
     ) -> Signals:
         """Return the four golden signals of a window: in all, by route and by tenant."""
 
         def ask() -> Signals:
             with self._cursor() as cursor:
-                return signals_store.signals(cursor, tenant_id, since_us, until_us, route)
+                return signals_store.signals(cursor, whose, since_us, until_us, route)
 
         return await asyncio.to_thread(self._guarded, ask)
 
     async def history(
-        self, tenant_id: str | None, since_us: int, until_us: int, buckets: int, route: str = ""
+        self, whose: Whose, since_us: int, until_us: int, buckets: int, route: str = ""
     ) -> list[Bucket]:
         """Return the window cut into equal stretches, empty ones too."""
         width = max(1, -(-(until_us - since_us) // buckets))
         window = {"since": since_us, "until": until_us, "width": width, "route": route}
-        rows = await self._read(_HISTORY, tenant_id=tenant_id, **window)
+        rows = await self._read(_HISTORY, whose=names(whose), **window)
         found = {row[0]: _bucket(row, since_us, width) for row in rows}
         return [found.get(i, Bucket(start_us=since_us + i * width)) for i in range(buckets)]
 
     async def billed(
-        self, tenant_id: str | None, since_us: int, until_us: int, limit: int
+        self, whose: Whose, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]:
         """Return the attempts of requests that began in a window and used or cost something."""
         rows = await self._read(
-            _BILLED, tenant_id=tenant_id, since=since_us, until=until_us, limit=limit
+            _BILLED, whose=names(whose), since=since_us, until=until_us, limit=limit
         )
         return list(map(_billed, rows))
 
-    async def routes(self, tenant_id: str | None, since_us: int) -> list[str]:
+    async def routes(self, whose: Whose, since_us: int) -> list[str]:
         """Return the names of routes that were asked since then."""
-        return [row[0] for row in await self._read(_ROUTES, tenant_id=tenant_id, since=since_us)]
+        return [row[0] for row in await self._read(_ROUTES, whose=names(whose), since=since_us)]
 
     async def ask(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Return what ``question``, a statement of another ``store.py``, finds."""
@@ -280,8 +281,8 @@ class TraceStore:
             _log_of(self.path).unlink(missing_ok=True)  # empty since the copy began
             fresh.replace(self.path)
 
-    async def _complete(self, tenant_id: str | None, some_id: str) -> str:
-        found = await self._read(_FIND, tenant_id=tenant_id, id=some_id) if some_id else []
+    async def _complete(self, whose: Whose, some_id: str) -> str:
+        found = await self._read(_FIND, whose=names(whose), id=some_id) if some_id else []
         if not found:
             raise NotFound(_no_trace(some_id))
         if len(found) > 1:
@@ -292,9 +293,9 @@ class TraceStore:
             )
         return found[0][0]
 
-    def _get(self, tenant_id: str | None, trace_id: str) -> FoundTrace:
+    def _get(self, whose: Whose, trace_id: str) -> FoundTrace:
         with self._cursor() as cursor:
-            params = {"tenant_id": tenant_id, "trace_id": trace_id}
+            params = {"whose": names(whose), "trace_id": trace_id}
             row = cursor.execute(_GET.format(columns=_names("traces")), params).fetchone()
             if row is None:
                 raise NotFound(_no_trace(trace_id))

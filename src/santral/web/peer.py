@@ -20,8 +20,8 @@ class Networks:
     def __bool__(self) -> bool:
         return bool(self._networks)
 
-    def __contains__(self, address: Address) -> bool:
-        return any(
+    def __contains__(self, address: Address | None) -> bool:
+        return address is not None and any(
             address.version == network.version and address in network for network in self._networks
         )
 

@@ -8,7 +8,7 @@ from datetime import date
 from santral.db.engine import Engine, reading, writing
 from santral.quota.ledger import store
 from santral.quota.ledger.entry import Balance, ledger_rows
-from santral.tenants.issue import known_tenant
+from santral.tenants.organise import known_tenant
 from santral.traces.record import TraceRecord
 
 #: Rows of one transaction. Measured: past some hundred the cost of a row no longer falls, and a

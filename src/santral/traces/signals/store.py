@@ -19,6 +19,7 @@ from santral.traces.signals.signal import (
     Signals,
     Tally,
 )
+from santral.traces.whose import MEANT, Whose, names
 from santral.wire.usage import CLASSES
 
 Row = tuple[Any, ...]
@@ -27,7 +28,7 @@ Group = tuple[str, str]
 
 # The one rule of what is meant, for all three questions.
 _MEANT = f"""
-    ($tenant_id IS NULL OR tenant_id = $tenant_id)
+    {MEANT}
     AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
     AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
 """
@@ -103,13 +104,13 @@ _SAFETY = f"""
 
 def signals(
     cursor: duckdb.DuckDBPyConnection,
-    tenant_id: str | None,
+    whose: Whose,
     since_us: int,
     until_us: int,
     route: str = "",
 ) -> Signals:
     """Return the four signals of the requests that began in the window."""
-    params = {"tenant_id": tenant_id, "since": since_us, "until": until_us, "route": route}
+    params = {"whose": names(whose), "since": since_us, "until": until_us, "route": route}
     finish: dict[Group, dict[str, int]] = defaultdict(dict)
     for row in cursor.execute(_FINISH, params).fetchall():
         finish[row[0], row[1]][row[2]] = row[3]

@@ -1,0 +1,1 @@
+"""Users: people who sign in and service accounts that hold keys, with the roles they hold."""
