@@ -25,6 +25,7 @@
         ├── ProviderUnreachable    502  no connection, or cut before the answer
         ├── ProviderTimeout        504  connect, first delta, between deltas, total
         ├── ProviderBusy           429  the provider's own rate limit
+        │   └── DeploymentLimited      429  a limit of ours for this model; another may answer
         ├── ProviderFailed         502  5xx, or an error inside a 200
         ├── ProviderGarbled        502  bytes that are not the dialect
         ├── ProviderRefusedKey     502  401, 402 or 403 from upstream: never the caller's 401
@@ -192,7 +193,10 @@ class OutputRefused(SantralError):
 
 
 class QuotaExceeded(RequestError):
-    """A limit of the caller is used up; ``retry_after_s`` says when to come back."""
+    """A limit of the caller is used up; ``retry_after_s`` says when to come back.
+
+    ``account`` is the one that opens last, ``patience_s`` how long its limit lets a request wait.
+    """
 
     code = "rate_limit_exceeded"
     status = 429
@@ -205,9 +209,13 @@ class QuotaExceeded(RequestError):
         retry_after_s: float,
         code: str | None = None,
         headers: dict[str, str] | None = None,
+        account: str = "",
+        patience_s: float = 0.0,
     ) -> None:
         super().__init__(message, code=code, retry_after_s=retry_after_s)
         self.headers = headers or {}
+        self.account = account
+        self.patience_s = patience_s
 
 
 class Overloaded(SantralError):
@@ -277,6 +285,10 @@ class ProviderBusy(ProviderError):
     code = "provider_rate_limited"
     status = 429
     kind = "rate_limit_error"
+
+
+class DeploymentLimited(ProviderBusy):
+    """A limit of ours for this model is used up; the code is the limit's own."""
 
 
 class ProviderFailed(ProviderError):

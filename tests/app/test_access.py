@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from santral.app.access import AccessReader, AccessRecord, LimitRow, UsedRow, write_access
-from santral.config.schema import Config, LimitsConfig
+from santral.app.access import AccessReader, AccessRecord, write_access
+from santral.config.limits import LimitsConfig
+from santral.config.schema import Config
 from santral.errors import StoreError, Unauthenticated
-from santral.quota.limit import Scope
+from santral.quota.claim import Used
+from santral.quota.limits import Limits
+from santral.quota.rule import Scope
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
 
@@ -23,11 +26,11 @@ def record(**changes: object) -> AccessRecord:
     )  # fmt: skip
     values: dict[str, Any] = {
         "revision": 1,
-        "day": "2026-11-22",
+        "read_at": 1_763_800_000.0,
         "tenants": [Tenant(TenantId("t1"), "T")],
         "keys": [key],
-        "limits": [LimitRow("tenant", "t1", 5.0, None, 1000)],
-        "used": [UsedRow("key", "k1", 70)],
+        "rules": [*Limits(tokens_per_day=1000).rules("t1", Scope("tenant", "t1"))],
+        "used": {"tokens_per_day/t1": Used(1_763_769_600, 70)},
         **changes,
     }
     return AccessRecord(**values)
@@ -40,10 +43,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert access is not None
     caller = access.ring.identify(KEY.plaintext, 0)
     assert (caller.tenant.id, caller.key.routes) == ("t1", frozenset({"a"}))
-    assert access.used == {Scope("key", "k1"): 70}
     book = access.limits(Config(limits=LimitsConfig(tokens_per_day=9)))
-    assert book.of("t1", "k1")[0][1].tokens_per_day == 1000
-    assert book.of("other", "k2")[0][1].tokens_per_day == 9
+    (claim,) = book.of("t1", "k1")
+    assert (claim.limit, claim.seed.amount) == (1000, 70)
+    assert book.of("other", "k2")[0].limit == 9
 
 
 def test_the_file_is_for_its_owner_alone_and_holds_no_key(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,9 @@ def _record() -> AccessRecord:
     ]  # fmt: skip
     return AccessRecord(
         revision=2,
-        day=datetime.now(UTC).date().isoformat(),
+        read_at=time.time(),
         tenants=[Tenant(TenantId("acme"), "Acme"), Tenant(TenantId("globex"), "Globex")],
         keys=keys,
-        limits=[],
-        used=[],
     )
 
 

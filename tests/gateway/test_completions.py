@@ -12,7 +12,7 @@ from tests.gateway.worker import Answer, Worker, part, saying, usage, whole
 from santral.errors import ProviderFailed
 from santral.gateway.dialects.completions import MAX_PROMPTS, legacy_logprobs
 from santral.providers.tasks.complete import chat_logprobs
-from santral.quota.limit import Limits
+from santral.quota.limits import Limits
 from santral.wire.delta import ChoiceDelta
 from santral.wire.usage import Usage
 

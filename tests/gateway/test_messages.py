@@ -16,7 +16,7 @@ from tests.stream_checker_messages import check_messages_stream, message_of
 from santral.errors import ProviderFailed
 from santral.gateway.dialects.messages.request import read_request
 from santral.providers.provider import ProviderCall, TaskAnswer, TaskCall
-from santral.quota.limit import Limits
+from santral.quota.limits import Limits
 from santral.wire.delta import ChoiceDelta, Delta, NativeBlock, ReasoningDetail, ToolCallDelta
 from santral.wire.usage import Usage
 

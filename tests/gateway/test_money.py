@@ -13,7 +13,7 @@ from santral.providers.batch.deferred import Slot
 from santral.providers.conversation.conversation import output_limit, read_conversation
 from santral.providers.openai.request import RequestWriter
 from santral.providers.registry import VENDORS
-from santral.quota.limit import Limits
+from santral.quota.limits import Limits
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import ChoiceDelta
 from santral.wire.usage import Usage

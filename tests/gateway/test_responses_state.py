@@ -16,7 +16,7 @@ from tests.gateway.worker import KEY, NARROW_KEY, Worker, whole
 
 from santral.config.schema import ResponsesConfig
 from santral.gateway.dialects.responses.events import Events
-from santral.quota.limit import Limits
+from santral.quota.limits import Limits
 from santral.tenants.key import new_key
 from santral.tenants.keyring import KeyRing
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey

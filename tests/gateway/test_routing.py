@@ -15,7 +15,7 @@ from tests.gateway.worker import USAGE, Answer, Worker, hello, part, whole
 from santral.config.load import load
 from santral.errors import ProviderFailed
 from santral.quota.ledger.entry import SHADOW, ledger_rows
-from santral.quota.limit import Limits
+from santral.quota.limits import Limits
 from santral.routing.compare import compare, pairs_of
 from santral.routing.latency import PeakEwma
 from santral.routing.shadow import SHADOW_OF

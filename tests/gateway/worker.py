@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ import pytest
 from tests.stream_checker import check_chat_stream
 
 import santral.app.providers
-from santral.app.access import AccessRecord, LimitRow, access_file, write_access
+from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.gateway import GatewayProcess
 from santral.config.load import load
 from santral.providers.provider import ChatOnly, Provider, ProviderCall
-from santral.quota.limit import LimitBook, Limits, Scope
+from santral.quota.book import LimitBook
+from santral.quota.limits import Limits
+from santral.quota.rule import Scope
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
 from santral.traces.record import TraceRecord, decode_record, encode_record
@@ -204,10 +206,10 @@ class Worker:
 
     def limit(self, limits: Limits | None = None) -> None:
         """Give the tenant limits, and none of them used."""
-        rows = {} if limits is None else {Scope("tenant", "acme"): limits}
+        rules = [] if limits is None else [*limits.rules("acme", Scope("tenant", "acme"))]
         current = self.process.current
         self.process._limiter._accounts.clear()
-        current.put_access(current.snapshot.ring, LimitBook(rows, Limits()))
+        current.put_access(current.snapshot.ring, LimitBook(rules))
 
     @property
     def open_holds(self) -> int:
@@ -215,7 +217,10 @@ class Worker:
 
     def used(self) -> tuple[int, int]:
         """Tokens spent and reserved today."""
-        return self.process._limiter.used_today(Scope("tenant", "acme"))
+        for name, account in self.process._limiter._accounts.items():
+            if name.startswith("tokens_per_day"):
+                return account.used(account.claim, time.time()) - account.held, account.held
+        return 0, 0
 
     @property
     def record(self) -> TraceRecord:
@@ -323,11 +328,9 @@ def _access() -> AccessRecord:
     ]  # fmt: skip
     return AccessRecord(
         revision=1,
-        day=datetime.now(UTC).date().isoformat(),
+        read_at=time.time(),
         tenants=[Tenant(TenantId("acme"), "Acme")],
         keys=keys,
-        limits=list[LimitRow](),
-        used=[],
     )
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from santral.config.schema import Config
 from santral.errors import StoreError
-from santral.quota.limit import LimitBook, Limits, Scope, ScopeKind, limits_from
+from santral.quota.book import LimitBook
+from santral.quota.claim import Seeds, Used
+from santral.quota.limits import default_rules
+from santral.quota.rule import Rule
 from santral.tenants.keyring import KeyRing
-from santral.tenants.tenant import Tenant, VirtualKey
+from santral.tenants.tenant import Tenant, TenantId, VirtualKey
+from santral.tenants.tree import TenantTree
 
 ACCESS_FILE = "access.msgpack"
 #: How long a starting child waits for its parent's first access file, and how often it looks, in
@@ -27,33 +31,18 @@ ACCESS_FILE = "access.msgpack"
 ACCESS_WITHIN_S, _LOOK_S = 60.0, 0.02
 
 
-class LimitRow(Struct, frozen=True, array_like=True):
-    """The own limits of one tenant or key."""
-
-    kind: ScopeKind
-    id: str
-    requests_per_second: float | None
-    burst: int | None
-    tokens_per_day: int | None
-
-
-class UsedRow(Struct, frozen=True, array_like=True):
-    """Tokens that one tenant or key used on the day of the file."""
-
-    kind: ScopeKind
-    id: str
-    tokens: int
-
-
 class AccessRecord(Struct, frozen=True):
     """Everything that decides about access, at one revision of the control database."""
 
     revision: int
-    day: str  # UTC, ISO 8601: the day that ``used`` counts
+    read_at: float  # seconds since 1970: what was billed until then is in ``used``
     tenants: list[Tenant]
     keys: list[VirtualKey]
-    limits: list[LimitRow]
-    used: list[UsedRow]
+    parents: dict[str, str | None] = field(  # who is whose part, deleted tenants too
+        default_factory=dict[str, str | None]
+    )
+    rules: list[Rule] = field(default_factory=list[Rule])
+    used: dict[str, Used] = field(default_factory=dict[str, Used])  # by account
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -97,17 +86,18 @@ class Access:
     """Keys and limits as a worker holds them."""
 
     ring: KeyRing
-    rows: Mapping[Scope, Limits]
-    day: str
-    used: Mapping[Scope, int]
+    rules: Sequence[Rule]
+    tree: TenantTree
+    used: Seeds
+    read_at: float
 
     @classmethod
     def empty(cls) -> Access:
-        return cls(KeyRing((), ()), {}, "", {})
+        return cls(KeyRing((), ()), (), TenantTree({}), {}, 0.0)
 
     def limits(self, config: Config) -> LimitBook:
         """Return the limits, those of the configuration where a tenant has none of its own."""
-        return LimitBook(self.rows, limits_from(config.limits))
+        return LimitBook([*self.rules, *default_rules(config.limits)], self.tree, self.used)
 
 
 class AccessReader:
@@ -138,9 +128,14 @@ class AccessReader:
 
 
 def _access(record: AccessRecord) -> Access:
-    rows = {
-        Scope(row.kind, row.id): Limits(row.requests_per_second, row.burst, row.tokens_per_day)
-        for row in record.limits
+    parents = {
+        TenantId(tenant): None if parent is None else TenantId(parent)
+        for tenant, parent in record.parents.items()
     }
-    used = {Scope(row.kind, row.id): row.tokens for row in record.used}
-    return Access(KeyRing(record.keys, record.tenants), rows, record.day, used)
+    return Access(
+        KeyRing(record.keys, record.tenants),
+        record.rules,
+        TenantTree(parents),
+        record.used,
+        record.read_at,
+    )

@@ -7,9 +7,9 @@ import gc
 import random
 import socket
 import time
-from datetime import date
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
+from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.providers import ProviderPool
 from santral.app.refresh import LOOK_EVERY_S, Reloader
 from santral.app.server import Server, serve
@@ -32,12 +32,13 @@ from santral.gateway.stages import (
     ValidateOutput,
 )
 from santral.gateway.stages.attempt import upstream_fields
+from santral.gateway.stages.model_limits import ModelLimits
 from santral.gateway.stages.route import Router
 from santral.gateway.stages.shadow import Mirror
 from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
 from santral.providers.catalogue.archive import keep_prices
-from santral.quota.memory import MemoryLimiter
+from santral.quota.line import WaitingLine
 from santral.retrieval.search import Searcher
 from santral.routing.fallback import Fallback
 from santral.routing.health import BREAKER_STATES, Health
@@ -79,7 +80,8 @@ class GatewayProcess:
         self._generation = self.metrics["santral_config_generation"].child()
         self._failures = self.metrics["santral_config_reload_failures_total"].child()
         self._pool = ProviderPool(time.monotonic, time.time, self._rng)
-        self._limiter = MemoryLimiter(time.time)
+        self._limiter = build_limiter(config, "w0", self._rng)
+        self._line = WaitingLine(self._limiter, config.limits.max_waiting)
         self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(
             config.data.folder / "spool",
@@ -111,21 +113,25 @@ class GatewayProcess:
         self._fallback = Fallback(Health(time.monotonic), self._rng, time.monotonic)
         self.metrics.watch(self._show_spool)
         self.metrics.watch(self._show_keys)
+        self.metrics.watch(self._show_limits)
         self.metrics.watch(self._show_deployments)
         self.app = self._build_app()
 
     def _build_app(self) -> GatewayApp:
         fallback = self._fallback
+        limits = ModelLimits(self._line, fallback.health)
         stages = Stages(
             trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
-            quota=Quota(self._limiter),
+            quota=Quota(self._line),
             input_guard=InputGuard(),
             compose=Compose(),
             retrieve=Retrieve(self._searcher),
             generate=Generate(
                 ThroughCache(self._caches, self._cache_metrics),
                 Attempts(
-                    Router(fallback.health, self._rng, fallback.clock, self._mirror), fallback
+                    Router(fallback.health, self._rng, fallback.clock, self._mirror),
+                    fallback,
+                    limits,
                 ),
             ),
             validate_output=ValidateOutput(),
@@ -133,6 +139,7 @@ class GatewayProcess:
             perform=Perform(
                 self._caches.tiers,
                 fallback,
+                limits,
             ),
         )
         app = GatewayApp(
@@ -153,9 +160,7 @@ class GatewayProcess:
         await asyncio.to_thread(keep_prices, config.data.folder, config.prices.file)
         await wait_for_file(access_file(self._loaded.config))
         self._take_access()
-        day = date.fromisoformat(self._access.day)
-        for scope, tokens in self._access.used.items():
-            self._limiter.seed(scope, day, tokens)
+        await self._limiter.begin()
         await asyncio.to_thread(self._searcher.refresh)
         await warm_up(self.current.snapshot)
 
@@ -165,6 +170,7 @@ class GatewayProcess:
         if fresh is None:
             return False
         self._access = fresh
+        self._limiter.billed_until(fresh.read_at - BILLED_AFTER_S)
         self.current.put_access(fresh.ring, fresh.limits(self._loaded.config))
         return True
 
@@ -188,6 +194,7 @@ class GatewayProcess:
                     self.app.responses.run,
                     self._shadows.run,
                     self._caches.run,
+                    self._limiter.run,
                 ],
             )
         finally:
@@ -240,6 +247,18 @@ class GatewayProcess:
     def _show_caches(self) -> None:
         caches = self._caches
         self._cache_metrics.show(caches.counters(), is_left_out=caches.tiers.breaker.is_open)
+
+    def _show_limits(self) -> None:
+        limiter, line = self._limiter, self._line
+        for name, value in (
+            ("santral_limits_uncoordinated", 0 if limiter.is_coordinated else 1),
+            ("santral_limits_store_errors_total", limiter.errors),
+            ("santral_limits_dropped_total", limiter.dropped),
+            ("santral_limits_holds", limiter.open_holds),
+            ("santral_limits_waiting", line.waiting),
+            ("santral_limits_turned_away_total", line.turned_away),
+        ):
+            self.metrics[name].child().set(value)
 
     def _show_keys(self) -> None:
         keys = self.metrics["santral_provider_keys"]

@@ -12,6 +12,7 @@ from santral.app.publish import Publisher, read_access
 from santral.config.schema import Config
 from santral.db.engine import connect, database_url
 from santral.db.migrate import migrate
+from santral.quota.limits import default_rules
 from santral.tenants.issue import FirstKeys, ensure_first_keys
 
 
@@ -22,9 +23,28 @@ def prepare(config: Config, env: Mapping[str, str]) -> tuple[Publisher, FirstKey
         StoreError: the database or the data folder cannot be used.
     """
     first = asyncio.run(_prepare(config, env))
-    publisher = Publisher(database_url(config), access_file(config), time.monotonic)
+    publisher = Publisher(
+        database_url(config),
+        access_file(config),
+        default_rules(config.limits),
+        time.monotonic,
+        time.time,
+    )
     publisher.start()
     return publisher, first
+
+
+def rehearse(config: Config) -> None:
+    """Bring the database to the shape of this program, as a start would; raises as ``prepare``."""
+    asyncio.run(_rehearse(config))
+
+
+async def _rehearse(config: Config) -> None:
+    engine = connect(database_url(config))
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
 
 
 async def _prepare(config: Config, env: Mapping[str, str]) -> FirstKeys | None:
@@ -34,7 +54,8 @@ async def _prepare(config: Config, env: Mapping[str, str]) -> FirstKeys | None:
         first = await ensure_first_keys(
             engine, secrets.token_bytes, application=env.get("SANTRAL_BOOTSTRAP_KEY")
         )
-        write_access(access_file(config), await read_access(engine))
+        record = await read_access(engine, default_rules(config.limits), time.time())
+        write_access(access_file(config), record)
     finally:
         await engine.dispose()
     return first

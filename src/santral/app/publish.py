@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from santral.app.access import AccessRecord, LimitRow, UsedRow, write_access
+from santral.app.access import AccessRecord, write_access
 from santral.db.engine import Engine, connect, reading
 from santral.db.store import read_revision
 from santral.errors import StoreError
-from santral.quota.store import limits_of, tokens_today
-from santral.tenants.store import list_tenants, load_keys
+from santral.quota.rule import Rule
+from santral.quota.store import all_rules, used_since
+from santral.quota.used import used_under
+from santral.tenants.store import list_tenants, load_keys, load_tree
 
 log = logging.getLogger(__name__)
 
@@ -28,32 +30,41 @@ REWRITE_EVERY_S = 15.0
 LOG_EVERY_S = 60.0
 
 
-async def read_access(engine: Engine) -> AccessRecord:
-    """Read keys, limits and today's usage at one moment."""
-    today = datetime.now(UTC).date()
+async def read_access(engine: Engine, defaults: Sequence[Rule], now: float) -> AccessRecord:
+    """Read keys, limits and what the ledger says was used under them, at one moment.
+
+    ``defaults`` are the configuration's rules, ``now`` is in seconds since 1970.
+    """
     async with reading(engine) as conn:
-        own = await limits_of(conn)
-        used = await tokens_today(conn, today)
+        tree = await load_tree(conn)
+        rules = await all_rules(conn)
         return AccessRecord(
             revision=await read_revision(conn),
-            day=today.isoformat(),
+            read_at=now,
             tenants=await list_tenants(conn),
+            parents=tree.parents(),
             keys=await load_keys(conn),
-            limits=[
-                LimitRow(s.kind, s.id, v.requests_per_second, v.burst, v.tokens_per_day)
-                for s, v in own.items()
-            ],
-            used=[UsedRow(scope.kind, scope.id, tokens) for scope, tokens in used.items()],
+            rules=rules,
+            used=await used_under([*rules, *defaults], tree, partial(used_since, conn), now),
         )
 
 
 class Publisher:
     """Keeps the access file current from a thread of its own, until it is stopped."""
 
-    def __init__(self, url: str, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        path: Path,
+        defaults: Sequence[Rule],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
         self._url = url
         self._path = path
+        self._defaults = defaults
         self._clock = clock
+        self._wall = wall
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -77,7 +88,7 @@ class Publisher:
                     async with reading(engine) as conn:
                         seen = await read_revision(conn)
                     if seen != revision or self._clock() > written_at + REWRITE_EVERY_S:
-                        record = await read_access(engine)
+                        record = await read_access(engine, self._defaults, self._wall())
                         write_access(self._path, record)
                         revision, written_at = record.revision, self._clock()
                     failing_since = None

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from santral.config.caching import CacheStoreConfig
+from santral.config.limits import LimitsConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
 from santral.config.safekeeping import AuditConfig, OutsideRef, SecretsConfig
@@ -149,16 +150,6 @@ class CollectionConfig(Section):
     owner: Name = Field(
         default="default", description="Tenant whose documents the listed tenants search."
     )
-
-
-class LimitsConfig(Section):
-    """Limits of every tenant that has none of its own."""
-
-    requests_per_second: float | None = Field(default=None, gt=0, description="Sustained rate.")
-    burst: int | None = Field(
-        default=None, ge=1, description="Requests at once; default is the rate."
-    )
-    tokens_per_day: int | None = Field(default=None, ge=1, description="Input and output, UTC day.")
 
 
 class ResponsesConfig(Section):

@@ -52,12 +52,14 @@ class RequestContext:
         "deployment",
         "dialect",
         "experiment",
+        "fall_to",
         "guest",
         "hold",
         "index_generation",
         "is_committed",
         "is_degraded",
         "is_guarded",
+        "is_inner",
         "is_prepaid",
         "losses",
         "output_cap",
@@ -123,6 +125,7 @@ class RequestContext:
         self.task: TaskRequest | None = None  # api: in place of call, where it is no conversation
         self.route: RouteState  # api
         self.hold: Hold | None = None  # quota
+        self.fall_to = ""  # quota: the only deployment that may answer, a limit being used up
         self.unit_tokens = 0  # quota: estimate of the input, used when a provider reports none
         self.placeholders = Placeholders()  # input_guard, retrieve and validate_output share them
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
@@ -154,6 +157,7 @@ class RequestContext:
         self.is_degraded = False  # generate: a last rung or last resort answers
         self.ttft_us: int | None = None  # generate: first content, at our socket
         self.pinned = ""  # api: the only deployment that may answer, of a batch's request
+        self.is_inner = False  # api: it was asked from inside, for a batch
         self.is_prepaid = False  # api: it has been answered by a provider's batch
         self.is_committed = False  # respond: something has been sent, no way back
         self.answer_text = ""  # validate_output: what the caller got

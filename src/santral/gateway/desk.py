@@ -129,6 +129,7 @@ class Desk:
         )
         if inner is not None:
             ctx.pinned, ctx.is_prepaid = inner.deployment, inner.is_prepaid
+            ctx.is_inner = True
         return ctx
 
     async def _answer(

@@ -28,7 +28,8 @@ from santral.providers.catalogue.prices import PriceBook
 from santral.providers.provider import Operation, Provider
 from santral.providers.registry import VENDORS
 from santral.providers.tasks.tasked import operations_of
-from santral.quota.limit import LimitBook, limits_from
+from santral.quota.book import LimitBook
+from santral.quota.limits import default_rules
 from santral.routing.compile import Facts, compile_deployments, compile_route, pricing_by
 from santral.routing.route import Deployment, Pricing, Route
 from santral.secrets.pseudonym import Pseudonyms
@@ -131,7 +132,7 @@ def build_snapshot(
         prices=prices,
         ring=ring,
         pseudonyms=Pseudonyms(config),
-        limits=limits or LimitBook({}, limits_from(config.limits)),
+        limits=limits or LimitBook(default_rules(config.limits)),
     )
 
 

@@ -1,81 +1,238 @@
-"""What one scope has left: a bucket of requests and a count of tokens for the UTC day."""
+"""What one limit has left, in the memory of one process: a bucket, a window, or requests held."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections import deque
 
-from santral.quota.limit import Limits
-
-SECONDS_PER_DAY = 86_400
+from santral.quota.claim import Claim
+from santral.quota.window import LENGTH_S
 
 #: A bucket this full holds one request: seconds since 1970 tick at 0.24 µs in a float, so who waits
 #: as long as told may come a trifle early. What is taken is a whole request all the same.
 ONE_REQUEST = 1.0 - 1e-3
+#: When to come back if only running requests are in the way: one of them may end at any time. Chosen.
+SOON_S = 1.0
 
 
-class Account:
-    """The state of one scope. Its limits come with every call, so they may change at any time."""
+class Account(ABC):
+    """The state of one limit. The claim comes with every call, so its amount may change at any time.
 
-    __slots__ = ("day", "holds", "level", "limits", "refilled_at", "reserved", "spent")
+    ``slot`` is the window, or part of one, to which an amount was added: what a request used belongs
+    to where it was reserved, however long it took.
+    """
 
-    def __init__(self, now: float) -> None:
+    __slots__ = ("claim", "held", "holds")
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.holds = 0
+        self.held = 0  # what running requests have reserved, of any window
+
+    @abstractmethod
+    def used(self, claim: Claim, now: float) -> int:
+        """Return what is spent and reserved in the window that runs; brings the account up to now."""
+
+    @abstractmethod
+    def has_room(self, claim: Claim, need: int, now: float) -> bool:
+        """Whether ``need`` more fits; brings the account up to now."""
+
+    @abstractmethod
+    def take(self, need: int) -> int:
+        """Add what ``has_room`` has found to fit; return the slot."""
+
+    @abstractmethod
+    def change(self, slot: int, amount: int) -> None:
+        """Add to what was used in a slot, or take from it; one that has left is left alone."""
+
+    @abstractmethod
+    def opens_in(self, claim: Claim, need: int, now: float) -> float:
+        """Return the seconds until ``need`` may fit, if nothing else is asked meanwhile."""
+
+    @abstractmethod
+    def is_idle(self, now: float) -> bool:
+        """Whether a new account would answer the same."""
+
+
+class Bucket(Account):
+    """Requests per second: filled at the rate, as deep as its burst."""
+
+    __slots__ = ("level", "refilled_at")
+
+    def __init__(self, claim: Claim, now: float) -> None:
+        super().__init__(claim)
         self.level = math.inf  # cut to the size of the bucket at its first use
         self.refilled_at = now
-        self.day = int(now // SECONDS_PER_DAY)
-        self.spent = 0
-        self.reserved = 0
-        self.holds = 0
-        self.limits = Limits()
 
-    def has_room(self, limits: Limits, tokens: int, now: float, day: int) -> bool:
-        """Whether one more request of ``tokens`` fits; brings bucket and day up to date."""
-        self.limits = limits
-        if self.day != day:
-            self.begin_day(day)
-        rate = limits.requests_per_second
-        if rate is not None and self.refill(rate, limits.capacity, now) < ONE_REQUEST:
-            return False
-        per_day = limits.tokens_per_day
-        return per_day is None or self.spent + self.reserved + tokens <= per_day
+    def used(self, claim: Claim, now: float) -> int:
+        return int(claim.rule.capacity - math.floor(self._refill(claim, now) + 1e-9))
 
-    def take(self, tokens: int) -> None:
-        """Reserve what ``has_room`` has found to fit."""
-        self.holds += 1
-        self.reserved += tokens
+    def has_room(self, claim: Claim, need: int, now: float) -> bool:
+        return self._refill(claim, now) >= ONE_REQUEST
+
+    def take(self, need: int) -> int:
         self.level -= 1.0
+        return 0
 
-    def give_back(self, day: int, reserved: int, spent: int) -> None:
-        """Close a hold of ``day`` that reserved so much and used so much."""
-        self.holds -= 1
-        if day == self.day:
-            self.reserved -= reserved
-            self.spent += spent
+    def change(self, slot: int, amount: int) -> None:
+        """Nothing comes back: the request was made, whatever became of it."""
 
-    def begin_day(self, day: int) -> None:
-        """Start ``day`` at zero, unless it is running or past."""
-        if day > self.day:
-            self.day = day
-            self.spent = 0
-            self.reserved = 0
+    def opens_in(self, claim: Claim, need: int, now: float) -> float:
+        return max(0.0, 1.0 - self._refill(claim, now)) / (claim.rule.rate or 1.0)
 
-    def refill(self, rate: float, capacity: float, now: float) -> float:
-        """Bring the bucket up to ``now``; return how many requests it holds."""
+    def is_idle(self, now: float) -> bool:
+        return not self.holds and self._refill(self.claim, now) >= self.claim.rule.capacity
+
+    def _refill(self, claim: Claim, now: float) -> float:
+        """Bring the bucket up to ``now``; a clock that goes back fills nothing."""
+        self.claim = claim
         level = self.level
         passed = now - self.refilled_at
         self.refilled_at = now
         if passed > 0.0:
-            level += passed * rate
-        if level > capacity:  # not min(): this runs twice in every decision
+            level += passed * (claim.rule.rate or 0.0)
+        capacity = claim.rule.capacity
+        if level > capacity:
             level = capacity
         self.level = level
         return level
 
-    def is_idle(self, now: float, day: int) -> bool:
-        """Whether a new account would answer the same: nothing held or spent, the bucket full."""
-        if self.holds or (self.spent and self.day >= day):
+
+class Fixed(Account):
+    """An amount in each calendar window."""
+
+    __slots__ = ("amount", "slot")
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(claim)
+        self.slot = 0
+        self.amount = 0
+
+    def used(self, claim: Claim, now: float) -> int:
+        self.claim = claim
+        start = claim.calendar.at(now) if claim.calendar is not None else 0
+        if start > self.slot:
+            self.slot, self.amount = start, 0
+        seed = claim.seed
+        if seed.amount > self.amount and seed.start == self.slot:
+            self.amount = seed.amount
+        return self.amount
+
+    def has_room(self, claim: Claim, need: int, now: float) -> bool:
+        return self.used(claim, now) + need <= claim.limit
+
+    def take(self, need: int) -> int:
+        self.amount += need
+        return self.slot
+
+    def change(self, slot: int, amount: int) -> None:
+        if slot == self.slot:
+            self.amount = max(0, self.amount + amount)
+
+    def opens_in(self, claim: Claim, need: int, now: float) -> float:
+        if need <= claim.limit and self.used(claim, now) - self.held + need <= claim.limit:
+            return SOON_S
+        end = claim.calendar.end if claim.calendar is not None else now
+        return max(0.0, end - now)
+
+    def is_idle(self, now: float) -> bool:
+        return not self.holds and not self.used(self.claim, now)
+
+
+class Rolling(Account):
+    """An amount in any stretch of time as long as the window, kept in parts of it."""
+
+    __slots__ = ("amount", "parts")
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(claim)
+        self.parts: deque[list[int]] = deque()  # start and amount, the oldest first
+        self.amount = 0
+
+    def used(self, claim: Claim, now: float) -> int:
+        self.claim = claim
+        parts = self.parts
+        gone = now - LENGTH_S[claim.rule.window] - claim.part_s
+        while parts and parts[0][0] <= gone:
+            self.amount -= parts.popleft()[1]
+        seed = claim.seed
+        if seed.amount > self.amount and seed.start > gone:
+            self._add(int(now), claim.part_s, seed.amount - self.amount)
+        return self.amount
+
+    def has_room(self, claim: Claim, need: int, now: float) -> bool:
+        if self.used(claim, now) + need > claim.limit:
             return False
-        rate = self.limits.requests_per_second
-        if rate is None:
-            return True
-        passed = max(0.0, now - self.refilled_at)
-        return self.level + passed * rate >= self.limits.capacity
+        self._add(int(now), claim.part_s, 0)
+        return True
+
+    def take(self, need: int) -> int:
+        last = self.parts[-1]
+        last[1] += need
+        self.amount += need
+        return last[0]
+
+    def change(self, slot: int, amount: int) -> None:
+        for part in self.parts:
+            if part[0] == slot:
+                amount = max(amount, -part[1])
+                part[1] += amount
+                self.amount += amount
+                return
+
+    def opens_in(self, claim: Claim, need: int, now: float) -> float:
+        used = self.used(claim, now)
+        if need > claim.limit:
+            return float(LENGTH_S[claim.rule.window])
+        if used - self.held + need <= claim.limit:
+            return SOON_S
+        for start, amount in self.parts:
+            used -= amount
+            if used + need <= claim.limit:
+                return max(0.0, start + claim.part_s + LENGTH_S[claim.rule.window] - now)
+        return SOON_S
+
+    def is_idle(self, now: float) -> bool:
+        return not self.holds and not self.used(self.claim, now)
+
+    def _add(self, now: int, part_s: int, amount: int) -> None:
+        start = now - now % part_s
+        if not self.parts or self.parts[-1][0] < start:
+            self.parts.append([start, 0])
+        self.parts[-1][1] += amount
+        self.amount += amount
+
+
+class Held(Account):
+    """Requests that run at once."""
+
+    __slots__ = ()
+
+    def used(self, claim: Claim, now: float) -> int:
+        self.claim = claim
+        return self.holds
+
+    def has_room(self, claim: Claim, need: int, now: float) -> bool:
+        return self.holds < claim.limit
+
+    def take(self, need: int) -> int:
+        return 0
+
+    def change(self, slot: int, amount: int) -> None:
+        """A hold that closes is counted by its limiter."""
+
+    def opens_in(self, claim: Claim, need: int, now: float) -> float:
+        return SOON_S
+
+    def is_idle(self, now: float) -> bool:
+        return not self.holds
+
+
+def new_account(claim: Claim, now: float) -> Account:
+    """Return an empty account of the kind that a claim needs."""
+    if claim.kind == "bucket":
+        return Bucket(claim, now)
+    if claim.kind == "held":
+        return Held(claim)
+    return Rolling(claim) if claim.kind == "rolling" else Fixed(claim)

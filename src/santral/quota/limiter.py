@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import date
 from typing import Protocol
 
-from santral.quota.limit import Scope, ScopeLimits
+from santral.quota.answer import Standing, limit_headers
+from santral.quota.claim import Claim, Need
 
 
-class Hold(ABC):
+class Hold:
     """What one admitted request has reserved; settle or release it, else it expires by itself."""
 
-    __slots__ = ("day", "expires_at", "id", "is_closed", "scopes", "tokens")
+    __slots__ = (
+        "claims",
+        "expires_at",
+        "fall_to",
+        "id",
+        "is_closed",
+        "need",
+        "now",
+        "slots",
+        "standings",
+    )
 
     def __init__(
-        self, id_: int, scopes: Sequence[ScopeLimits], tokens: int, day: int, expires_at: float
+        self,
+        id_: str,
+        claims: Sequence[Claim],
+        slots: Sequence[int],
+        need: Need,
+        expires_at: float,
     ) -> None:
         self.id = id_
-        self.scopes = scopes
-        self.tokens = tokens
-        self.day = day  # UTC days since 1970: what it uses counts on the day it began
+        self.claims = claims  # those that took something
+        self.slots = slots  # the window, or part of one, that each took it from
+        self.need = need
         self.expires_at = expires_at
+        self.fall_to = ""  # the deployment that must answer: a limit of the route's own is used up
         self.is_closed = False
+        self.standings: Sequence[Standing] = ()  # of every claim, after the decision
+        self.now = 0.0
 
-    @abstractmethod
     def headers(self) -> dict[str, str]:
-        """Return OpenAI's ``x-ratelimit-*`` of the tightest scope, as things stand now."""
+        """Return what the caller is told: ``x-ratelimit-*``, what is left of budgets, and warnings."""
+        return limit_headers(self.standings, self.now)
 
 
 class Limiter(Protocol):
-    """Keeps every scope within its limits. One decision is atomic over all scopes of a request."""
+    """Keeps every account within its limit. One decision is atomic over all claims of a request."""
 
-    async def reserve(self, scopes: Sequence[ScopeLimits], tokens: int) -> Hold:
-        """Admit one request of at most ``tokens`` under every scope, or reserve nothing at all.
+    async def reserve(self, claims: Sequence[Claim], need: Need) -> Hold:
+        """Admit one request of at most ``need`` under every claim, or reserve nothing at all.
 
         Raises:
             QuotaExceeded: a limit is used up; its headers and ``retry_after_s`` say till when.
+            LimitsUnavailable: nobody can be asked, and a rule refuses while that is so.
+            Overloaded: more holds are open than a process should ever have.
         """
         ...
 
-    async def settle(self, hold: Hold, tokens: int) -> None:
-        """Replace what ``hold`` reserved by the ``tokens`` used. A second call changes nothing."""
+    async def settle(self, hold: Hold, used: Need) -> None:
+        """Replace what ``hold`` reserved by what was used. A second call changes nothing."""
         ...
 
     async def release(self, hold: Hold) -> None:
         """Give back what ``hold`` reserved. After ``settle``, or twice, it changes nothing."""
-        ...
-
-    def seed(self, scope: Scope, day: date, tokens: int) -> None:
-        """Tell what the ledger says ``scope`` used on ``day``; it never lowers what is known."""
         ...

@@ -4,56 +4,42 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import date
 
 from santral.errors import Overloaded
-from santral.quota.account import SECONDS_PER_DAY, Account
-from santral.quota.answer import rate_headers, refusal
-from santral.quota.limit import Scope, ScopeLimits
+from santral.quota.account import Account, new_account
+from santral.quota.answer import Standing, refusal, standing
+from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
 
 #: After this long a hold that nobody settled is given up. Chosen: longer than any request may run
 #: under the default timeouts, so that only a defect leaves one behind.
 HOLD_S = 3600.0
-
 #: Holds open at once; beyond it requests are refused. Chosen: far above ``server.max_in_flight``.
 MAX_HOLDS = 100_000
-
-#: Idle scopes looked for in one sweep at most: some microseconds. Chosen.
+#: Idle accounts looked for in one sweep at most: some microseconds. Chosen.
 _LOOKS = 16
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class MemoryHold(Hold):
-    """A hold that knows its accounts."""
+    """A hold that knows its accounts; what it tells the caller is how they stand when it is asked."""
 
-    __slots__ = ("accounts", "clock")
-
-    def __init__(
-        self,
-        id_: int,
-        scopes: Sequence[ScopeLimits],
-        tokens: int,
-        day: int,
-        expires_at: float,
-        accounts: list[Account],
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(id_, scopes, tokens, day, expires_at)
-        self.accounts = accounts
-        self.clock = clock
+    __slots__ = ("accounts", "asked", "clock")
 
     def headers(self) -> dict[str, str]:
-        """Return OpenAI's ``x-ratelimit-*`` of the tightest scope, as things stand now."""
-        return rate_headers(self.scopes, self.accounts, self.clock())
+        """Return what the caller is told, as things stand now."""
+        self.now = now = self.clock()
+        self.standings = [standing(claim, account, 0, now) for claim, account in self.asked]
+        return super().headers()
 
 
 class MemoryLimiter:
-    """Token buckets and daily counters by scope. Every decision runs without a pause in between.
+    """Accounts by name. Every decision runs without a pause in between.
 
-    ``clock`` returns seconds since 1970. A clock that goes back refills nothing and ends no day.
+    ``clock`` returns seconds since 1970. A clock that goes back refills nothing and ends no window.
     """
+
+    #: Nobody else has to be asked, so nothing can fail or get lost on the way.
+    is_coordinated, errors, dropped = True, 0, 0
 
     def __init__(
         self, clock: Callable[[], float], *, hold_s: float = HOLD_S, max_holds: int = MAX_HOLDS
@@ -61,26 +47,34 @@ class MemoryLimiter:
         self._clock = clock
         self._hold_s = hold_s
         self._max_holds = max_holds
-        self._accounts: OrderedDict[Scope, Account] = OrderedDict()
-        self._open: OrderedDict[int, MemoryHold] = OrderedDict()  # oldest first: all last as long
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._open: OrderedDict[str, MemoryHold] = OrderedDict()  # oldest first: all last as long
         self._last_id = 0
-        self._day = 0  # the UTC day that runs, in days since 1970
-        self._added = 0  # scopes added since the last sweep
+        self._added = 0  # accounts added since the last sweep
 
     @property
     def open_holds(self) -> int:
         """How many requests hold something now."""
         return len(self._open)
 
+    async def begin(self) -> None:
+        """There is nobody to agree with."""
+
+    async def run(self) -> None:
+        """There is nothing to look after."""
+
+    def billed_until(self, moment: float) -> None:
+        """What is in this memory needs no ledger."""
+
     @property
-    def known_scopes(self) -> int:
-        """How many scopes are remembered: those with a hold, with use today, or lately active."""
+    def known_accounts(self) -> int:
+        """How many accounts are remembered: those with a hold, with use, or lately active."""
         return len(self._accounts)
 
-    async def reserve(self, scopes: Sequence[ScopeLimits], tokens: int) -> MemoryHold:
-        """Admit one request of at most ``tokens`` under every scope, or reserve nothing at all.
+    async def reserve(self, claims: Sequence[Claim], need: Need) -> MemoryHold:
+        """Admit one request of at most ``need`` under every claim, or reserve nothing at all.
 
-        The scopes are distinct. What is reserved counts on the UTC day of this call.
+        What is reserved counts in the windows of this call.
 
         Raises:
             QuotaExceeded: a limit is used up.
@@ -89,28 +83,49 @@ class MemoryLimiter:
         now = self._clock()
         if self._open or self._added:
             self._sweep(now)
-        day = self._today(now)
-        if tokens < 0:
-            tokens = 0
-        accounts: list[Account] = []
-        for scope, limits in scopes:
-            account = self._accounts.get(scope) or self._add(scope, now)
-            accounts.append(account)
-            if not account.has_room(limits, tokens, now, day):
-                asked = [self._account(scope, now) for scope, _ in scopes]
-                raise refusal(scopes, asked, tokens, now, day)
+        asked: list[tuple[Claim, Account]] = []
+        fall_to, is_refused, skipped = "", False, ()
+        for claim in claims:
+            account = self._accounts.get(claim.account) or self._add(claim, now)
+            asked.append((claim, account))
+            if not account.has_room(claim, _need(need, claim), now):
+                if claim.is_enforced:
+                    is_refused = True
+                elif not claim.rule.is_dry_run:
+                    fall_to = fall_to or claim.rule.fall_to
+                    skipped = (*skipped, claim)
+        if is_refused:
+            raise self._refusal(asked, need, now)
         if len(self._open) >= self._max_holds:
             raise Overloaded(f"{self._max_holds} requests are open here. Try again in a moment.")
-        for account in accounts:
-            account.take(tokens)
-        self._last_id = id_ = self._last_id + 1
-        expires_at = now + self._hold_s
-        hold = MemoryHold(id_, scopes, tokens, day, expires_at, accounts, self._clock)
-        self._open[id_] = hold
+        taking = asked if not skipped else [pair for pair in asked if pair[0] not in skipped]
+        return self._take(taking, asked, need, fall_to, now)
+
+    def _take(
+        self,
+        taking: list[tuple[Claim, Account]],
+        asked: list[tuple[Claim, Account]],
+        need: Need,
+        fall_to: str,
+        now: float,
+    ) -> MemoryHold:
+        slots: list[int] = []
+        for claim, account in taking:
+            amount = _need(need, claim)
+            account.holds += 1
+            account.held += amount
+            slots.append(account.take(amount))
+        self._last_id += 1
+        hold = MemoryHold(
+            str(self._last_id), [c for c, _ in taking], slots, need, now + self._hold_s
+        )
+        hold.accounts = [account for _, account in taking]
+        hold.asked, hold.clock, hold.fall_to = asked, self._clock, fall_to
+        self._open[hold.id] = hold
         return hold
 
-    async def settle(self, hold: Hold, tokens: int) -> None:
-        """Replace what ``hold`` reserved by the ``tokens`` used. A second call changes nothing.
+    async def settle(self, hold: Hold, used: Need) -> None:
+        """Replace what ``hold`` reserved by what was used. A second call changes nothing.
 
         What was used counts even where it is more than was reserved, or the hold had expired.
         """
@@ -118,74 +133,67 @@ class MemoryLimiter:
             return
         hold.is_closed = True
         found = self._open.pop(hold.id, None)
-        if found is None:
-            self._settle_late(hold, tokens)
+        if found is not None:
+            self._close(found, used)
             return
-        for account in found.accounts:
-            account.give_back(hold.day, hold.tokens, max(0, tokens))
+        for claim, slot in zip(hold.claims, hold.slots, strict=True):
+            account = self._accounts.get(claim.account) or self._add(claim, self._clock())
+            account.used(claim, self._clock())
+            account.change(slot, _need(used, claim) if claim.measure != "requests" else 0)
 
     async def release(self, hold: Hold) -> None:
-        """Give back the tokens that ``hold`` reserved. After ``settle``, or twice, nothing changes.
+        """Give back what ``hold`` reserved. After ``settle``, or twice, nothing changes.
 
-        The request itself stays counted in the rate.
+        The request itself stays counted among the requests.
         """
-        await self.settle(hold, 0)
+        await self.settle(hold, Need())
 
-    def seed(self, scope: Scope, day: date, tokens: int) -> None:
-        """Tell what the ledger says ``scope`` used on ``day``; it never lowers what is known.
-
-        The ledger is behind by what the spool still holds, so the larger of both is nearer.
-        """
-        now = self._clock()
-        account = self._account(scope, now)
-        account.begin_day(self._today(now))
-        if account.day == day.toordinal() - _EPOCH:
-            account.spent = max(account.spent, tokens)
-
-    def used_today(self, scope: Scope) -> tuple[int, int]:
-        """Return the tokens spent and reserved under ``scope`` on the present UTC day."""
+    def used(self, claim: Claim) -> int:
+        """Return what is spent and reserved under a claim now."""
         now = self._clock()
         self._sweep(now)
-        account = self._accounts.get(scope)
-        if account is None:
-            return 0, 0
-        account.begin_day(self._today(now))
-        return account.spent, account.reserved
+        account = self._accounts.get(claim.account)
+        return (account or new_account(claim, now)).used(claim, now)
 
-    def _account(self, scope: Scope, now: float) -> Account:
-        return self._accounts.get(scope) or self._add(scope, now)
+    def _close(self, hold: MemoryHold, used: Need) -> None:
+        for claim, account, slot in zip(hold.claims, hold.accounts, hold.slots, strict=True):
+            reserved = _need(hold.need, claim)
+            account.holds -= 1
+            account.held -= reserved
+            if claim.measure != "requests":
+                account.change(slot, _need(used, claim) - reserved)
 
-    def _add(self, scope: Scope, now: float) -> Account:
+    def _refusal(self, asked: list[tuple[Claim, Account]], need: Need, now: float) -> Exception:
+        standings: list[Standing] = []
+        refused: list[tuple[Standing, int]] = []
+        for claim, account in asked:
+            amount = _need(need, claim)
+            stands = standing(claim, account, amount, now)
+            standings.append(stands)
+            if claim.is_enforced and not account.has_room(claim, amount, now):
+                refused.append((stands, amount))
+        return refusal(refused, standings, now)
+
+    def _add(self, claim: Claim, now: float) -> Account:
         self._added += 1
-        account = self._accounts[scope] = Account(now)
+        account = self._accounts[claim.account] = new_account(claim, now)
         return account
 
-    def _today(self, now: float) -> int:
-        day = int(now // SECONDS_PER_DAY)
-        if day > self._day:
-            self._day = day
-        return self._day
-
     def _sweep(self, now: float) -> None:
-        """Give up old holds and forget idle scopes. Called only before a decision looks at any."""
+        """Give up old holds and forget idle accounts. Called only before a decision looks at any."""
         while self._open:
             oldest = next(iter(self._open.values()))
             if oldest.expires_at > now:
                 break
             del self._open[oldest.id]
-            for account in oldest.accounts:
-                account.give_back(oldest.day, oldest.tokens, 0)
-        # Each new scope pays for a look at the two that waited longest, so no call pays for all.
+            self._close(oldest, Need())
+        # Each new account pays for a look at the two that waited longest, so no call pays for all.
         for _ in range(min(2 * self._added, _LOOKS, len(self._accounts))):
-            scope, account = self._accounts.popitem(last=False)
-            if not account.is_idle(now, self._day):
-                self._accounts[scope] = account
+            name, account = self._accounts.popitem(last=False)
+            if not account.is_idle(now):
+                self._accounts[name] = account
         self._added = max(0, self._added - _LOOKS // 2)
 
-    def _settle_late(self, hold: Hold, tokens: int) -> None:
-        now = self._clock()
-        for scope, _ in hold.scopes:
-            account = self._account(scope, now)
-            account.begin_day(self._day)
-            if account.day == hold.day:
-                account.spent += max(0, tokens)
+
+def _need(need: Need, claim: Claim) -> int:
+    return max(0, need.of(claim.measure))

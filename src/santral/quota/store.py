@@ -1,78 +1,143 @@
-"""Limits in the control database."""
+"""Rules of limits in the control database, and what the ledger says was used under each."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Any, cast
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, select
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
 from santral.db.store import bump_revision
-from santral.db.tables import ledger, limits
+from santral.db.tables import ledger, limit_rules
 from santral.quota.ledger.store import IS_BILLED, TOKENS
-from santral.quota.limit import Limits, Scope, ScopeKind
+from santral.quota.rule import Rule, Scope, ScopeKind
+from santral.quota.used import UsedRow
 from santral.tenants.tenant import TenantId
 
+#: What tells one rule from another; a second one for the same place replaces the first.
+_PLACE = ("tenant_id", "scope_kind", "scope_id", "measure", "window", "is_rolling")
 
-async def put_limits(
-    conn: Connection, tenant_id: TenantId, scope: Scope, own: Limits, now: datetime
-) -> None:
-    """Set what ``scope`` of a tenant may use, in place of what was set before."""
-    values = {
-        "requests_per_second": own.requests_per_second,
-        "burst": own.burst,
-        "tokens_per_day": own.tokens_per_day,
+_OF: dict[ScopeKind, ColumnElement[str]] = {
+    "tenant": ledger.c.tenant_id,
+    "key": ledger.c.key_id,
+    "user": ledger.c.user_id,
+    "route": ledger.c.route,
+    "model": ledger.c.model,
+    "tag": cast(ledger.c.tags, Text),
+}
+
+
+async def put_rule(conn: Connection, tenant_id: TenantId, rule: Rule, now: datetime) -> Rule:
+    """Set a rule in place of the one for the same scope, measure and window; return it with its id.
+
+    A rule that was there keeps its id, and so what was used under it.
+    """
+    values: dict[str, Any] = {
+        "scope_kind": rule.scope.kind,
+        "scope_id": rule.scope.id,
+        "measure": rule.measure,
+        "window": rule.window,
+        "is_rolling": rule.is_rolling,
+        "amount": rule.amount,
+        "rate": rule.rate,
+        "burst": rule.burst,
+        "time_zone": rule.time_zone,
+        "wait_s": rule.wait_s,
+        "fall_to": rule.fall_to or None,
+        "warn_at": list(rule.warn_at),
+        "webhook": rule.webhook or None,
+        "uncoordinated": rule.uncoordinated,
+        "is_dry_run": rule.is_dry_run,
         "updated_at": now,
     }
-    statement = upsert(conn, limits).values(
-        tenant_id=tenant_id, scope_kind=scope.kind, scope_id=scope.id, **values
-    )
-    await conn.execute(
-        statement.on_conflict_do_update(index_elements=list(limits.primary_key), set_=values)
+    statement = upsert(conn, limit_rules).values(id=rule.id, tenant_id=tenant_id, **values)
+    changes = {name: value for name, value in values.items() if name not in _PLACE}
+    stored = await conn.execute(
+        statement.on_conflict_do_update(index_elements=list(_PLACE), set_=changes).returning(
+            *limit_rules.c
+        )
     )
     await bump_revision(conn)
+    return _rule(stored.one())
 
 
-async def drop_limits(conn: Connection, tenant_id: TenantId, scope: Scope) -> None:
-    """Leave ``scope`` of a tenant without limits of its own."""
+async def drop_rule(conn: Connection, tenant_id: TenantId, rule_id: str) -> bool:
+    """Remove a rule of a tenant; return whether it was there."""
     statement = (
-        delete(limits)
-        .where(limits.c.tenant_id == tenant_id)
-        .where(limits.c.scope_kind == scope.kind)
-        .where(limits.c.scope_id == scope.id)
+        delete(limit_rules)
+        .where(limit_rules.c.tenant_id == tenant_id)
+        .where(limit_rules.c.id == rule_id)
     )
-    await conn.execute(statement)
+    if (await conn.execute(statement)).rowcount == 0:
+        return False
     await bump_revision(conn)
+    return True
 
 
-async def limits_of_tenant(conn: Connection, tenant_id: TenantId) -> dict[Scope, Limits]:
-    """Return the limits that a tenant and its keys have of their own."""
-    rows = await conn.execute(select(limits).where(limits.c.tenant_id == tenant_id))
-    return dict(map(_limits, rows))
+async def rules_of_tenant(conn: Connection, tenant_id: TenantId) -> list[Rule]:
+    """Return the rules that a tenant has made, for itself and what is beneath it."""
+    statement = select(limit_rules).where(limit_rules.c.tenant_id == tenant_id)
+    return _ordered(await conn.execute(statement))
 
 
-async def limits_of(conn: Connection) -> dict[Scope, Limits]:
-    """Return the limits of every tenant and key: what a gateway holds in memory."""
-    return dict(map(_limits, await conn.execute(select(limits))))
+async def find_rule(conn: Connection, rule_id: str) -> Rule | None:
+    """Return a rule of any tenant by its id; for those who check whose it is."""
+    row = (await conn.execute(select(limit_rules).where(limit_rules.c.id == rule_id))).first()
+    return None if row is None else _rule(row)
 
 
-async def tokens_today(conn: Connection, day: date) -> dict[Scope, int]:
-    """Return the tokens that every tenant and key used on the UTC ``day``: seeds of the limiter."""
+async def all_rules(conn: Connection) -> list[Rule]:
+    """Return the rules of every tenant: what a gateway holds in memory."""
+    return _ordered(await conn.execute(select(limit_rules)))
+
+
+async def used_since(conn: Connection, kind: ScopeKind, since_s: int) -> list[UsedRow]:
+    """Return what was used from a moment on, by tenant and by whom of ``kind``: seeds of limiters.
+
+    Of ``tag`` the row's whole tags stand for whom, as JSON.
+    """
+    column = _OF[kind]
     statement = (
-        select(ledger.c.tenant_id, ledger.c.key_id, func.sum(TOKENS))
-        .where(ledger.c.day == day)
+        select(
+            ledger.c.tenant_id,
+            column.label("id"),
+            func.count(func.distinct(ledger.c.request_id)).label("requests"),
+            func.coalesce(func.sum(TOKENS), 0).label("tokens"),
+            func.coalesce(func.sum(ledger.c.cost_nanousd), 0).label("nanousd"),
+        )
+        .where(ledger.c.occurred_s >= since_s)
         .where(IS_BILLED)
-        .group_by(ledger.c.tenant_id, ledger.c.key_id)
+        .group_by(ledger.c.tenant_id, column)
     )
-    used: dict[Scope, int] = {}
-    for tenant, key, tokens in await conn.execute(statement):
-        for scope in (Scope("tenant", tenant), Scope("key", key)):
-            used[scope] = used.get(scope, 0) + int(tokens)
-    return used
+    return [
+        UsedRow(row.tenant_id, row.id, int(row.requests), int(row.tokens), int(row.nanousd))
+        for row in await conn.execute(statement)
+    ]
 
 
-def _limits(row: Row[Any]) -> tuple[Scope, Limits]:
-    scope = Scope(cast("ScopeKind", row.scope_kind), row.scope_id)
-    return scope, Limits(row.requests_per_second, row.burst, row.tokens_per_day)
+def _ordered(rows: Iterable[Row[Any]]) -> list[Rule]:
+    return sorted(map(_rule, rows), key=lambda rule: (rule.tenant_id, rule.place))
+
+
+def _rule(row: Row[Any]) -> Rule:
+    return Rule(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        scope=Scope(row.scope_kind, row.scope_id),
+        measure=row.measure,
+        window=row.window,
+        is_rolling=row.is_rolling,
+        amount=row.amount,
+        rate=row.rate,
+        burst=row.burst,
+        time_zone=row.time_zone,
+        wait_s=row.wait_s,
+        fall_to=row.fall_to or "",
+        warn_at=tuple(row.warn_at),
+        webhook=row.webhook or "",
+        uncoordinated=row.uncoordinated,
+        is_dry_run=row.is_dry_run,
+    )

@@ -105,6 +105,36 @@ METRICS: tuple[Metric, ...] = (
         labels=(_ROUTE,),
     ),
     Metric(
+        name="santral_limits_uncoordinated",
+        kind="gauge",
+        help="1 while the Redis of limits does not answer and rules hold as each of them says.",
+    ),
+    Metric(
+        name="santral_limits_store_errors_total",
+        kind="counter",
+        help="Times that the Redis of limits could not be asked.",
+    ),
+    Metric(
+        name="santral_limits_dropped_total",
+        kind="counter",
+        help="Settlements that waited too long for Redis; the ledger has them.",
+    ),
+    Metric(
+        name="santral_limits_holds",
+        kind="gauge",
+        help="Requests that hold a part of a limit now.",
+    ),
+    Metric(
+        name="santral_limits_waiting",
+        kind="gauge",
+        help="Requests that wait for room in a limit now.",
+    ),
+    Metric(
+        name="santral_limits_turned_away_total",
+        kind="counter",
+        help="Requests that might have waited for room, had not too many others.",
+    ),
+    Metric(
         name="santral_cache_total",
         kind="counter",
         help="Requests by what the caches said; collapsed ones shared another's upstream call.",

@@ -122,6 +122,7 @@ class Extras(Struct, frozen=True, forbid_unknown_fields=True):
     user: str | None = None
     tags: dict[str, str] = {}
     cache: bool | CacheExtra | None = None
+    priority: Literal["interactive", "batch"] | None = None  # who waits for room first
     shadow: bool | None = None  # false: no copy of this request for deployments on trial
     output_schema: Raw = Raw(b"")  # empty: none given
 

@@ -15,6 +15,7 @@ from santral.gateway.context import HEDGE_LOST, RequestContext
 from santral.gateway.stages.early_end import EarlyEnd, stop_sequences
 from santral.gateway.stages.last_resort import may_resort, message_for, static_answer, static_record
 from santral.gateway.stages.meter import Meter
+from santral.gateway.stages.model_limits import ModelLimits
 from santral.gateway.stages.output_gate import OutputGate
 from santral.gateway.stages.route import Router, may_ask, note_load
 from santral.providers.provider import ProviderCall
@@ -34,14 +35,15 @@ LAST_RESORT = "last_resort"
 class Attempts:
     """Finds a deployment that answers; every attempt is recorded."""
 
-    def __init__(self, router: Router, fallback: Fallback) -> None:
+    def __init__(self, router: Router, fallback: Fallback, limits: ModelLimits) -> None:
         self._router = router
+        self._limits = limits
         self._fallback = fallback
         self._health = fallback.health
 
     async def over_route(self, ctx: RequestContext, gate: OutputGate) -> None:
         """Ask deployments until one answers, then the last resort; what failed unseen stays unseen."""
-        run = _Run(self._fallback, ctx, gate)
+        run = _Run(self._fallback, ctx, gate, self._limits)
         ladder = self._router.candidates(ctx)
         try:
             await self._fallback.over(
@@ -63,10 +65,13 @@ class Attempts:
 class _Run:
     """One way over the route for one request."""
 
-    __slots__ = ("_ctx", "_fallback", "_gate", "recovery")
+    __slots__ = ("_ctx", "_fallback", "_gate", "_limits", "recovery")
 
-    def __init__(self, fallback: Fallback, ctx: RequestContext, gate: OutputGate) -> None:
+    def __init__(
+        self, fallback: Fallback, ctx: RequestContext, gate: OutputGate, limits: ModelLimits
+    ) -> None:
         self._fallback = fallback
+        self._limits = limits
         self._ctx = ctx
         self._gate = gate
         self.recovery = ctx.route.route.recovery
@@ -89,6 +94,13 @@ class _Run:
         return may_ask(self._ctx, deployment)
 
     async def attempt(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
+        """Ask one deployment within its model's limits."""
+        if not self._ctx.snapshot.limits.has_model_rules:
+            return await self._ask(deployment, purpose, race)
+        async with self._limits(self._ctx, deployment):
+            await self._ask(deployment, purpose, race)
+
+    async def _ask(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
         """Ask one deployment; what becomes of it is recorded and noted in its health."""
         ctx, health = self._ctx, self._fallback.health
         self._gate.restart()

@@ -16,6 +16,7 @@ from santral.errors import ProviderError, ProviderTimeout
 from santral.gateway.ability import able_route
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.meter import Meter
+from santral.gateway.stages.model_limits import ModelLimits
 from santral.gateway.stages.payload import payload_policy
 from santral.gateway.stages.route import may_ask
 from santral.gateway.stages.through_cache import SHOWN_DIGITS
@@ -40,8 +41,9 @@ ON_LOOP_BYTES = 128 * 1024
 class Perform:
     """Serves a task from the cache, or asks deployments; every attempt is recorded."""
 
-    def __init__(self, cache: TwoTiers, fallback: Fallback) -> None:
+    def __init__(self, cache: TwoTiers, fallback: Fallback, limits: ModelLimits) -> None:
         self._cache = cache
+        self._limits = limits
         self._fallback = fallback
 
     async def __call__(self, ctx: RequestContext, task: TaskRequest, finish: Finish) -> bytes:
@@ -90,7 +92,8 @@ class Perform:
             del race  # a task has one body: there is no first content to wait for
             ctx.losses.restart()
             call = _call(ctx, task, deployment, answered.setdefault(deployment.name, {}))
-            bodies.append(await self._one_attempt(ctx, call, deployment, purpose, finish))
+            async with self._limits(ctx, deployment):
+                bodies.append(await self._one_attempt(ctx, call, deployment, purpose, finish))
 
         parts = self._fallback
         demand = Demand(tenant=ctx.caller.tenant.id)

@@ -38,7 +38,7 @@ class Router:
             BadRequest: no deployment of the route can.
             ParameterNotSupported: the route is strict and a parameter would have to be dropped.
         """
-        if ctx.pinned:
+        if ctx.pinned or ctx.fall_to:
             return iter(_pinned(ctx))
         route = ctx.route.route
         rules = route.rules
@@ -58,8 +58,9 @@ class Router:
 
 
 def _pinned(ctx: RequestContext) -> list[Deployment]:
-    """Return the deployment whose batch holds the answer, if the configuration still has it."""
-    found = ctx.snapshot.deployments.get(ctx.pinned)
+    """Return who alone may answer, if the configuration still has it: whose batch holds the answer,
+    or whom a limit that is used up falls to."""
+    found = ctx.snapshot.deployments.get(ctx.pinned or ctx.fall_to)
     return [] if found is None else [found]
 
 

@@ -1,0 +1,92 @@
+"""What the ledger says was used under each limit: where a limiter begins that knows nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from santral.quota.claim import Used, account_of, kind_of
+from santral.quota.rule import EACH, Rule, ScopeKind
+from santral.quota.window import LENGTH_S, calendar
+from santral.tenants.tenant import EVERYWHERE, TenantId
+from santral.tenants.tree import TenantTree
+
+#: Limits whose windows are shorter are not seeded: what was used has left before it is read. Chosen.
+_SHORTEST_S = LENGTH_S["minute"]
+
+
+class UsedRow(Struct, frozen=True, array_like=True):
+    """What one tenant used through one key, route, user or set of tags, from a moment on."""
+
+    tenant_id: str
+    id: str
+    requests: int
+    tokens: int
+    nanousd: int
+
+
+#: Asks the ledger: of a kind of scope, from a moment on (seconds since 1970).
+Sums = Callable[[ScopeKind, int], Awaitable[Sequence[UsedRow]]]
+
+
+async def used_under(
+    rules: Iterable[Rule], tree: TenantTree, sums: Sums, now: float
+) -> dict[str, Used]:
+    """Return by account what was used in the window that runs; accounts without use are left out."""
+    known: dict[tuple[ScopeKind, int], Sequence[UsedRow]] = {}
+    used: dict[str, Used] = {}
+    for rule in rules:
+        start = window_start(rule, now)
+        if start is None:
+            continue
+        place = (rule.scope.kind, start)
+        if place not in known:
+            known[place] = await sums(*place)
+        for row in known[place]:
+            if rule.tenant_id == EVERYWHERE or tree.is_within(
+                TenantId(row.tenant_id), TenantId(rule.tenant_id)
+            ):
+                _add(used, rule, tree, row, start)
+    return used
+
+
+def window_start(rule: Rule, now: float) -> int | None:
+    """Return when the window that runs began, in seconds since 1970; None where the ledger has no say."""
+    if kind_of(rule) in ("held", "bucket") or LENGTH_S[rule.window] < _SHORTEST_S:
+        return None
+    if rule.is_rolling:
+        return int(now) - LENGTH_S[rule.window]
+    return calendar(rule.window, rule.time_zone).at(now)
+
+
+def _add(used: dict[str, Used], rule: Rule, tree: TenantTree, row: UsedRow, start: int) -> None:
+    amount = {"requests": row.requests, "tokens": row.tokens, "usd": row.nanousd}[rule.measure]
+    if amount <= 0:
+        return
+    for id_ in _ids(rule, tree, row):
+        account = account_of(rule, id_)
+        had = used.get(account)
+        used[account] = Used(start, amount + (had.amount if had is not None else 0))
+
+
+def _ids(rule: Rule, tree: TenantTree, row: UsedRow) -> list[str]:
+    """Return the ids of the rule's accounts to which a row belongs, as ``LimitBook`` names them."""
+    kind, id_ = rule.scope
+    if kind == "tenant":
+        if id_ == EACH:
+            return [row.tenant_id]
+        return [id_] if tree.is_within(TenantId(row.tenant_id), TenantId(id_)) else []
+    if kind == "tag":
+        tags: dict[str, str] = msgspec.json.decode(row.id or "{}")
+        names = [f"{name}={value}" for name, value in tags.items()]
+        if id_ == EACH:
+            return names
+        prefix = id_[:-1] if id_.endswith("=*") else None
+        return [n for n in names if n == id_ or (prefix is not None and n.startswith(prefix))]
+    if not row.id or id_ not in (EACH, row.id):
+        return []
+    if kind == "user" and rule.tenant_id == EVERYWHERE:
+        return [f"{row.tenant_id}/{row.id}"]
+    return [row.id]
