@@ -1,0 +1,72 @@
+"""What is left after a fault: in the spool, in the store and in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from santral.db.engine import connect, sqlite_url
+from santral.quota.ledger.write import write_ledger
+from santral.traces.account import Account
+from santral.traces.collector import Collector
+from santral.traces.question import Filters
+from santral.traces.record import TraceRecord
+from santral.traces.store import TraceStore
+
+ALL = Filters(since_us=0, until_us=2**60)
+MEMORY = Path(":memory:")
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run a scenario; one that hangs is a failure."""
+
+    async def patiently() -> None:
+        async with asyncio.timeout(120):
+            await scenario
+
+    asyncio.run(patiently())
+
+
+async def stored_in(store: TraceStore) -> list[str]:
+    """Return the request ids of the store's rows, each as often as it is there."""
+    page = await store.list_traces(None, ALL, None, 100_000)
+    return sorted(trace.request_id for trace in page.traces)
+
+
+def billed_in(folder: Path) -> list[str]:
+    """Return the request ids of the ledger's rows, each as often as it is there."""
+    with sqlite3.connect(folder / "santral.db") as connection:
+        return sorted(row[0] for row in connection.execute("SELECT request_id FROM ledger"))
+
+
+def ids(numbers: Iterable[int]) -> list[str]:
+    return sorted(f"req_{number}" for number in numbers)
+
+
+def is_once(names: Sequence[str]) -> bool:
+    return max(Counter(names).values(), default=1) == 1
+
+
+async def collect_all(folder: Path, store: TraceStore) -> list[Account]:
+    """Collect into ``store`` and the ledger, twice; return the account at every look."""
+    engine = connect(sqlite_url(folder))
+
+    async def bill(records: Sequence[TraceRecord]) -> None:
+        await write_ledger(engine, records)
+
+    try:
+        collector = Collector(folder / "spool", store, [bill])
+        accounts = [await collector.account()]
+        for _ in range(2):
+            await collector.collect_once()
+            accounts.append(await collector.account())
+    finally:
+        await engine.dispose()
+    assert all(account.is_balanced for account in accounts), accounts
+    assert len({account.received for account in accounts}) == 1, accounts
+    assert accounts[-1].spooled == 0
+    return accounts

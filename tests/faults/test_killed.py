@@ -1,0 +1,103 @@
+"""kill -9 at every write boundary: nothing acknowledged is lost, nothing is stored or billed twice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tests.faults.killed import Killer, Run
+from tests.faults.left import MEMORY, billed_in, collect_all, ids, is_once, run, stored_in
+from tests.faults.scenarios import BOUND, RECORDS, small
+
+from santral.traces.spool import Spool
+from santral.traces.spool_folder import segments
+from santral.traces.store import TraceStore
+
+EITHER = pytest.mark.parametrize("is_torn", [False, True], ids=["before", "torn"])
+
+
+def deaths(
+    killer: Killer, scenario: str, template: Path, is_torn: bool
+) -> Iterator[tuple[Run, Path]]:
+    """Yield every run of ``scenario`` that was killed, and its folder; end after one that ended."""
+    for at in count(1):
+        folder = template.with_name(f"{scenario}-{at}")
+        shutil.copytree(template, folder)
+        done = killer.run(scenario, folder, at, is_torn)
+        if done.was_killed:
+            yield done, folder
+        else:
+            assert at == done.calls + 1
+            return
+        shutil.rmtree(folder)
+
+
+@EITHER
+def test_a_worker_killed_at_any_write_loses_nothing_it_acknowledged(
+    killer: Killer, tmp_path: Path, sqlite_template: Path, is_torn: bool
+) -> None:
+    (template := tmp_path / "template").mkdir()
+    shutil.copy(sqlite_template, template / "santral.db")
+    met = 0
+    for done, folder in deaths(killer, "worker", template, is_torn):
+        met += 1
+        told = [line.split() for line in done.said]
+        tried = {int(number) for what, number in told if what == "try"}
+        acknowledged = {int(number) for what, number in told if what == "ack"}
+        again = Spool(folder / "spool", "w0", BOUND)  # the worker's next process
+        assert again.append(small(RECORDS))
+        again.close()
+
+        async def check(folder: Path = folder) -> None:
+            store = TraceStore(MEMORY)
+            accounts = await collect_all(folder, store)
+            stored = await stored_in(store)
+            assert is_once(stored)
+            assert set(ids(acknowledged | {RECORDS})) <= set(stored), met
+            assert set(stored) <= set(ids(tried | {RECORDS}))
+            assert billed_in(folder) == stored
+            assert (accounts[-1].received, accounts[-1].rejected) == (len(stored), 0)
+            assert list((folder / "spool").iterdir()) == []
+            await store.close()
+
+        run(check())
+    assert met >= (15 if is_torn else 40)
+
+
+@EITHER
+def test_a_collector_killed_at_any_write_stores_and_bills_every_record_once(
+    killer: Killer, tmp_path: Path, sqlite_template: Path, is_torn: bool
+) -> None:
+    """The calls are those of SQLite and DuckDB too: the databases die with the collector."""
+    (template := tmp_path / "template").mkdir()
+    shutil.copy(sqlite_template, template / "santral.db")
+    expected = ids(range(3))
+
+    async def prepare() -> None:
+        store = TraceStore(template / "telemetry.duckdb")
+        await store.open()
+        await store.close()
+
+    run(prepare())
+    spool = Spool(template / "spool", "w0", BOUND // 2)
+    assert all(spool.append(small(number)) for number in range(3))
+    spool.close()
+    assert len(segments(template / "spool")) == 2
+    met = 0
+    for done, folder in deaths(killer, "collector", template, is_torn):
+        met += 1
+        assert set(done.said) <= {"received 3"}, "the account is whole at every look"
+
+        async def check(folder: Path = folder) -> None:
+            store = TraceStore(folder / "telemetry.duckdb")
+            accounts = await collect_all(folder, store)
+            assert await stored_in(store) == billed_in(folder) == expected
+            assert (accounts[-1].stored, accounts[-1].duplicate, accounts[-1].rejected) == (3, 0, 0)
+            assert list((folder / "spool").iterdir()) == []
+            await store.close()
+
+        run(check())
+    assert met >= 30
