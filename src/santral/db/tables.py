@@ -88,6 +88,7 @@ tenants = Table(
     Column("parent_id", String(128), index=True),  # whose part it is
     Column("payloads", String(16)),  # full, redacted, hashes, none; null: as the parent
     Column("retention_days", Integer),  # of traces and payloads; null: as the parent
+    Column("caches_forgotten_at", Instant),  # answers that were cached before are not served
     Column("deleted_at", Instant),  # its rows of the ledger and the audit log stay
 )
 

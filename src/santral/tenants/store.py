@@ -225,6 +225,7 @@ def _tenant(row: Row[Any]) -> Tenant:
         parent_id=row.parent_id,
         payloads=row.payloads,
         retention_days=row.retention_days,
+        caches_forgotten_at=row.caches_forgotten_at,
     )
 
 

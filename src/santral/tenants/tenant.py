@@ -41,6 +41,7 @@ class Tenant(Struct, frozen=True):
     parent_id: TenantId | None = None  # whose part it is: a project's team, a team's organisation
     payloads: PayloadPolicy | None = None  # None: as its parent, then as the configuration
     retention_days: int | None = None  # of what it said and was answered; None: likewise
+    caches_forgotten_at: datetime | None = None  # every worker forgets what it cached before
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):
