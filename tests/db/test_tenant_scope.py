@@ -36,11 +36,15 @@ ALLOWED = {
     "tenants/users/store.py:_every_grant": "the list of users shows who holds which role where; "
     "the caller leaves out what its reader may not see",
     "tenants/store.py:find_keys": "an administrator names a key alone; its id is unique over all",
-    "quota/store.py:limits_of": "a gateway holds the limits of every tenant",
-    "quota/store.py:tokens_today": "a limiter is seeded for every tenant at once",
+    "quota/store.py:all_rules": "a gateway holds the limits of every tenant",
+    "quota/store.py:find_rule": "an administrator names a limit alone; its id is unique over all",
+    "quota/store.py:used_since": "limiters begin with what the ledger says of every tenant",
     "quota/ledger/store.py:insert_rows": "the collector writes the rows of many tenants in one batch; "
     "each row carries its tenant",
     "quota/ledger/store.py:attempts_page": "who operates replays and proves the rows of all tenants",
+    "quota/ledger/store.py:rows_between": "who operates proves the rows of all tenants",
+    "quota/ledger/store.py:first_s": "where that proof begins",
+    "quota/ledger/store.py:used_by_day": "a provider bills the installation, not a tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }

@@ -77,6 +77,22 @@ class Balance(Struct, frozen=True, kw_only=True):
     estimated: int = 0  # rows whose tokens we counted ourselves
 
 
+class Used(Struct, frozen=True, kw_only=True):
+    """What attempts at one model used, mirrored ones too: what their provider bills."""
+
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nanousd: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+
+    def plus(self, other: Used) -> Used:
+        """Return the sum of both."""
+        names = self.__struct_fields__
+        return Used(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
 def usage_of(row: LedgerRow) -> Usage:
     """Return what the attempt of a row used."""
     counts = {name: getattr(row, name) for name in CLASSES}

@@ -12,22 +12,22 @@ from sqlalchemy import ColumnElement, case, func, select, tuple_
 from santral.db.engine import Connection
 from santral.db.insert import upsert
 from santral.db.tables import ledger
-from santral.quota.ledger.entry import REPRICE, SETTLE, SHADOW, Balance, LedgerRow, Place
+from santral.quota.ledger.entry import REPRICE, SETTLE, SHADOW, Balance, LedgerRow, Place, Used
 from santral.tenants.tenant import TenantId
 
-#: Tokens of every class.
-TOKENS: ColumnElement[int] = (
+_INPUT: ColumnElement[int] = (
     ledger.c.input_uncached
     + ledger.c.cache_read
     + ledger.c.cache_write
     + ledger.c.cache_write_1h
     + ledger.c.input_audio
     + ledger.c.input_image
-    + ledger.c.output_text
-    + ledger.c.reasoning
-    + ledger.c.output_audio
-    + ledger.c.output_image
 )
+_OUTPUT: ColumnElement[int] = (
+    ledger.c.output_text + ledger.c.reasoning + ledger.c.output_audio + ledger.c.output_image
+)
+#: Tokens of every class.
+TOKENS: ColumnElement[int] = _INPUT + _OUTPUT
 
 #: Rows that a tenant pays for: a mirrored request is the operator's own experiment.
 IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
@@ -101,6 +101,33 @@ async def rows_between(
 async def first_s(conn: Connection) -> int | None:
     """Return when the earliest request of the ledger began; None while there is no row."""
     return (await conn.execute(select(func.min(ledger.c.occurred_s)))).scalar_one()
+
+
+async def used_by_day(
+    conn: Connection, provider: str, first: date, last: date
+) -> dict[tuple[date, str], Used]:
+    """Return what attempts at deployments of a provider used by UTC day and model."""
+    group = (ledger.c.day, ledger.c.model)
+    sums = (
+        func.sum(case((ledger.c.kind.startswith(REPRICE, autoescape=True), 0), else_=1)),
+        func.sum(_INPUT),
+        func.sum(_OUTPUT),
+        func.coalesce(func.sum(ledger.c.cost_nanousd), 0),
+        func.sum(ledger.c.unpriced),
+        func.sum(case((ledger.c.is_estimated, 1), else_=0)),
+    )
+    statement = (
+        select(*group, *sums)
+        .where(ledger.c.provider == provider)
+        .where(ledger.c.day >= first)
+        .where(ledger.c.day <= last)
+        .group_by(*group)
+    )
+    names = Used.__struct_fields__
+    return {
+        (row[0], row[1]): Used(**dict(zip(names, map(int, row[2:]), strict=True)))
+        for row in await conn.execute(statement)
+    }
 
 
 async def corrections_of(conn: Connection, request_ids: Sequence[str]) -> list[LedgerRow]:
