@@ -58,8 +58,8 @@ async def test_a_violated_reference_is_refused_on_both(engine: Engine) -> None:
                 )
                 if engine.dialect.name == "sqlite"
                 else text(
-                    "INSERT INTO limits (tenant_id, scope_kind, scope_id, updated_at) "
-                    "VALUES ('nobody', 'tenant', 'nobody', now())"
+                    "INSERT INTO memberships (tenant_id, user_id, role, created_at) "
+                    "VALUES ('default', 'nobody', 'owner', now())"
                 )
             )
 

@@ -213,19 +213,6 @@ alerts = Table(
     UniqueConstraint("limit_id", "scope_id", "window_start", "kind", name="uq_alerts_once"),
 )
 
-limits = Table(
-    "limits",
-    metadata,
-    Column("tenant_id", String(128), ForeignKey("tenants.id"), primary_key=True),
-    Column("scope_kind", String(16), primary_key=True),
-    Column("scope_id", String(128), primary_key=True),
-    Column("requests_per_second", Float),
-    Column("burst", Integer),
-    Column("tokens_per_day", BigInteger),
-    Column("updated_at", Instant, nullable=False),
-    CheckConstraint("scope_kind IN ('tenant', 'key')", name="scope_kind"),
-)
-
 # No foreign keys and no lengths: what was spent outlives the tenant, the key and the deployment, and
 # one odd name must not keep a whole batch out. Triggers refuse every change of a row but that of its
 # user_id (migration 0004): what was spent is corrected by further rows.
