@@ -102,7 +102,8 @@ def main() -> None:
             said = pipe.read().decode()
         _, status = os.waitpid(child, 0)
         told = {"said": said, "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}
-        print(json.dumps({**told, "status": os.waitstatus_to_exitcode(status)}), flush=True)
+        sys.stdout.write(json.dumps({**told, "status": os.waitstatus_to_exitcode(status)}) + "\n")
+        sys.stdout.flush()
 
 
 def _run(scenario: Callable[[Path, Callable[[str], None]], None], job: dict, writer: int) -> None:

@@ -51,22 +51,36 @@ def is_once(names: Sequence[str]) -> bool:
     return max(Counter(names).values(), default=1) == 1
 
 
-async def collect_all(folder: Path, store: TraceStore) -> list[Account]:
-    """Collect into ``store`` and the ledger, twice; return the account at every look."""
-    engine = connect(sqlite_url(folder))
+class Left:
+    """What there is in the end, when a collector has had its turn."""
 
-    async def bill(records: Sequence[TraceRecord]) -> None:
-        await write_ledger(engine, records)
+    account: Account
+    stored: list[str]
+    billed: list[str]
 
-    try:
-        collector = Collector(folder / "spool", store, [bill])
-        accounts = [await collector.account()]
-        for _ in range(2):
-            await collector.collect_once()
-            accounts.append(await collector.account())
-    finally:
-        await engine.dispose()
-    assert all(account.is_balanced for account in accounts), accounts
-    assert len({account.received for account in accounts}) == 1, accounts
-    assert accounts[-1].spooled == 0
-    return accounts
+    def __init__(self, folder: Path, store: TraceStore) -> None:
+        self._folder = folder
+        self._store = store
+
+    async def collect(self) -> None:
+        """Collect twice into store and ledger, and look at the account in between."""
+        engine = connect(sqlite_url(self._folder))
+
+        async def bill(records: Sequence[TraceRecord]) -> None:
+            await write_ledger(engine, records)
+
+        collector = Collector(self._folder / "spool", self._store, [bill])
+        try:
+            accounts = [await collector.account()]
+            for _ in range(2):
+                await collector.collect_once()
+                accounts.append(await collector.account())
+            self.stored = await stored_in(self._store)
+        finally:
+            await self._store.close()
+            await engine.dispose()
+        self.billed = billed_in(self._folder)
+        self.account = accounts[-1]
+        assert all(account.is_balanced for account in accounts), accounts
+        assert len({account.received for account in accounts}) == 1, accounts
+        assert self.account.spooled == 0

@@ -28,6 +28,11 @@ def small(number: int) -> TraceRecord:
     return build_record(number, payload=None)
 
 
+def tiny(number: int) -> TraceRecord:
+    """Return a record of about 0.2 kB."""
+    return build_record(number, payload=None, spans=[], attempts=[], verdicts=[], sources=[])
+
+
 def worker(folder: Path, say: Say) -> None:
     """Spool records, and tell of each that was acknowledged."""
     spool = Spool(folder / "spool", "w0", BOUND, fsync=True)

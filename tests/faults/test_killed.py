@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.killed import Killer, Run
-from tests.faults.left import MEMORY, billed_in, collect_all, ids, is_once, run, stored_in
+from tests.faults.left import MEMORY, Left, ids, is_once, run
 from tests.faults.scenarios import BOUND, RECORDS, small
 
 from santral.traces.spool import Spool
@@ -51,19 +51,14 @@ def test_a_worker_killed_at_any_write_loses_nothing_it_acknowledged(
         assert again.append(small(RECORDS))
         again.close()
 
-        async def check(folder: Path = folder) -> None:
-            store = TraceStore(MEMORY)
-            accounts = await collect_all(folder, store)
-            stored = await stored_in(store)
-            assert is_once(stored)
-            assert set(ids(acknowledged | {RECORDS})) <= set(stored), met
-            assert set(stored) <= set(ids(tried | {RECORDS}))
-            assert billed_in(folder) == stored
-            assert (accounts[-1].received, accounts[-1].rejected) == (len(stored), 0)
-            assert list((folder / "spool").iterdir()) == []
-            await store.close()
-
-        run(check())
+        left = Left(folder, TraceStore(MEMORY))
+        run(left.collect())
+        assert is_once(left.stored)
+        assert set(ids(acknowledged | {RECORDS})) <= set(left.stored)
+        assert set(left.stored) <= set(ids(tried | {RECORDS}))
+        assert left.billed == left.stored
+        assert (left.account.received, left.account.rejected) == (len(left.stored), 0)
+        assert list((folder / "spool").iterdir()) == []
     assert met >= (15 if is_torn else 40)
 
 
@@ -90,14 +85,10 @@ def test_a_collector_killed_at_any_write_stores_and_bills_every_record_once(
     for done, folder in deaths(killer, "collector", template, is_torn):
         met += 1
         assert set(done.said) <= {"received 3"}, "the account is whole at every look"
-
-        async def check(folder: Path = folder) -> None:
-            store = TraceStore(folder / "telemetry.duckdb")
-            accounts = await collect_all(folder, store)
-            assert await stored_in(store) == billed_in(folder) == expected
-            assert (accounts[-1].stored, accounts[-1].duplicate, accounts[-1].rejected) == (3, 0, 0)
-            assert list((folder / "spool").iterdir()) == []
-            await store.close()
-
-        run(check())
+        left = Left(folder, TraceStore(folder / "telemetry.duckdb"))
+        run(left.collect())
+        assert left.stored == left.billed == expected
+        account = left.account
+        assert (account.stored, account.duplicate, account.rejected) == (3, 0, 0)
+        assert list((folder / "spool").iterdir()) == []
     assert met >= 30

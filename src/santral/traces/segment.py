@@ -23,7 +23,7 @@ SYNC_BYTES = 8
 #: The longest body of a frame: far above any record, far below what would fill a memory. Chosen.
 MAX_BODY_BYTES = 512 * 1024 * 1024
 _MAGIC = b"santral-spool-1\n"
-_OTHER_VERSION = re.compile(rb"santral-spool-(?!1\n)\d")
+_OTHER_VERSION = re.compile(rb"santral-spool-(?!1\n)\d+\n")
 #: A file beyond it is no segment of ours: a worker closes one at 8 MiB and a record.
 _MOST_BYTES = 2 * MAX_BODY_BYTES
 HEADER_BYTES = len(_MAGIC) + SYNC_BYTES
