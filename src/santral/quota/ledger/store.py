@@ -74,7 +74,7 @@ async def attempts_page(
         .where(IS_ATTEMPT)
         .where(ledger.c.occurred_s >= after.occurred_s)
         .where(ledger.c.occurred_s < until_s)
-        .where(_is_after(after))
+        .where(tuple_(*_PLACE) > tuple_(after.occurred_s, after.request_id, after.attempt))
         .order_by(*_PLACE)
         .limit(limit)
     )
@@ -175,10 +175,6 @@ async def balances_by_day(
     statement = statement.group_by(*group).order_by(ledger.c.day.desc(), *group[1:])
     rows = await conn.execute(statement)
     return [(row.day, row.route, row.model, _balance(row)) for row in rows]
-
-
-def _is_after(place: Place) -> ColumnElement[bool]:
-    return tuple_(*_PLACE) > tuple_(place.occurred_s, place.request_id, place.attempt)
 
 
 def _row(row: Any) -> LedgerRow:
