@@ -19,6 +19,7 @@ CLASS_REMEDIES = {
     "not_allowed": "Use a key that may use this route, or ask an administrator.",
     "not_found": "Use a name that exists; the message names the nearest one.",
     "request_timeout": "Send the body faster, or raise `server.body_s`.",
+    "conflict": "Do as the message says: it names what stands in the way.",
     "method_not_allowed": "Use the method that the message names.",
     "request_too_large": "Send less, or raise `server.max_body_bytes`.",
     "unsupported_media_type": "Send JSON with `content-type: application/json`.",
@@ -89,8 +90,42 @@ PASSED = {
         "addresses on; then an engine that fetches them can be sent anywhere.",
     ),
     "key_in_url": (
-        "A client of Gemini sent its key in the address (`?key=`), where proxies and logs keep it.",
-        "Send it in the header `x-goog-api-key`, and replace the key that was in the address.",
+        "A key came in the address: in a parameter for keys (`?key=`, `?api_key=`, `?access_token=`), or "
+        "anywhere as a whole key. Proxies and logs keep addresses.",
+        "Send it in a header, and rotate the key: `santral keys rotate`.",
+    ),
+    "address_not_allowed": (
+        "The key is bound to networks, and the request came from elsewhere.",
+        "Call from one of its networks. Behind a proxy, name its network in `server.trusted_proxies`.",
+    ),
+    "scope_not_allowed": (
+        "The key is for other endpoints than the one asked.",
+        "Use a key whose scopes have the one that the message names.",
+    ),
+    "model_not_allowed": (
+        "The key is bound to models, and none of the route's deployments is among them.",
+        "Use a key that may use one of the deployments that the message names.",
+    ),
+    "role_missing": (
+        "No role of the one who administers allows this there; the message names the roles that do.",
+        "Ask an administrator for such a role: `santral users grant`, `santral keys update --role`.",
+    ),
+    "role_above_own": (
+        "Nobody gives, takes or uses a role that may do more than their own, or one outside of what "
+        "they administer.",
+        "Ask somebody who holds that role.",
+    ),
+    "needs_force": (
+        "What is deleted takes something with it or leaves something behind; the message says what.",
+        "Say `--force`, or `?force=true`, if that is meant.",
+    ),
+    "last_owner": (
+        "It would end the last owner of the whole installation.",
+        "Make another one first: `santral keys create --role owner --over '*'`.",
+    ),
+    "overlap_running": (
+        "The former text of the key is still in its overlap, and another rotation would cut it short.",
+        "Rotate after its end, or without an overlap, which ends every former text at once.",
     ),
     "operation_not_supported": (
         "No deployment of the route can do what the endpoint asks for: embed, rerank, moderate, "

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from santral.app.access import access_file, wait_for_file
 from santral.app.authority import Authority
+from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
@@ -47,6 +48,7 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(limits_router(engine, authority))
     identify = partial(authority.identify, origin="console")
     app.include_router(console_router(store, identify, loaded.config))
+    app.add_middleware(KeylessAddresses)
     app.add_exception_handler(SantralError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
 

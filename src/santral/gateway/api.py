@@ -18,7 +18,7 @@ from santral.gateway.conversation import Conversation
 from santral.gateway.desk import Desk, Handler, Scope
 from santral.gateway.dialects.chat import ChatDialect
 from santral.gateway.dialects.completions import CompletionsDialect
-from santral.gateway.dialects.gemini.dialect import GeminiDialect, refuse_key_in_url
+from santral.gateway.dialects.gemini.dialect import GeminiDialect
 from santral.gateway.dialects.gemini.lookup import list_all, show_one, token_count
 from santral.gateway.dialects.messages.count import CountTokens
 from santral.gateway.dialects.messages.dialect import MessagesDialect
@@ -34,6 +34,8 @@ from santral.gateway.tasks.embeddings import EmbeddingsTask
 from santral.gateway.tasks.moderations import ModerationsTask
 from santral.gateway.tasks.rerank import RerankTask
 from santral.gateway.tasks.task import Task, TaskDialect, TaskHandler
+from santral.tenants.scope import KeyScope
+from santral.tenants.url import refuse_key_in_url
 from santral.traces.metrics import CONTENT_TYPE, Metrics
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -76,19 +78,26 @@ class GatewayApp:
         files, batches = Files(cabinet, wall), Batches(cabinet, wall, self.batches.wake)
         #: Endpoints by exact path, then by pattern, whose named groups become ``Inbound.parts``.
         self._endpoints: dict[str, dict[str, Endpoint]] = {
-            "/v1/chat/completions": {"POST": self._at_desk(CHAT, conversation)},
-            "/v1/completions": {"POST": self._at_desk(CompletionsDialect(), conversation)},
-            "/v1/messages": {"POST": self._at_desk(MESSAGES, conversation)},
-            "/v1/messages/count_tokens": {"POST": self._at_desk(MESSAGES, CountTokens(stages))},
-            "/v1/responses": {"POST": self._at_desk(responses, conversation)},
-            "/v1/embeddings": {"POST": self._at_task(EmbeddingsTask(), stages)},
-            "/v1/rerank": {"POST": self._at_task(RerankTask(), stages)},
-            "/v2/rerank": {"POST": self._at_task(RerankTask(), stages)},
-            "/v1/moderations": {"POST": self._at_task(ModerationsTask(), stages)},
-            "/v1/files": {"POST": self._upload(files), "GET": self._at_desk(CHAT, files.list)},
+            "/v1/chat/completions": {"POST": self._at_desk(CHAT, conversation, "conversations")},
+            "/v1/completions": {
+                "POST": self._at_desk(CompletionsDialect(), conversation, "conversations")
+            },
+            "/v1/messages": {"POST": self._at_desk(MESSAGES, conversation, "conversations")},
+            "/v1/messages/count_tokens": {
+                "POST": self._at_desk(MESSAGES, CountTokens(stages), "conversations")
+            },
+            "/v1/responses": {"POST": self._at_desk(responses, conversation, "responses")},
+            "/v1/embeddings": {"POST": self._at_task(EmbeddingsTask(), stages, "embeddings")},
+            "/v1/rerank": {"POST": self._at_task(RerankTask(), stages, "rerank")},
+            "/v2/rerank": {"POST": self._at_task(RerankTask(), stages, "rerank")},
+            "/v1/moderations": {"POST": self._at_task(ModerationsTask(), stages, "moderations")},
+            "/v1/files": {
+                "POST": self._upload(files),
+                "GET": self._at_desk(CHAT, files.list, "files"),
+            },
             "/v1/batches": {
-                "POST": self._at_desk(CHAT, batches.create),
-                "GET": self._at_desk(CHAT, batches.list),
+                "POST": self._at_desk(CHAT, batches.create, "batches"),
+                "GET": self._at_desk(CHAT, batches.list, "batches"),
             },
             "/v1/models": {"GET": self._models},
             "/health/live": {"GET": self._live},
@@ -108,6 +117,7 @@ class GatewayApp:
         methods = self._endpoints.get(scope["path"]) or self._by_pattern(scope)
         endpoint = methods.get(scope["method"]) if methods else None
         try:
+            refuse_key_in_url(scope["path"], scope.get("query_string", b""))
             if endpoint is None:
                 raise self._no_endpoint(scope, methods)
             await endpoint(scope, receive, send)
@@ -116,50 +126,47 @@ class GatewayApp:
         except ClientLeft:
             pass
 
-    def _at_desk(self, dialect: Dialect, handle: Handler) -> Endpoint:
+    def _at_desk(self, dialect: Dialect, handle: Handler, asks: KeyScope) -> Endpoint:
         async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._desk.serve(scope, receive, send, dialect, handle)
+            await self._desk.serve(scope, receive, send, dialect, handle, asks=asks)
 
         return endpoint
 
-    def _at_task(self, task: Task, stages: Stages) -> Endpoint:
-        return self._at_desk(TaskDialect(task.name), TaskHandler(task, stages))
+    def _at_task(self, task: Task, stages: Stages, asks: KeyScope) -> Endpoint:
+        return self._at_desk(TaskDialect(task.name), TaskHandler(task, stages), asks)
 
     def _google(
         self, conversation: Handler, count: Handler
     ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
         """Gemini's endpoints; a model's name may hold ``/`` and ``:``, the last ``:`` ends it."""
 
-        def keyless(handle: Handler) -> Endpoint:
-            endpoint = self._at_desk(GEMINI, handle)
-
-            async def checked(scope: Scope, receive: Receive, send: Send) -> None:
-                refuse_key_in_url(scope.get("query_string", b""))
-                await endpoint(scope, receive, send)
-
-            return checked
-
         # Official SDKs ask below /v1 or /v1beta, by their version.
         model = "/v1(?:beta|alpha)?/models/(?P<model>.+)"
         return [
-            (re.compile("/v1beta/models"), {"GET": keyless(list_all)}),
+            (re.compile("/v1beta/models"), {"GET": self._at_desk(GEMINI, list_all, "models")}),
             (
                 re.compile(f"{model}:(?P<verb>generateContent|streamGenerateContent)"),
-                {"POST": keyless(conversation)},
+                {"POST": self._at_desk(GEMINI, conversation, "conversations")},
             ),
-            (re.compile(f"{model}:(?P<verb>countTokens)"), {"POST": keyless(count)}),
-            (re.compile("/v1beta/models/(?P<model>.+)"), {"GET": keyless(show_one)}),
+            (
+                re.compile(f"{model}:(?P<verb>countTokens)"),
+                {"POST": self._at_desk(GEMINI, count, "conversations")},
+            ),
+            (
+                re.compile("/v1beta/models/(?P<model>.+)"),
+                {"GET": self._at_desk(GEMINI, show_one, "models")},
+            ),
         ]
 
     def _kept_responses(
         self, dialect: Dialect, lookup: Lookup
     ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
         one = {
-            "GET": self._at_desk(dialect, lookup.retrieve),
-            "DELETE": self._at_desk(dialect, lookup.delete),
+            "GET": self._at_desk(dialect, lookup.retrieve, "responses"),
+            "DELETE": self._at_desk(dialect, lookup.delete, "responses"),
         }
-        items = {"GET": self._at_desk(dialect, lookup.list_input)}
-        cancel = {"POST": self._at_desk(dialect, lookup.cancel)}
+        items = {"GET": self._at_desk(dialect, lookup.list_input, "responses")}
+        cancel = {"POST": self._at_desk(dialect, lookup.cancel, "responses")}
         return [
             (re.compile("/v1/responses/(?P<id>[^/]+)"), one),
             (re.compile("/v1/responses/(?P<id>[^/]+)/input_items"), items),
@@ -169,7 +176,9 @@ class GatewayApp:
     def _upload(self, files: Files) -> Endpoint:
         async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
             most = self.current.snapshot.config.batches.max_file_bytes + FORM_BYTES
-            await self._desk.serve(scope, receive, send, CHAT, files.upload, max_body_bytes=most)
+            await self._desk.serve(
+                scope, receive, send, CHAT, files.upload, asks="files", max_body_bytes=most
+            )
 
         return endpoint
 
@@ -177,22 +186,22 @@ class GatewayApp:
         self, files: Files, batches: Batches
     ) -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:
         one = {
-            "GET": self._at_desk(CHAT, files.retrieve),
-            "DELETE": self._at_desk(CHAT, files.delete),
+            "GET": self._at_desk(CHAT, files.retrieve, "files"),
+            "DELETE": self._at_desk(CHAT, files.delete, "files"),
         }
         return [
             (re.compile("/v1/files/(?P<id>[^/]+)"), one),
             (
                 re.compile("/v1/files/(?P<id>[^/]+)/content"),
-                {"GET": self._at_desk(CHAT, files.content)},
+                {"GET": self._at_desk(CHAT, files.content, "files")},
             ),
             (
                 re.compile("/v1/batches/(?P<id>[^/]+)"),
-                {"GET": self._at_desk(CHAT, batches.retrieve)},
+                {"GET": self._at_desk(CHAT, batches.retrieve, "batches")},
             ),
             (
                 re.compile("/v1/batches/(?P<id>[^/]+)/cancel"),
-                {"POST": self._at_desk(CHAT, batches.cancel)},
+                {"POST": self._at_desk(CHAT, batches.cancel, "batches")},
             ),
         ]
 
@@ -219,13 +228,13 @@ class GatewayApp:
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        ctx = self._desk.new_context(headers, CHAT)
+        ctx = self._desk.new_context(scope, headers, CHAT, "models")
         answer = list_models(ctx, headers, scope.get("query_string", b""))
         await self._send_json(send, 200, answer)
 
     async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        ctx = self._desk.new_context(headers, CHAT)
+        ctx = self._desk.new_context(scope, headers, CHAT, "models")
         answer = one_model(ctx, headers, scope["santral.parts"]["model"])
         await self._send_json(send, 200, answer)
 

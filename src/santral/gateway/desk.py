@@ -10,7 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from santral.config.network import Address
 from santral.errors import NotAllowed, Overloaded, SantralError, TooSlow
+from santral.gateway.allowed import allowed_part
 from santral.gateway.attendance import Attendance, Guest, Receive
 from santral.gateway.body import read_body
 from santral.gateway.context import Dialect, RequestContext
@@ -20,8 +22,10 @@ from santral.gateway.pipeline import refuse
 from santral.gateway.respond import Responder, Send
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current, RouteState
-from santral.tenants.keyring import Caller, presented_key
+from santral.tenants.keyring import Caller, presented_key, require_network, require_scope
+from santral.tenants.scope import KeyScope
 from santral.traces.ids import new_span_id, new_trace_id, parse_traceparent
+from santral.web.peer import Networks, peer_address
 from santral.wire.loss import Losses
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class Desk:
         self._rng = rng
         self._clock = clock
         self._wall = wall
+        self._trusted = Networks(current.snapshot.config.server.trusted_proxies)
 
     async def serve(
         self,
@@ -70,17 +75,18 @@ class Desk:
         dialect: Dialect,
         handle: Handler,
         *,
+        asks: KeyScope,
         max_body_bytes: int | None = None,
     ) -> None:
         """Answer one request with ``handle``, whatever happens.
 
-        ``max_body_bytes`` replaces ``server.max_body_bytes`` where an endpoint takes more.
+        ``asks`` is what the caller's key must be for. ``max_body_bytes`` replaces ``server.max_body_bytes`` where an endpoint takes more.
 
         Raises:
             SantralError: before anybody knows who is calling, or when there is no room.
         """
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        ctx = self.new_context(headers, dialect, scope.get("santral.inner"))
+        ctx = self.new_context(scope, headers, dialect, asks)
         settings = ctx.snapshot.config.server
         if len(self._attendance) >= settings.max_in_flight:
             raise Overloaded(
@@ -105,15 +111,22 @@ class Desk:
             self._attendance.leave(guest)
 
     def new_context(
-        self, headers: Mapping[bytes, bytes], dialect: Dialect, inner: Inner | None = None
+        self, scope: Scope, headers: Mapping[bytes, bytes], dialect: Dialect, asks: KeyScope
     ) -> RequestContext:
         """Return the context of a request that begins now.
 
         Raises:
             Unauthenticated: no valid key came with it.
+            NotAllowed: the key is not for this, or not from there.
         """
         now = self._wall()
         snapshot = self.current.snapshot
+        inner: Inner | None = scope.get("santral.inner")
+        caller = inner.caller if inner else snapshot.ring.identify(_key(headers), now)
+        if caller.fence is not None:
+            require_scope(caller, asks)
+            if inner is None:
+                require_network(caller, self._peer(scope))
         parent = parse_traceparent(_header(headers, b"traceparent"))
         ctx = RequestContext(
             request_id=inner.request_id if inner else f"req_{self._rng.getrandbits(96):024x}",
@@ -121,7 +134,7 @@ class Desk:
             caller_trace_id=parent[0] if parent else "",
             parent_span_id=parent[1] if parent else "",
             root_span_id=new_span_id(self._rng),
-            caller=inner.caller if inner else snapshot.ring.identify(_key(headers), now),
+            caller=caller,
             snapshot=snapshot,
             dialect=dialect,
             clock=self._clock,
@@ -131,6 +144,12 @@ class Desk:
             ctx.pinned, ctx.is_prepaid = inner.deployment, inner.is_prepaid
             ctx.is_inner = True
         return ctx
+
+    def _peer(self, scope: Scope) -> Address | None:
+        lines = (value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        client = scope.get("client")
+        forwarded = (line.decode("latin-1") for line in lines)
+        return peer_address(client[0] if client else None, forwarded, self._trusted)
 
     async def _answer(
         self, ctx: RequestContext, responder: Responder, inbound: Inbound, handle: Handler
@@ -171,7 +190,7 @@ def find_route(ctx: RequestContext, name: str) -> RouteState:
 
     Raises:
         NotFound: no such route; the nearest is named.
-        NotAllowed: the caller's key may not use it.
+        NotAllowed: the caller's key may not use it, or none of its models.
     """
     ctx.requested_model = name
     route = ctx.snapshot.routes.get(name)
@@ -182,10 +201,26 @@ def find_route(ctx: RequestContext, name: str) -> RouteState:
             f"This key may not use '{name}'. Ask an administrator for a key that may.",
             param="model",
         )
+    models = ctx.caller.key.models
+    if models is not None:
+        route = _allowed(route, models)
     ctx.route = route
     if route.strict:
         ctx.losses = Losses(strict_route=route.name)
     return route
+
+
+def _allowed(route: RouteState, models: frozenset[str]) -> RouteState:
+    part = allowed_part(route, models)
+    if part is None:
+        wanted = ", ".join(dict.fromkeys(d.name for d in route.route.deployments()))
+        raise NotAllowed(
+            f"This key may not use the models behind '{route.name}' ({wanted}). Ask an "
+            "administrator for a key that may.",
+            code="model_not_allowed",
+            param="model",
+        )
+    return part
 
 
 def _inbound(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Inbound:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from santral.errors import BadRequest, NotFound, nearest
+from santral.gateway.allowed import allowed_part
 from santral.gateway.context import RequestContext
 from santral.gateway.state import RouteState
 from santral.routing.route import Deployment
@@ -64,9 +65,13 @@ def google_model(route: RouteState) -> dict[str, Any]:
 
 
 def usable_routes(ctx: RequestContext) -> dict[str, RouteState]:
-    """Return the routes that the caller's key may use."""
-    may_use = ctx.caller.key.may_use
-    return {name: route for name, route in ctx.snapshot.routes.items() if may_use(name)}
+    """Return the routes that the caller's key may use, as far as it may use their deployments."""
+    key = ctx.caller.key
+    named = {name: route for name, route in ctx.snapshot.routes.items() if key.may_use(name)}
+    if key.models is None:
+        return named
+    parts = {name: allowed_part(route, key.models) for name, route in named.items()}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def unknown_model(name: str, routes: Iterable[str]) -> NotFound:

@@ -11,6 +11,7 @@ from santral.errors import BadRequest
 from santral.experiments.assign import assign
 from santral.experiments.experiment import Experiment
 from santral.gateway.context import RequestContext
+from santral.gateway.stages.trace import user_of
 from santral.prompts.compose import compose
 from santral.prompts.version import PromptVersion
 from santral.traces.record import Attribute
@@ -80,7 +81,7 @@ def _unit(ctx: RequestContext, experiment: Experiment) -> str:
     """What the experiment assigns: user, session, key or request; the key where none is named."""
     extras = ctx.call.extras
     named = {
-        "user": extras.user or ctx.call.view.user,
+        "user": user_of(ctx),
         "session": extras.session,
         "request": ctx.request_id,
     }

@@ -58,10 +58,13 @@ class Router:
 
 
 def _pinned(ctx: RequestContext) -> list[Deployment]:
-    """Return who alone may answer, if the configuration still has it: whose batch holds the answer,
-    or whom a limit that is used up falls to."""
+    """Return who alone may answer, if the configuration has it and the key may use it: whose batch
+    holds the answer, or whom a limit that is used up falls to."""
     found = ctx.snapshot.deployments.get(ctx.pinned or ctx.fall_to)
-    return [] if found is None else [found]
+    models = ctx.caller.key.models
+    if found is None or (models is not None and found.name not in models):
+        return []
+    return [found]
 
 
 def may_ask(ctx: RequestContext, deployment: Deployment) -> bool:

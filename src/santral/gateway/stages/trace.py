@@ -149,9 +149,10 @@ def build_record(
 
 
 def user_of(ctx: RequestContext) -> str:
-    """Return the end user that a request names, or nothing."""
+    """Return the end user that a request names, else the user whose key it came with, or nothing."""
     asked = ctx.asked
-    return "" if asked is None else (asked.extras.user or asked.view.user or "")[:MAX_NAME]
+    named = "" if asked is None else asked.extras.user or asked.view.user
+    return (named or ctx.caller.key.user_id or "")[:MAX_NAME]
 
 
 def session_of(ctx: RequestContext) -> str:

@@ -59,20 +59,5 @@ class GeminiDialect:
         return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def refuse_key_in_url(query: bytes) -> None:
-    """Refuse a request that carries its key where proxies and logs write it down.
-
-    Raises:
-        BadRequest: there is a ``key``; its value is not repeated.
-    """
-    if b"key" in parse_qs(query, keep_blank_values=True):
-        raise BadRequest(
-            "The key is in the URL ('?key='), where proxies and logs keep it. Send it in the header "
-            "x-goog-api-key, and replace this key.",
-            code="key_in_url",
-            param="key",
-        )
-
-
 def _is_sse(query: bytes) -> bool:
     return parse_qs(query).get(b"alt") == [b"sse"]
