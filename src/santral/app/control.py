@@ -26,7 +26,7 @@ from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
 from santral.traces.record import TraceRecord
-from santral.traces.store import TraceStore
+from santral.traces.store import StoreDamaged, TraceStore
 from santral.web.errors import openai_error
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,14 @@ async def _bill(engine: Engine, records: Sequence[TraceRecord]) -> None:
     await write_ledger(engine, records)
 
 
+async def _open(store: TraceStore) -> None:
+    """Open the store; keys, limits and the data plane go on without one that is damaged."""
+    try:
+        await store.open()
+    except StoreDamaged as error:  # the collector tries again, and the spool keeps what is new
+        log.error("telemetry_store_damaged", extra={"error": error.message})
+
+
 async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
     """Run the control process on ``sock`` until a signal."""
     config = loaded.config
@@ -99,7 +107,7 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
     metrics = Metrics()
     try:
         await wait_for_file(access_file(config))
-        await store.open()
+        await _open(store)
         collector = Collector(config.data.folder / "spool", store, [partial(_bill, engine)])
         collector.watch(metrics)
 
