@@ -250,7 +250,7 @@ def test_a_failed_batch_leaves_neither_rows_nor_progress(
             await insert(store, make_record(1))
             with monkeypatch.context() as patch:
                 patch.setattr("santral.traces.store._save", fail)
-                with pytest.raises(StoreError, match="cannot be used: No space left"):
+                with pytest.raises(StoreError, match="has no room left on its disk"):
                     await insert(store, make_record(2))
             assert await everything(store) == ["req_1"]
             assert (await insert(store, make_record(2))).stored == 1
@@ -298,7 +298,7 @@ def test_a_second_process_on_one_store_is_told_so(held: tuple[Path, Any]) -> Non
     ("make", "message"),
     [
         (lambda path: None, "the folder .* does not exist"),
-        (lambda path: (path.parent.mkdir(), path.write_text("no store " * 999)), "not a valid"),
+        (lambda path: (path.parent.mkdir(), path.write_text("no store " * 999)), "is damaged"),
     ],
 )
 def test_a_file_that_cannot_be_a_store_is_a_sentence(

@@ -25,7 +25,10 @@ _KNOWN = (
     ("file is not a database", "is a file of another kind. Move it away, or set data.folder."),
     ("malformed", "is damaged. Restore it from a backup."),
     ("disk is full", "has no room left on its disk. Free some space."),
-    ("disk i/o error", "cannot be written: the disk reports an error. Check the disk."),
+    (
+        "disk i/o error",
+        "cannot be written: the disk reports an error. Check the disk, and that it has room.",
+    ),
     (
         "database is locked",
         "is held by another process. Look for a second writer, such as a backup, and try again.",

@@ -123,6 +123,31 @@ _ROUTES = f"""
 """  # noqa: S608 - composed of constants
 
 
+_DAMAGED = (
+    "is damaged. Restore it from a backup, or move {name} and {name}.wal away: a new one begins "
+    "with what waits in the spool. The ledger is not in it."
+)
+#: Part of the engine's message -> what to tell; the first that fits. Observed with DuckDB 2.0.
+_KNOWN = (
+    (
+        "could not set lock",
+        "is held by another process, most likely a running santral serve. Only one process may "
+        "open it: stop that one, or ask it over HTTP.",
+    ),
+    ("no space left", "has no room left on its disk. Free some; what is new waits in the spool."),
+    ("not a valid duckdb database", _DAMAGED),
+    ("corrupt", _DAMAGED),
+    ("could not read enough bytes", _DAMAGED),
+    ("while replaying wal", _DAMAGED),
+    ("permission denied", "may not be opened by this user. Make it and its folder writable."),
+    ("read-only file system", "is on a read-only disk. Set data.folder to another place."),
+)
+
+
+class StoreDamaged(StoreError):
+    """The telemetry store is no file that can be read; everything else can go on without it."""
+
+
 def epoch_us() -> int:
     """Return the microseconds since the Unix epoch."""
     return time.time_ns() // 1000
@@ -217,9 +242,7 @@ class TraceStore:
         found = await asyncio.to_thread(self._guarded, self._get, whose, full_id)
         return msgspec.structs.replace(found, trace=await opened(found.trace, self.sealer))
 
-    async def signals(
-        self, whose: Whose, since_us: int, until_us: int, route: str = ""
-    ) -> Signals:
+    async def signals(self, whose: Whose, since_us: int, until_us: int, route: str = "") -> Signals:
         """Return the four golden signals of a window: in all, by route and by tenant."""
 
         def ask() -> Signals:
@@ -382,9 +405,11 @@ class TraceStore:
         try:
             return ask(*args)
         except duckdb.Error as error:
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-                self._drop()
-            raise StoreError(_sentence(self.path, error)) from error
+            told = _explained(self.path, error)
+            is_lost = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            if is_lost or isinstance(told, StoreDamaged):
+                self._drop()  # the next call opens what is there then
+            raise told from error
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
@@ -570,13 +595,14 @@ def _no_trace(trace_id: str) -> str:
     )
 
 
-def _sentence(path: Path, error: duckdb.Error) -> str:
+def _explained(path: Path, error: duckdb.Error) -> StoreError:
     text = str(error)
-    if "lock" in text:
-        return (
-            f"The telemetry store {path} is held by another process, most likely a running "
-            "santral serve. Only one process may open it: stop that one, or ask it over HTTP."
-        )
+    for part, remedy in _KNOWN:
+        if part in text.lower():
+            told = StoreDamaged if remedy is _DAMAGED else StoreError
+            return told(f"The telemetry store {path} {remedy.format(name=path.name)}")
     if not path.parent.is_dir():
-        return f"The telemetry store cannot be opened: the folder {path.parent} does not exist."
-    return f"The telemetry store {path} cannot be used: {text.splitlines()[0][:300]}"
+        return StoreError(
+            f"The telemetry store cannot be opened: the folder {path.parent} does not exist."
+        )
+    return StoreError(f"The telemetry store {path} cannot be used: {text.splitlines()[0][:300]}")
