@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeVar
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from santral.app.authority import Authority
+from santral.app.control import _answer_error  # pyright: ignore[reportPrivateUsage]
+from santral.app.sign_in import build_sign_in
 from santral.config.schema import Config
 from santral.console.pages import console_router
-from santral.errors import NotAllowed, Unauthenticated
+from santral.db.engine import connect
+from santral.db.migrate import migrate
+from santral.errors import SantralError
 from santral.quota.api import limits_router
 from santral.tenants.api import tenants_router
-from santral.tenants.keyring import Caller
-from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
+from santral.tenants.issue import KeyTerms, create_key, ensure_first_keys
+from santral.tenants.operator import local_operator
 from santral.traces.question import Progress
 from santral.traces.record import (
     AttemptRecord,
@@ -33,51 +43,52 @@ from santral.traces.record import (
 from santral.traces.store import TraceStore, epoch_us
 from santral.wire.usage import Usage
 
-ADMIN_KEY = "sk-santral-admin"
+Answer = TypeVar("Answer")
 HOSTILE = "<script>window.hit=1</script><img src=//evil.test/x onerror=window.hit=2>{{7*7}}\u202e"
-
-
-class KeyBook:
-    """Knows one admin key and one that is none; keys can be revoked."""
-
-    def __init__(self) -> None:
-        self.is_revoked = False
-
-    async def identify(self, key: str) -> Caller:
-        if key == "sk-santral-app":
-            raise NotAllowed("This key is not an administrator's.")
-        if key != ADMIN_KEY or self.is_revoked:
-            raise Unauthenticated("The API key is not known here.")
-        tenant = TenantId("default")
-        virtual = VirtualKey(
-            id=KeyId("key_1"), tenant_id=tenant, name="admin", prefix="", digest="", is_admin=True
-        )
-        return Caller(Tenant(tenant, "Default"), virtual)
 
 
 class RunningConsole:
     """The console on a free port, in a thread with its own loop and store."""
 
-    def __init__(self, records: Sequence[TraceRecord] = ()) -> None:
-        self.book = KeyBook()
+    def __init__(
+        self, folder: Path, records: Sequence[TraceRecord] = (), settings: Any = None
+    ) -> None:
         self.store = TraceStore(Path(":memory:"))
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(console_router(self.store, self.book.identify, Config()))
-        nobody, no_engine = self.book.identify, cast(Any, None)  # they are described, not called
-        app.include_router(tenants_router(no_engine, nobody))
-        app.include_router(limits_router(no_engine, nobody))
-        options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "ws": "none"}
-        self._server = uvicorn.Server(uvicorn.Config(app, **options))
+        self.engine = connect(f"sqlite:///{folder}/santral.db")
+        self.now = time.time  # a test may put another clock here
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.config = Config.model_validate(settings(self.url) if settings else {})
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
+        assert self._started.wait(20)
         self.put(*records)
 
+    def do(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run something on the console's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def key(self, role: str | None = "owner", over: str = "*", tenant: str = "default") -> str:
+        """Return a new key that may sign in."""
+        terms = KeyTerms(role=role, role_over=over) if role else KeyTerms()  # pyright: ignore[reportArgumentType]
+        made = create_key(
+            self.engine, secrets.token_bytes, tenant, f"{role} over {over}", datetime.now(UTC),
+            by=local_operator(), terms=terms,
+        )  # fmt: skip
+        return self.do(made).plaintext
+
+    def client(self, role: str = "owner", over: str = "*") -> Client:
+        """Return a browser without a window that is signed in."""
+        answer = httpx.post(f"{self.url}/sign-in", data={"key": self.key(role, over)})
+        assert answer.status_code == 303, answer.text
+        made = Client(self.url)
+        made.cookies.update(answer.cookies)
+        return made
+
     def put(self, *records: TraceRecord) -> None:
-        insert = self.store.insert(records, Progress(segment="s"))
-        asyncio.run_coroutine_threadsafe(insert, self._loop).result(20)
+        self.do(self.store.insert(records, Progress(segment="s")))
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -86,24 +97,62 @@ class RunningConsole:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+        server = self._loop.run_until_complete(self._start())
+        self._started.set()
+        self._loop.run_until_complete(server.serve(sockets=[self._socket]))
         self._loop.run_until_complete(self.store.close())
+        self._loop.run_until_complete(self.engine.dispose())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
+    async def _start(self) -> uvicorn.Server:
+        await migrate(self.engine)
+        first = await ensure_first_keys(self.engine, secrets.token_bytes)
+        assert first is not None
+        self.admin_key, self.app_key = first.admin.plaintext, first.application.plaintext
+        sign_in = build_sign_in(self.config)
+        authority = Authority(self.engine, self.config, lambda: self.now(), sign_in)
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        app.include_router(
+            console_router(
+                self.engine, self.store, self.config,
+                identify=authority.identify, origin=authority.origin, sign_in=sign_in,
+                clock=lambda: self.now(),
+            )
+        )  # fmt: skip
+        app.include_router(tenants_router(self.engine, authority))
+        app.include_router(limits_router(self.engine, authority))
+        app.add_exception_handler(SantralError, _answer_error)
+        options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "ws": "none"}
+        self._server = uvicorn.Server(uvicorn.Config(app, **options))
+        return self._server
+
+
+class Client(httpx.Client):
+    """A browser without a window: it sends a form with the word of its session, as a page does."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(base_url=url)
+
+    def send_form(self, path: str, **fields: Any) -> httpx.Response:
+        page = self.get("/api/docs").text
+        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', page)
+        return self.post(path, data={"form_token": found[1] if found else "", **fields})
+
 
 @pytest.fixture(scope="module")
-def console() -> Iterator[RunningConsole]:
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
     """Return a console over a day of sample traces."""
-    running = RunningConsole(sample_records(240, epoch_us()))
+    folder = tmp_path_factory.mktemp("console")
+    running = RunningConsole(folder, sample_records(240, epoch_us()))
     yield running
     running.stop()
 
 
 @pytest.fixture
-def empty_console() -> Iterator[RunningConsole]:
+def empty_console(tmp_path: Path) -> Iterator[RunningConsole]:
     """Return a console without any trace."""
-    running = RunningConsole()
+    running = RunningConsole(tmp_path)
     yield running
     running.stop()
 

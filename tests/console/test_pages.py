@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
@@ -9,10 +10,11 @@ import httpx
 import pytest
 
 from santral.console.render import POLICY
+from santral.tenants.issue import revoke_key
+from santral.tenants.operator import local_operator
 from santral.traces.record import Payload, SourceRecord, SpanRecord, VerdictRecord
 from santral.traces.store import epoch_us
 
-ADMIN_KEY = "sk-santral-admin"
 HOSTILE = "<script>window.hit=1</script><img src=//evil.test/x onerror=window.hit=2>{{7*7}}\u202e"
 
 
@@ -39,8 +41,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def client(console: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=console.url) as made:
-        made.post("/sign-in", data={"key": ADMIN_KEY})
+    with console.client() as made:
         yield made
 
 
@@ -98,20 +99,22 @@ def test_static_files_are_kept_for_ever_under_their_own_address(client: httpx.Cl
 
 
 @pytest.mark.parametrize("path", ["/", "/traces", "/traces/ab", "/traces?route=a&status=ok"])
-def test_a_stranger_is_sent_to_the_door_and_back(stranger: httpx.Client, path: str) -> None:
+def test_a_stranger_is_sent_to_the_door_and_back(
+    console: Any, stranger: httpx.Client, path: str
+) -> None:
     answer = stranger.get(path)
     assert answer.status_code == 303
     door = stranger.get(answer.headers["location"])
     wanted = re.search(r'name="next" value="([^"]*)"', door.text)
     assert wanted is not None
     entered = stranger.post(
-        "/sign-in", data={"key": ADMIN_KEY, "next": wanted[1].replace("&amp;", "&")}
+        "/sign-in", data={"key": console.admin_key, "next": wanted[1].replace("&amp;", "&")}
     )
     assert (entered.status_code, entered.headers["location"]) == (303, path)
     cookie = entered.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
-    assert ADMIN_KEY not in cookie
+    assert "SameSite=lax" in cookie
+    assert console.admin_key not in cookie
     assert stranger.get("/").status_code == 200
 
 
@@ -119,23 +122,24 @@ def test_a_stranger_is_sent_to_the_door_and_back(stranger: httpx.Client, path: s
     "wanted",
     ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:alert(1)", "/a\nb", ""],
 )
-def test_the_door_leads_nowhere_else(stranger: httpx.Client, wanted: str) -> None:
-    answer = stranger.post("/sign-in", data={"key": ADMIN_KEY, "next": wanted})
+def test_the_door_leads_nowhere_else(console: Any, stranger: httpx.Client, wanted: str) -> None:
+    answer = stranger.post("/sign-in", data={"key": console.admin_key, "next": wanted})
     assert answer.headers["location"] == "/"
 
 
 @pytest.mark.parametrize(
     ("key", "status", "says"),
     [
-        ("sk-santral-wrong", 401, "not known here"),
-        ("sk-santral-app", 403, "not an administrator"),
-        ("", 401, "not known here"),
-        ("x" * 5000, 401, "not known here"),
+        ("sk-santral-wrong", 401, "mistyped"),
+        ("app", 403, "administers nothing"),
+        ("", 401, "no API key"),
+        ("x" * 5000, 401, "not a key of Santral"),
     ],
 )
 def test_a_wrong_key_is_told_why_and_not_shown_again(
-    stranger: httpx.Client, key: str, status: int, says: str
+    console: Any, stranger: httpx.Client, key: str, status: int, says: str
 ) -> None:
+    key = console.app_key if key == "app" else key
     answer = stranger.post("/sign-in", data={"key": key})
     assert answer.status_code == status
     assert says in answer.text
@@ -143,21 +147,25 @@ def test_a_wrong_key_is_told_why_and_not_shown_again(
     assert "set-cookie" not in answer.headers
 
 
-def test_another_site_cannot_sign_anybody_in(stranger: httpx.Client) -> None:
+def test_another_site_cannot_sign_anybody_in(console: Any, stranger: httpx.Client) -> None:
     headers = {"sec-fetch-site": "cross-site"}
-    assert stranger.post("/sign-in", data={"key": ADMIN_KEY}, headers=headers).status_code == 403
+    assert (
+        stranger.post("/sign-in", data={"key": console.admin_key}, headers=headers).status_code
+        == 403
+    )
 
 
-def test_leaving_and_revoking_close_the_door(console: Any, client: httpx.Client) -> None:
-    cookie = client.cookies["santral_session"]
-    client.post("/sign-out")
-    assert client.get("/", headers={"cookie": f"santral_session={cookie}"}).status_code == 303
-    client.post("/sign-in", data={"key": ADMIN_KEY})
-    console.book.is_revoked = True
-    try:
+def test_leaving_and_revoking_close_the_door(console: Any) -> None:
+    with console.client() as client:
+        cookie = client.cookies["santral_session"]
+        client.send_form("/sign-out")
+        assert client.get("/", headers={"cookie": f"santral_session={cookie}"}).status_code == 303
+    key = console.key("admin")
+    with httpx.Client(base_url=console.url) as client:
+        client.post("/sign-in", data={"key": key})
+        assert client.get("/").status_code == 200
+        console.do(revoke_key(console.engine, key[:17], datetime.now(UTC), by=local_operator()))
         assert client.get("/").status_code == 303
-    finally:
-        console.book.is_revoked = False
 
 
 def test_the_overview_shows_the_four_signals_each_with_its_number(client: httpx.Client) -> None:
@@ -170,8 +178,7 @@ def test_the_overview_shows_the_four_signals_each_with_its_number(client: httpx.
 
 
 def test_an_empty_installation_teaches_the_first_step(empty_console: Any) -> None:
-    with httpx.Client(base_url=empty_console.url) as client:
-        client.post("/sign-in", data={"key": ADMIN_KEY})
+    with empty_console.client() as client:
         text = client.get("/").text
         assert "santral keys create" in text
         assert "curl http://127.0.0.1:8080/v1/chat/completions" in text

@@ -14,7 +14,6 @@ from santral.traces.record import Payload, SpanRecord
 from santral.traces.store import epoch_us
 
 CHROMIUM = Path("/usr/bin/chromium")
-ADMIN_KEY = "sk-santral-admin"
 HOSTILE = "<script>window.hit=1</script><img src=//evil.test/x onerror=window.hit=2><b>bold</b>"
 
 pytestmark = pytest.mark.browser
@@ -38,8 +37,8 @@ def browser() -> Iterator[Browser]:
 class Visit:
     """A signed-in page that notes every complaint of the browser and every address it asked."""
 
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
-        self.url = url
+    def __init__(self, browser: Browser, console: Any, key: str = "", **options: Any) -> None:
+        url = self.url = console.url
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         self.context = browser.new_context(**options)
@@ -48,7 +47,7 @@ class Visit:
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.on("request", lambda r: self._asked(r.url))
         self.page.goto(url + "/sign-in")
-        self.page.fill("#key", ADMIN_KEY)
+        self.page.fill("#key", key or console.admin_key)
         self.page.press("#key", "Enter")
         self.page.wait_for_selector(".segments")
 
@@ -72,7 +71,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser, console: Any) -> Iterator[Visit]:
-    made = Visit(browser, console.url, viewport={"width": 1280, "height": 900}, locale="en-GB")
+    made = Visit(browser, console, viewport={"width": 1280, "height": 900}, locale="en-GB")
     yield made
     made.context.close()
 
@@ -158,9 +157,7 @@ def test_a_live_list_takes_up_new_traces(visit: Visit, console: Any, make_sample
 def test_pages_fit_their_screen_and_can_be_read(
     browser: Browser, console: Any, scheme: Any, lang: str, width: int
 ) -> None:
-    visit = Visit(
-        browser, console.url, viewport={"width": width, "height": 844}, color_scheme=scheme
-    )
+    visit = Visit(browser, console, viewport={"width": width, "height": 844}, color_scheme=scheme)
     trace = visit.go("/traces").locator("table.traces a.id").first.get_attribute("href")
     for path in ("/", "/traces", trace or "", "/traces?route=nothing"):
         page = visit.go(f"{path}{'&' if '?' in path else '?'}lang={lang}")

@@ -15,8 +15,13 @@ from santral.tenants.api import tenants_router
 from santral.traces.api import traces_router
 
 
-def authorise(authorization: str = "") -> None:
+def authorise(action: str) -> Any:
     """Stand for what checks an admin key."""
+
+    def authorised(authorization: str = "") -> None:
+        """Let everybody in: the endpoints are described, not called."""
+
+    return authorised
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,40 @@
-"""Says who administers, by the key in a header, and whether their roles allow what they ask for."""
+"""Says who administers, by the key or token in a header, and whether their roles allow what they ask for."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from santral.config.schema import Config
 from santral.db.engine import Engine, reading
 from santral.tenants.keyring import presented_key
+from santral.tenants.oidc.admit import recognise
 from santral.tenants.permission import Action, Principal
 from santral.tenants.principal import key_principal
 from santral.web.peer import Networks, peer_address
+
+if TYPE_CHECKING:  # it needs the extra 'sso'
+    from santral.tenants.oidc.flow import SignIn
+
+#: How every signed token begins: ``{"`` in base 64.
+_TOKEN = "eyJ"  # noqa: S105 - a beginning
 
 
 class Authority:
     """Makes the dependencies of endpoints: ``Depends(authority("keys.write"))``."""
 
     def __init__(
-        self, engine: Engine, config: Config, clock: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        config: Config,
+        clock: Callable[[], float] = time.time,
+        sign_in: SignIn | None = None,
     ) -> None:
         self._engine = engine
+        self._sign_in = sign_in
         self._clock = clock
         self._trusted = Networks(config.server.trusted_proxies)
 
@@ -40,11 +53,15 @@ class Authority:
         """Return who makes ``request``.
 
         Raises:
-            Unauthenticated: no key, or one that is not valid.
-            NotAllowed: the key administers nothing, or not from there.
+            Unauthenticated: no key or token, or one that is not valid.
+            NotAllowed: it administers nothing, or not from there.
+            SignInUnavailable: a token came whose issuer does not answer.
         """
         headers = request.headers
         key = presented_key(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        if self._sign_in is not None and key.startswith(_TOKEN):
+            identity = await self._sign_in.bearer(key)
+            return await recognise(self._engine, identity, self.origin(request))
         return await self.identify(key, self.origin(request))
 
     async def identify(self, key: str, origin: str) -> Principal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,6 +15,7 @@ from santral.app.access import access_file, wait_for_file
 from santral.app.authority import Authority
 from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
+from santral.app.sign_in import build_sign_in
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
@@ -34,7 +36,8 @@ log = logging.getLogger(__name__)
 
 def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: Metrics) -> FastAPI:
     """Return the ASGI application of the control process."""
-    authority = Authority(engine, loaded.config)
+    sign_in = build_sign_in(loaded.config)
+    authority = Authority(engine, loaded.config, sign_in=sign_in)
     app = FastAPI(
         title="Santral admin API",
         version="1",
@@ -46,8 +49,17 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(tenants_router(engine, authority))
     app.include_router(users_router(engine, authority))
     app.include_router(limits_router(engine, authority))
-    identify = partial(authority.identify, origin="console")
-    app.include_router(console_router(store, identify, loaded.config))
+    app.include_router(
+        console_router(
+            engine,
+            store,
+            loaded.config,
+            identify=authority.identify,
+            origin=authority.origin,
+            clock=time.time,
+            sign_in=sign_in,
+        )
+    )
     app.add_middleware(KeylessAddresses)
     app.add_exception_handler(SantralError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

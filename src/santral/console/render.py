@@ -31,8 +31,20 @@ POLICY = (
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # Not "no-referrer": with it browsers do not say from which site a form of ours comes.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+}
+
+
+#: What the frame of a page shows to who is not signed in.
+_UNSIGNED: Mapping[str, object] = {
+    "menu": {},
+    "form_token": "",
+    "trouble": "",
+    "given": {},
+    "done": "",
+    "principal": None,
 }
 
 
@@ -92,7 +104,7 @@ class Renderer:
             tok=words.tokens,
             num=words.count,
             share=words.share,
-            **values,
+            **{**_UNSIGNED, **values},
         )
         response = HTMLResponse(html, status, {**HEADERS, "cache-control": "no-store"})
         if request.query_params.get("lang") in LANGUAGES:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from santral.console.administration_words import ADMINISTRATION
 from santral.traces.readable import dollars, duration, tokens
 
 LANGUAGES = ("en", "tr")
 
-#: Key: English, Turkish.
+#: Key: English, Turkish. The pages on which people administer have a catalogue of their own.
 WORDS: Mapping[str, tuple[str, str]] = {
     # frame
     "skip": ("Skip to content", "İçeriğe geç"),
@@ -232,9 +233,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "went_wrong": ("That did not work", "Olmadı"),
     "home": ("Go to the overview", "Genel bakışa git"),
     "unavailable": (
-        "The telemetry store cannot be read now.",
-        "Telemetri deposu şu anda okunamıyor.",
+        "Something that this page needs cannot be reached now.",
+        "Bu sayfanın gerek duyduğu bir şeye şu anda ulaşılamıyor.",
     ),
+    **ADMINISTRATION,
 }
 
 

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from santral.errors import ConfigError, NotAllowed, SignInUnavailable, Unauthenticated
-from santral.tenants.oidc.flow import PATIENCE_S
+from santral.tenants.oidc.flow import SignIn
 from santral.tenants.oidc.kept import COOLDOWN_S, FRESH_S, STALE_S
 
 pytestmark = pytest.mark.anyio
@@ -98,7 +98,7 @@ async def test_a_wrong_state_or_cookie_begins_nothing(door: Any, change: str) ->
 async def test_who_takes_too_long_begins_again(door: Any) -> None:
     url, cookie = await door.depart()
     answer = await door.through(url)
-    door.now += PATIENCE_S
+    door.now += SignIn.patience_s
     with pytest.raises(Unauthenticated, match=r"longer than 10 minutes"):
         await door.sign_in.finish(answer, cookie)
 

@@ -24,8 +24,6 @@ from santral.tenants.oidc.identity import Identity, identify, lacks
 from santral.tenants.oidc.issuer import Issuer, Tokens
 from santral.tenants.oidc.token import Expected, verify
 
-#: How long a person may take at the provider, second factor included. Chosen.
-PATIENCE_S = 600.0
 #: Finished sign-ins remembered, so that none is finished twice. Chosen: more than ten minutes hold.
 _MOST_FINISHED = 10_000
 
@@ -56,7 +54,10 @@ class Arrival(Struct, frozen=True):
 
 
 class SignIn:
-    """The way through the provider. ``clock`` in seconds since 1970; ``secret`` signs the cookies."""
+    """The way through the provider. ``clock`` is seconds since 1970."""
+
+    #: How long a person may take at the provider, second factor included, in seconds. Chosen.
+    patience_s = 600.0
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class SignIn:
             verifier=self._random(),
             redirect_url=redirect_url,
             wanted=wanted,
-            ends_at=self._clock() + PATIENCE_S,
+            ends_at=self._clock() + self.patience_s,
         )
         scopes = dict.fromkeys(["openid", *self._settings.scopes])
         asked = {
@@ -115,7 +116,7 @@ class SignIn:
         ):
             raise _refusal(
                 "This sign-in was not begun in this browser, or took longer than "
-                f"{PATIENCE_S / 60:.0f} minutes, or the browser keeps no cookies. Begin again on the "
+                f"{self.patience_s / 60:.0f} minutes, or the browser keeps no cookies. Begin again on the "
                 "sign-in page."
             )
         self._finish_once(begun.state)

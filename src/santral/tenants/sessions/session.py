@@ -16,18 +16,17 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from santral.audit.note import Actor, note
-from santral.config.network import parse_address
 from santral.db.engine import Connection, Engine, reading, writing
-from santral.errors import NotAllowed, RequestError
+from santral.errors import RequestError
 from santral.tenants import store as tenant_store
 from santral.tenants.key import RandomBytes
-from santral.tenants.keyring import Caller, KeyRing
-from santral.tenants.permission import Grant, Principal
+from santral.tenants.keyring import KeyRing
+from santral.tenants.permission import Principal
+from santral.tenants.principal import principal_of
 from santral.tenants.sessions import store
 from santral.tenants.sessions.store import Holder
 from santral.tenants.tenant import EVERYWHERE, KeyId
 from santral.tenants.users.change import load_principal
-from santral.web.peer import Networks
 
 #: A working day. Chosen.
 LIFETIME = timedelta(hours=12)
@@ -115,32 +114,4 @@ async def _principal(conn: Connection, holder: Holder, origin: str, now: datetim
     key_id = KeyId(holder.key_id or "")
     keys = await tenant_store.find_keys(conn, key_id)
     ring = KeyRing(keys, await tenant_store.list_tenants(conn))
-    return await key_principal(conn, ring.holder(key_id, now.timestamp()), origin)
-
-
-async def key_principal(conn: Connection, caller: Caller, origin: str) -> Principal:
-    """Return who administers with a key that is in force.
-
-    Raises:
-        NotAllowed: the key administers nothing, or is not for use from ``origin``.
-    """
-    key = caller.key
-    if key.role is None:
-        raise NotAllowed(
-            "This key administers nothing. Sign in with one that has a role: santral keys create "
-            "--name console --role admin --over '*'"
-        )
-    if key.networks is not None and not _is_within(origin, key.networks):
-        raise NotAllowed(
-            f"The key '{key.name}' may be used from {', '.join(key.networks)}, not from {origin}."
-        )
-    over = key.role_over or key.tenant_id
-    tree = await tenant_store.load_tree(conn)
-    return Principal(f"key:{key.id}", origin, (Grant(key.role, over),), tree)
-
-
-def _is_within(origin: str, networks: tuple[str, ...]) -> bool:
-    try:
-        return parse_address(origin) in Networks(networks)
-    except ValueError:
-        return False
+    return await principal_of(conn, ring.holder(key_id, now.timestamp()), origin)
