@@ -36,10 +36,11 @@ def full_app() -> typer.Typer:
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
     from santral.providers.catalogue.cli import prices_app  # noqa: PLC0415
     from santral.providers.cli import providers_app  # noqa: PLC0415
-    from santral.quota.cli import limits_app  # noqa: PLC0415
+    from santral.quota.cli import budgets_app, limits_app  # noqa: PLC0415
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
+    from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
     from santral.tenants.operator import local_operator  # noqa: PLC0415
     from santral.tenants.table import print_table  # noqa: PLC0415
@@ -60,10 +61,12 @@ def full_app() -> typer.Typer:
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(limits_app, name="limits")
+    app.add_typer(budgets_app, name="budgets")
     app.add_typer(prices_app, name="prices")
     app.add_typer(prompts_app, name="prompts")
     app.add_typer(providers_app, name="providers")
     app.add_typer(routes_app, name="routes")
+    app.add_typer(secrets_commands(print_table, lambda: local_operator().actor), name="secrets")
     app.add_typer(tenants_app, name="tenants")
     app.add_typer(traces_app, name="traces")
     app.add_typer(users_app, name="users")

@@ -60,7 +60,7 @@ class SecretsConfig(Section):
 
     master_key: OutsideRef | None = Field(
         default=None,
-        description="32 bytes in base 64, by reference, e.g. env:SANTRAL_MASTER or "
+        description="32 bytes in base 64, by reference, e.g. env:MASTER_KEY or "
         "file:/run/secrets/santral. Make one with: openssl rand -base64 32.",
     )
     previous_master_keys: list[OutsideRef] = Field(

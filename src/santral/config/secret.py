@@ -79,6 +79,11 @@ class SecretRef:
         """Whether it names a sealed secret, which an administrator may change at any time."""
         return self.reference.startswith("secret:")
 
+    @property
+    def sealed_name(self) -> str:
+        """The name of the sealed secret."""
+        return self.reference.partition(":")[2]
+
     def reveal(self) -> str:
         """Return the secret.
 

@@ -8,6 +8,7 @@ Source: https://c2sp.org/XAES-256-GCM; NIST SP 800-38D, section 8.3.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
@@ -29,7 +30,7 @@ class Box:
 
     __slots__ = ("_blocks", "_mask", "_rng")
 
-    def __init__(self, key: bytes, rng: RandomBytes) -> None:
+    def __init__(self, key: bytes, rng: RandomBytes = secrets.token_bytes) -> None:
         # AES of single blocks is what the derivation is defined by; no message is encrypted so.
         self._blocks = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
         self._mask = _doubled(int.from_bytes(self._blocks.update(bytes(16)), "big"))

@@ -37,8 +37,8 @@ class Pseudonyms:
         return self._hash("text", tenant_id, text)
 
     def of_user(self, tenant_id: str, user: str) -> str:
-        """Return the name that an erased user has in the ledger; raises as ``of_text``."""
-        return f"erased:{self._hash('user', tenant_id, user)}"
+        """Return what stands for a user of a tenant; raises as ``of_text``."""
+        return self._hash("user", tenant_id, user)
 
     def _hash(self, *parts: str) -> str:
         if not self._key:

@@ -50,6 +50,8 @@ class TenantBox:
         Raises:
             SealBroken: changed, cut, or sealed elsewhere.
         """
+        if sealed[:_HEAD_BYTES] != self._head:
+            raise SealBroken("Sealed bytes name another data key: they were changed or moved.")
         return self._box.open(sealed[_HEAD_BYTES:], self._bound(place))
 
     def __repr__(self) -> str:

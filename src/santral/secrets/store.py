@@ -160,7 +160,10 @@ async def put_wrapped(conn: Connection, tenant_id: str, old: DataKeyRow, new: Da
         .where(data_keys.c.wrapped_by == old.wrapped_by)
         .values(wrapped=new.wrapped, wrapped_by=new.wrapped_by)
     )
-    return (await conn.execute(statement)).rowcount == 1
+    if (await conn.execute(statement)).rowcount == 0:
+        return False
+    await bump_revision(conn)
+    return True
 
 
 async def put_secret(conn: Connection, row: SecretRow) -> None:

@@ -49,7 +49,7 @@ def wrappers_from(config: SecretsConfig) -> Wrappers:
         raise ConfigError(
             f"secrets.{wraps} is not set, and nothing can be sealed or opened without it. Make a "
             "key with 'openssl rand -base64 32', keep it outside the database, and name it: "
-            '[secrets] master_key = "env:SANTRAL_MASTER"'
+            '[secrets] master_key = "env:MASTER_KEY"'
         )
     others: list[KeyWrapper] = [
         MasterKey.read(reference, f"secrets.previous_master_keys.{place}")

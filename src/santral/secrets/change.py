@@ -1,0 +1,198 @@
+"""Set, remove and list sealed secrets: nothing here ever gives a value back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+
+from santral.audit.note import Actor, note
+from santral.config.secret import SEALED_NAME
+from santral.db.engine import Engine, reading, writing
+from santral.errors import BadRequest, NotFound, SealBroken, StoreError, nearest
+from santral.secrets import store
+from santral.secrets.box import Box
+from santral.secrets.sealer import Sealer, TenantBox, unwrapped
+from santral.secrets.store import DataKeyRow, SecretRow
+from santral.secrets.wrappers import Wrappers
+
+#: Whose data keys seal the secrets.
+EVERYBODY = "*"
+#: Longest value. Chosen: a service account's file is 2.4 kB.
+MAX_VALUE_BYTES = 64 * 1024
+#: How often a change begins again because the data key was rotated meanwhile.
+_TRIES = 5
+
+
+async def set_secret(
+    engine: Engine, sealer: Sealer, name: str, value: str, now: datetime, *, actor: Actor
+) -> SecretRow:
+    """Seal a secret, new or in place of the one before; gateways use it within two seconds.
+
+    Raises:
+        BadRequest: the name or the value cannot be used.
+        StoreError: database or key management do not answer.
+    """
+    checked_name(name)
+    data = _checked_value(value)
+    for _ in range(_TRIES):
+        box = await sealer.box(EVERYBODY)
+        row = SecretRow(name, box.key_id, box.seal(_place(name), data), now)
+        async with writing(engine) as conn:
+            await store.take_turn(conn)
+            active = await store.active_key(conn, EVERYBODY)
+            if active is not None and active.id == box.key_id:
+                before = await store.find_secret(conn, name)
+                await store.put_secret(conn, row)
+                await note(
+                    conn,
+                    actor,
+                    "secrets.set",
+                    f"secret:{name}",
+                    tenant_id=EVERYBODY,
+                    before=None if before is None else _noted(before),
+                    after=_noted(row),
+                )
+                return row
+        sealer.forget(EVERYBODY)
+    raise StoreError("The data keys are being rotated over and over. Try again when that is done.")
+
+
+async def remove_secret(engine: Engine, name: str, *, actor: Actor) -> None:
+    """Remove a sealed secret; whoever still names it keeps the value until the next change.
+
+    Raises:
+        NotFound: there is none; the message names the nearest.
+    """
+    async with writing(engine) as conn:
+        before = await store.find_secret(conn, name)
+        if before is None or not await store.delete_secret(conn, name):
+            known = [row.name for row in await store.list_secrets(conn)]
+            raise NotFound(
+                f"There is no secret '{name[:128]}'.{nearest(name[:128], known)} "
+                "List them with: santral secrets list",
+                param="name",
+            )
+        await note(
+            conn,
+            actor,
+            "secrets.remove",
+            f"secret:{name}",
+            tenant_id=EVERYBODY,
+            before=_noted(before),
+        )
+
+
+async def list_secrets(engine: Engine) -> list[SecretRow]:
+    """Return every sealed secret, still sealed, by name."""
+    async with reading(engine) as conn:
+        return await store.list_secrets(conn)
+
+
+async def read_sealed(engine: Engine) -> tuple[list[DataKeyRow], list[SecretRow]]:
+    """Return what a gateway needs to open the secrets itself: wrapped keys and sealed values."""
+    async with reading(engine) as conn:
+        return await store.data_keys_of(conn, EVERYBODY), await store.list_secrets(conn)
+
+
+def open_secrets(
+    wrappers: Wrappers, keys: Iterable[DataKeyRow], rows: Iterable[SecretRow]
+) -> dict[str, str]:
+    """Return the values by name. May ask over the network; use a thread.
+
+    Raises:
+        ConfigError: the key that wrapped a data key is not configured.
+        SealBroken: a secret or its data key was changed or moved; the message names the secret.
+        StoreError: the key management does not answer.
+    """
+    boxes: dict[str, TenantBox] = {}
+    rows = list(rows)
+    needed = {row.data_key_id for row in rows}
+    for key in keys:
+        if key.id in needed:
+            boxes[key.id] = secret_box(wrappers, key)
+    return {row.name: opened(boxes, row).decode("utf-8") for row in rows}
+
+
+async def open_from_database(engine: Engine, wrappers: Wrappers) -> dict[str, str]:
+    """Return the values by name, for a process that has the database.
+
+    Raises:
+        ConfigError: the key that wrapped a data key is not configured.
+        SealBroken: a secret or its data key was changed or moved.
+        StoreError: database or key management do not answer.
+    """
+    keys, rows = await read_sealed(engine)
+    return await asyncio.to_thread(open_secrets, wrappers, keys, rows)
+
+
+def secret_box(wrappers: Wrappers, key: DataKeyRow) -> TenantBox:
+    """Return the box of a data key of the secrets. May ask over the network."""
+    return TenantBox(EVERYBODY, key.id, Box(unwrapped(wrappers, key)))
+
+
+def opened(boxes: dict[str, TenantBox], row: SecretRow) -> bytes:
+    """Return the value of one secret.
+
+    Raises:
+        SealBroken: it does not open; the message names it.
+    """
+    box = boxes.get(row.data_key_id)
+    if box is None:
+        raise SealBroken(
+            f"The data key of the secret '{row.name}' is gone. "
+            f"Set it again: santral secrets set {row.name}"
+        )
+    try:
+        return box.open(_place(row.name), row.sealed)
+    except SealBroken:
+        raise SealBroken(
+            f"The secret '{row.name}' does not open: it was changed in the database, or moved there "
+            f"from another name. Set it again: santral secrets set {row.name}"
+        ) from None
+
+
+def resealed(boxes: dict[str, TenantBox], row: SecretRow, box: TenantBox) -> SecretRow:
+    """Return a secret under the data key of ``box``.
+
+    Raises:
+        SealBroken: it does not open; the message names it.
+    """
+    sealed = box.seal(_place(row.name), opened(boxes, row))
+    return SecretRow(row.name, box.key_id, sealed, row.updated_at)
+
+
+def checked_name(name: str) -> str:
+    """Return ``name`` if a secret can be called so.
+
+    Raises:
+        BadRequest: it cannot.
+    """
+    if not SEALED_NAME.fullmatch(name):
+        raise BadRequest(
+            "The name of a secret has up to 128 letters, digits, '.', '_' and '-', beginning with a "
+            "letter or digit.",
+            param="name",
+        )
+    return name
+
+
+def _checked_value(value: str) -> bytes:
+    try:
+        data = value.encode("utf-8")
+    except UnicodeEncodeError:
+        data = b""
+    if not 1 <= len(data) <= MAX_VALUE_BYTES or b"\0" in data:
+        raise BadRequest(
+            f"The value of a secret has 1 to {MAX_VALUE_BYTES} bytes of text.", param="value"
+        )
+    return data
+
+
+def _place(name: str) -> str:
+    return f"provider_secrets/{name}"
+
+
+def _noted(row: SecretRow) -> dict[str, str]:
+    """Return what the audit log may know: that there was a value, never which."""
+    return {"data_key": row.data_key_id, "updated_at": row.updated_at.isoformat()}
