@@ -290,6 +290,10 @@ class ProviderBusy(ProviderError):
 class DeploymentLimited(ProviderBusy):
     """A limit of ours for this model is used up; the code is the limit's own."""
 
+    def __init__(self, message: str, *, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.detail_code = code
+
 
 class ProviderFailed(ProviderError):
     """The provider answered 5xx, or with an error inside a 200."""

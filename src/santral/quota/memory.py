@@ -148,6 +148,10 @@ class MemoryLimiter:
         """
         await self.settle(hold, Need())
 
+    def forget(self, account: str) -> None:
+        """Forget an account: another place counts for it from now on."""
+        self._accounts.pop(account, None)
+
     def used(self, claim: Claim) -> int:
         """Return what is spent and reserved under a claim now."""
         now = self._clock()

@@ -66,7 +66,8 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def place(self) -> tuple[str, str, str, str, str, bool]:
         """What makes it this rule: another one for the same place replaces it."""
-        return (self.tenant_id, *self.scope, self.measure, self.window, self.is_rolling)
+        kind, id_ = self.scope
+        return (self.tenant_id, kind, id_, self.measure, self.window, self.is_rolling)
 
     @property
     def code(self) -> str:

@@ -30,7 +30,7 @@ class Calendar:
     __slots__ = ("_window", "_zone", "end", "start")
 
     def __init__(self, window: WindowName, time_zone: str) -> None:
-        self._window = window
+        self._window: WindowName = window
         self._zone = ZoneInfo(time_zone)
         self.start, self.end = 0, 0  # seconds since 1970
 

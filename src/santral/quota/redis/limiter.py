@@ -12,7 +12,7 @@ from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
 from santral.quota.redis.journal import Amount, Journal, Settled
 from santral.quota.redis.nodes import Nodes
-from santral.quota.redis.pipe import RedisDown, RedisRefused, Word
+from santral.quota.redis.pipe import RedisDown, RedisLate, RedisRefused, Word
 from santral.quota.redis.share import Share
 from santral.quota.window import LENGTH_S
 from santral.tenants.tenant import EVERYWHERE
@@ -31,8 +31,6 @@ JOIN_S = 1.5
 _BELIEVED_MS = 5_000
 #: For so long a settlement is known to have been made, in milliseconds: longer than it is tried again.
 _KNOWN_MS = 600_000
-#: Failures in a row that open the breaker. Chosen: one reply may be late by chance.
-_OPENS_AFTER = 2
 #: Settlements that wait for Redis; the oldest one goes then, and is counted. Chosen.
 _MOST_PENDING = 100_000
 _HEAD = 2  # of a reply: outcome, milliseconds
@@ -83,7 +81,6 @@ class RedisLimiter:
         self._journal = Journal()
         self._pending: dict[str, _Command] = {}
         self._serial = 0
-        self._failures = 0
         self.is_coordinated = True
         self.errors = 0  # times that Redis could not be asked
         self.dropped = 0  # settlements that waited too long; the ledger has them
@@ -124,10 +121,9 @@ class RedisLimiter:
         if not self.is_coordinated:
             return await self._reserve_share(id_, claims, need)
         try:
-            return await self._reserve(id_, claims, need)
+            return await self._reserve_again(id_, claims, need)
         except (RedisDown, RedisRefused) as error:
             self._failed(error)
-            self._give_back(id_, claims)
             return await self._reserve_share(id_, claims, need)
 
     async def settle(self, hold: Hold, used: Need) -> None:
@@ -149,6 +145,22 @@ class RedisLimiter:
         """Give back what ``hold`` reserved. After ``settle``, or twice, nothing changes."""
         await self.settle(hold, Need())
 
+    async def _reserve_again(self, id_: str, claims: Sequence[Claim], need: Need) -> Hold:
+        """Reserve; once more where a connection was lost, as it is by a restart of Redis."""
+        try:
+            return await self._reserve(id_, claims, need)
+        except (RedisLate, asyncio.CancelledError):
+            self._give_back(id_, claims)
+            raise
+        except RedisDown:
+            self._give_back(id_, claims)
+        id_ = f"{id_}-2"
+        try:
+            return await self._reserve(id_, claims, need)
+        except (RedisDown, asyncio.CancelledError):
+            self._give_back(id_, claims)
+            raise
+
     async def _reserve(self, id_: str, claims: Sequence[Claim], need: Need) -> Hold:
         standings: list[Standing] = []
         taken: list[tuple[Claim, int]] = []
@@ -166,7 +178,6 @@ class RedisLimiter:
                     taken.append((claim, slot))
                 else:
                     fall_to = fall_to or claim.rule.fall_to
-        self._failures = 0
         hold = _hold(id_, [c for c, _ in taken], [s for _, s in taken], need)
         hold.standings, hold.now, hold.fall_to = standings, self._now(), fall_to
         self._note(hold)
@@ -216,7 +227,8 @@ class RedisLimiter:
         was_shared = isinstance(hold, RedisHold) and hold.local is not None
         amounts: list[Amount] = []
         for group, part in _by_group(hold.claims):
-            keys, arguments = self._keys(group)[1:], []
+            keys = self._keys(group)[1:]
+            arguments: list[Word] = []
             for claim, slot in zip(hold.claims, hold.slots, strict=True):
                 if claim not in part or claim.kind == "bucket":
                     continue
@@ -263,7 +275,6 @@ class RedisLimiter:
         except (RedisDown, RedisRefused) as error:
             self._failed(error)
             return
-        self._failures = 0
         if not self.is_coordinated:
             self.is_coordinated = True
             log.info("limits_coordinated", extra={"workers": self._workers})
@@ -355,10 +366,9 @@ class RedisLimiter:
 
     def _failed(self, error: Exception) -> None:
         self.errors += 1
-        self._failures += 1
-        if self.is_coordinated and self._failures >= _OPENS_AFTER:
+        if self.is_coordinated:
             self.is_coordinated = False
-            self._share.begin(self._workers)
+            self._share.workers = self._workers
             log.warning(
                 "limits_uncoordinated", extra={"reason": str(error), "workers": self._workers}
             )

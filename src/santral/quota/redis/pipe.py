@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import hiredis
 
@@ -23,8 +24,16 @@ _SECOND_LOOK_S = 0.005
 Word = bytes | str | int | float
 
 
+#: hiredis' own types name a command of one word alone.
+_packed: Callable[[tuple[Word, ...]], bytes] = cast("Any", hiredis).pack_command
+
+
 class RedisDown(Exception):
     """Redis cannot be asked: no connection, no reply in time, or one that makes no sense."""
+
+
+class RedisLate(RedisDown):
+    """Redis is there and too slow."""
 
 
 class RedisRefused(Exception):
@@ -82,7 +91,7 @@ class Pipe(asyncio.Protocol):
             raise RedisDown(self.failure or "too many commands wait")
         reply: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append((reply, self._loop.time() + self._timeout_s))
-        self._transport.write(hiredis.pack_command(words))
+        self._transport.write(_packed(words))
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout_s, self._look)
         return reply
@@ -138,14 +147,14 @@ class Pipe(asyncio.Protocol):
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look)
         elif is_second:
-            self._fail(f"no reply within {self._timeout_s * 1000:g} ms")
+            self._fail(f"no reply within {self._timeout_s * 1000:g} ms", RedisLate)
         else:
             self._timer = self._loop.call_later(_SECOND_LOOK_S, self._look_again)
 
     def _look_again(self) -> None:
         self._look(is_second=True)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, kind: type[RedisDown] = RedisDown) -> None:
         if self.failure:
             return
         self.failure = reason
@@ -156,5 +165,5 @@ class Pipe(asyncio.Protocol):
         while self._waiting:
             waiter, _ = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_exception(RedisDown(reason))
+                waiter.set_exception(kind(reason))
                 waiter.exception()  # nobody may be waiting: a settlement is not

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from santral.errors import LimitsUnavailable
+from santral.errors import LimitsUnavailable, QuotaExceeded
 from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
 from santral.quota.memory import MemoryLimiter
@@ -29,20 +29,20 @@ class Share:
         self._local = MemoryLimiter(clock)
         self._seen: OrderedDict[str, tuple[int, int]] = OrderedDict()  # account -> slot, used
         self._claims: dict[str, Claim] = {}
-        self._workers = 1
+        #: By how many what is left is divided.
+        self.workers = 1
 
     def saw(self, account: str, slot: int, used: int) -> None:
-        """Remember what Redis said was used."""
+        """Remember what Redis said was used; a share that was given out before is a part of it.
+
+        So a Redis that comes and goes gives nobody a second share of what was left once.
+        """
         seen = self._seen
         if account not in seen and len(seen) >= _MOST_SEEN:
             seen.popitem(last=False)
         seen[account] = (slot, used)
-
-    def begin(self, workers: int) -> None:
-        """Divide what is left by the number of workers; what was allowed before is forgotten."""
-        self._workers = max(1, workers)
-        self._local = MemoryLimiter(self._clock)
-        self._claims = {}
+        if self._claims and self._claims.pop(account, None) is not None:
+            self._local.forget(account)
 
     async def reserve(self, claims: Sequence[Claim], need: Need) -> Hold:
         """Admit one request within this worker's share.
@@ -59,7 +59,15 @@ class Share:
                     retry_after_s=1.0,
                 )
         own = [self._own(claim) for claim in claims if claim.rule.uncoordinated == "share"]
-        return await self._local.reserve(own, need)
+        try:
+            return await self._local.reserve(own, need)
+        except QuotaExceeded as error:
+            error.message = (
+                "Redis, which counts for all workers, does not answer, so each worker keeps to its "
+                f"share of what was left. Of that: {error.message}"
+            )
+            error.headers.pop("x-should-retry", None)  # it may be back in a moment
+            raise
 
     async def settle(self, hold: Hold, used: Need) -> None:
         """Count what a request of the share has used."""
@@ -74,11 +82,11 @@ class Share:
     def _divided(self, claim: Claim) -> Claim:
         rule = claim.rule
         if claim.kind == "bucket":
-            burst = max(1, int(rule.capacity / self._workers))
-            rule = replace(rule, rate=(rule.rate or 1.0) / self._workers, burst=burst)
+            burst = max(1, int(rule.capacity / self.workers))
+            rule = replace(rule, rate=(rule.rate or 1.0) / self.workers, burst=burst)
         else:
             left = claim.limit - self._known(claim)
-            rule = replace(rule, amount=max(0, left) // self._workers)
+            rule = replace(rule, amount=max(0, left) // self.workers)
         return Claim(rule, claim.scope_id, claim.group, {})
 
     def _known(self, claim: Claim) -> int:

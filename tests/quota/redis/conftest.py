@@ -1,0 +1,27 @@
+"""A real Redis for the tests of shared limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cache.redis_server import RedisServer, redis_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    folder: Path = tmp_path_factory.mktemp("redis")
+    with redis_server(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server: RedisServer) -> RedisServer:
+    server.ask("FLUSHALL")
+    return server
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
