@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,20 +81,20 @@ def limits_router(
 ) -> APIRouter:
     """Return the endpoints; ``declared`` are the rules of the configuration."""
     router = APIRouter(prefix="/api", tags=["limits"])
+    reader: Any = Depends(authorise("limits.read"))
+    writer: Any = Depends(authorise("limits.write"))
 
     @router.get("/limits")
     async def get_limits(
-        by: Annotated[Principal, Depends(authorise("limits.read"))],
         tenant_id: Annotated[str, Query(description="Whose limits.")] = DEFAULT_TENANT,
+        by: Principal = reader,
     ) -> LimitList:
         """Show the limits that hold for a tenant."""
         rows = await show_rules(engine, tenant_id, declared(), by=by)
         return LimitList(limits=[_body(row) for row in rows])
 
     @router.put("/limits")
-    async def put_limit(
-        body: LimitBody, by: Annotated[Principal, Depends(authorise("limits.write"))]
-    ) -> KnownLimit:
+    async def put_limit(body: LimitBody, by: Principal = writer) -> KnownLimit:
         """Set a limit; gateways follow within two seconds."""
         made = await set_rules(engine, [_rule(body)], clock(), new_id=new_id, by=by)
         return _body(KnownRule(rule=made[0]))
@@ -102,7 +102,7 @@ def limits_router(
     @router.delete("/limits/{id}")
     async def delete_limit(
         id: Annotated[str, Path(description="The limit's id.")],
-        by: Annotated[Principal, Depends(authorise("limits.write"))],
+        by: Principal = writer,
     ) -> KnownLimit:
         """Remove a limit; gateways follow within two seconds."""
         return _body(KnownRule(rule=await remove_rule(engine, id, by=by)))
