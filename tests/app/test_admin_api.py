@@ -1,0 +1,267 @@
+"""The whole admin API: every endpoint names what it does, and takes no field that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from tests.db.databases import anyio_backend, sqlite_template
+from tests.tenants.acting import NOW, OPERATOR, plant
+
+from santral.app.control import build_app
+from santral.config.load import load
+from santral.db.engine import Engine, connect, sqlite_url
+from santral.tenants import issue
+from santral.tenants.issue import KeyTerms, ensure_first_keys
+from santral.tenants.permission import ACTIONS
+from santral.traces.metrics import Metrics
+from santral.traces.store import TraceStore
+
+__all__ = ["anyio_backend", "sqlite_template"]
+
+pytestmark = pytest.mark.anyio
+
+#: Open to all, and why.
+OPEN = {
+    "/api/docs": "the page about the admin API says nothing of this installation",
+    "/api/openapi.json": "the document that the page is made from",
+}
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, sqlite_template: Path) -> AsyncGenerator[Engine]:
+    (tmp_path / "santral.db").write_bytes(sqlite_template.read_bytes())
+    made = connect(sqlite_url(tmp_path))
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def app(tmp_path: Path, engine: Engine) -> FastAPI:
+    file = tmp_path / "santral.toml"
+    file.write_text(
+        '[data]\nfolder = "."\n[server]\ntrusted_proxies = ["192.0.2.0/24"]\n', encoding="utf-8"
+    )
+    store = TraceStore(Path(":memory:"))
+    return build_app(load(file, {}), engine, store, Metrics())
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, client=("203.0.113.7", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://control") as made:
+        yield made
+
+
+def endpoints(app: FastAPI | APIRouter) -> Iterator[APIRoute]:
+    """Return every endpoint below ``/api``, also of routers that were included."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            if route.path.startswith("/api") and route.path not in OPEN:
+                yield route
+        elif (included := getattr(route, "original_router", None)) is not None:
+            yield from endpoints(included)
+
+
+def actions(dependant: Dependant) -> set[str]:
+    """Return the actions that an endpoint and what it depends on name."""
+    found = {action} if (action := getattr(dependant.call, "action", None)) else set[str]()
+    return found.union(*(actions(part) for part in dependant.dependencies))
+
+
+async def test_every_endpoint_names_one_action(app: FastAPI) -> None:
+    named = {
+        f"{sorted(route.methods)[0]} {route.path}": actions(route.dependant)
+        for route in endpoints(app)
+    }
+    assert len(named) > 15
+    assert {name: found for name, found in named.items() if len(found) != 1} == {}
+    assert set[str]().union(*named.values()) <= set(ACTIONS)
+
+
+async def test_an_endpoint_that_writes_names_an_action_that_writes(app: FastAPI) -> None:
+    writing = [route for route in endpoints(app) if route.methods.isdisjoint({"GET", "HEAD"})]
+    reads = {
+        route.path
+        for route in writing
+        if not all(action.endswith(".write") for action in actions(route.dependant))
+    }
+    # Asking for a proof changes nothing, and is no GET because it takes a while.
+    assert {path for path in reads if not path.endswith("/verify")} == set()
+
+
+async def test_nothing_is_answered_without_a_key(app: FastAPI, client: httpx.AsyncClient) -> None:
+    for route in endpoints(app):
+        for method in route.methods:
+            answer = await client.request(method, route.path.format_map(Any_()), json={})
+            assert answer.status_code == 401, (method, route.path)
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+class Any_(dict[str, str]):  # noqa: N801 - a value for every name in a path
+    def __missing__(self, key: str) -> str:
+        return "x"
+
+
+async def test_every_object_that_a_client_writes_refuses_unknown_fields(app: FastAPI) -> None:
+    document = app.openapi()
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    written: set[str] = set()
+    for path in document["paths"].values():
+        for operation in path.values():
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                written |= named(media["schema"])
+    seen: set[str] = set()
+    while written - seen:
+        name = (written - seen).pop()
+        seen.add(name)
+        written |= named(schemas[name])
+    assert len(seen) > 5
+    loose = {
+        name
+        for name in seen
+        if schemas[name].get("type") == "object"
+        and schemas[name].get("additionalProperties") is not False
+    }
+    assert loose == set()
+
+
+def named(schema: Any) -> set[str]:
+    """Return the names of every schema that one refers to."""
+    if isinstance(schema, dict):
+        own = {schema["$ref"].rpartition("/")[2]} if "$ref" in schema else set[str]()
+        return own.union(*(named(value) for value in schema.values()))
+    return (
+        set[str]().union(*(named(value) for value in schema)) if isinstance(schema, list) else set()
+    )
+
+
+async def admin_key(engine: Engine, **terms: Any) -> str:
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    if not terms:
+        return first.admin.plaintext
+    made = await issue.create_key(
+        engine, Random(2).randbytes, "default", "some", NOW, by=OPERATOR, terms=KeyTerms(**terms)
+    )
+    return made.plaintext
+
+
+def bearing(key: str, **more: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}", **more}
+
+
+async def test_the_first_key_administers_everything(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    key = await admin_key(engine)
+    assert (await client.get("/api/tenants", headers=bearing(key))).status_code == 200
+    assert (await client.get("/api/tenants", headers={"x-api-key": key})).status_code == 200
+
+
+async def test_a_key_without_a_role_administers_nothing(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    key = await admin_key(engine, name="plain")
+    refused = await client.get("/api/tenants", headers=bearing(key))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("network", "forwarded", "status"),
+    [
+        ("203.0.113.0/24", "", 200),
+        ("::ffff:203.0.113.0/120", "", 200),
+        ("198.51.100.0/24", "", 403),
+        ("198.51.100.0/24", "198.51.100.9", 403),  # whoever claims it is no trusted proxy
+    ],
+)
+async def test_a_key_bound_to_networks_administers_from_there_alone(
+    engine: Engine, client: httpx.AsyncClient, network: str, forwarded: str, status: int
+) -> None:
+    key = await admin_key(engine, role="viewer", role_over="*", networks=[network])
+    headers = bearing(key, **({"x-forwarded-for": forwarded} if forwarded else {}))
+    assert (await client.get("/api/tenants", headers=headers)).status_code == status
+
+
+async def test_behind_a_trusted_proxy_the_client_is_who_counts(
+    engine: Engine, app: FastAPI
+) -> None:
+    key = await admin_key(engine, role="viewer", role_over="*", networks=["198.51.100.0/24"])
+    transport = httpx.ASGITransport(app, client=("192.0.2.5", 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
+        for hops, status in (
+            ("198.51.100.9", 200),
+            ("198.51.100.9, 203.0.113.7", 403),
+            ("203.0.113.7, 198.51.100.9, 192.0.2.8", 200),
+        ):
+            headers = bearing(key, **{"x-forwarded-for": hops})
+            assert (await client.get("/api/tenants", headers=headers)).status_code == status, hops
+
+
+async def test_an_act_is_noted_with_who_did_it_and_from_where(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    key = await admin_key(engine)
+    made = await client.post("/api/tenants", json={"id": "acme"}, headers=bearing(key))
+    assert made.status_code == 201
+    async with engine.connect() as conn:
+        rows = await conn.exec_driver_sql(
+            "SELECT actor, origin FROM audit_log WHERE action = 'tenants.create'"
+        )
+        actor, origin = rows.one()
+    assert actor.startswith("key:key_")
+    assert origin == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/tenants?key={key}",
+        "/api/tenants?api_key={key}",
+        "/api/tenants?access_token=anything",
+        "/api/tenants?API_KEY=anything",
+        "/api/tenants?tenant={key}",
+        "/api/keys/{key}",
+        "/sign-in?next={key}",
+        "/{key}",
+        "/nowhere/{key}/deeper",
+        "/health/live?key={key}",
+        "/api/keys/%73k-santral-{rest}",
+    ],
+)
+async def test_a_key_in_an_address_is_refused_everywhere_and_not_repeated(
+    engine: Engine, client: httpx.AsyncClient, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = await admin_key(engine)
+    filled = address.format(key=key, rest=key.removeprefix("sk-santral-"))
+    refused = await client.get(filled, headers=bearing(key))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "key_in_url")
+    assert "header" in refused.json()["error"]["message"]
+    assert key[11:] not in refused.text
+    assert key[11:] not in caplog.text
+
+
+async def test_the_prefix_of_a_key_may_stand_in_an_address(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    key = await admin_key(engine)
+    shown = await client.get(f"/api/keys/{key[:17]}", headers=bearing(key))
+    assert shown.json()["prefix"] == key[:17]
+
+
+async def test_a_reader_of_traces_is_shown_a_subtree(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    await plant(engine, "org", "team<org", "globex")
+    key = await admin_key(engine, role="viewer", role_over="org")
+    for tenant, status in (("org", 200), ("team", 200), ("globex", 404), ("nowhere", 404)):
+        answer = await client.get("/api/traces", params={"tenant": tenant}, headers=bearing(key))
+        assert answer.status_code == status, tenant
