@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 from santral.config.load import LoadedConfig
+from santral.config.secret import SEALED
 
 
 def check_servable(loaded: LoadedConfig) -> None:
@@ -17,8 +19,10 @@ def check_servable(loaded: LoadedConfig) -> None:
     # Only this command needs them: the others start sooner without.
     from santral.app.access import Access  # noqa: PLC0415
     from santral.app.providers import ProviderPool  # noqa: PLC0415
+    from santral.app.sealing import open_sealed  # noqa: PLC0415
     from santral.gateway.state import build_snapshot  # noqa: PLC0415
 
+    SEALED.when_needed(partial(open_sealed, loaded.config))
     rng = random.Random()  # noqa: S311 - nothing is sent
     providers = ProviderPool(time.monotonic, time.time, rng).build(loaded.config.providers)
     build_snapshot(loaded, providers, Access.empty().ring)

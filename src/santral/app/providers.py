@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msgspec import Struct
+
+from santral.config.sealed import sealed_values
 from santral.config.upstreams import ProviderConfig
 from santral.providers.aiohttp_client import AiohttpClient
 from santral.providers.batch.deferred import DeferringClient
@@ -25,8 +28,23 @@ from santral.traces.ids import RandomBits
 RETIRE_AFTER_S = 900.0
 
 
+class _Held(Struct):
+    """A provider with what it was built from, sealed secrets as they were then."""
+
+    config: ProviderConfig
+    sealed: tuple[str, ...]
+    provider: Provider
+    client: AiohttpClient
+
+    def __repr__(self) -> str:
+        return f"_Held({self.config.kind})"
+
+
 class ProviderPool:
-    """Builds providers from settings; unchanged settings keep their provider and its connections."""
+    """Builds providers from settings; unchanged settings keep their provider and its connections.
+
+    A sealed secret that was changed counts as a changed setting.
+    """
 
     def __init__(
         self, clock: Callable[[], float], wall: Callable[[], float], rng: RandomBits
@@ -34,10 +52,10 @@ class ProviderPool:
         self._clock = clock
         self._wall = wall
         self._rng = rng
-        self._held: dict[str, tuple[ProviderConfig, Provider, AiohttpClient]] = {}
+        self._held: dict[str, _Held] = {}
         self._pending = self._held
         self._retired: list[tuple[float, AiohttpClient]] = []
-        self._batches: dict[str, tuple[ProviderConfig, ProviderBatches]] = {}
+        self._batches: dict[str, tuple[_Held, ProviderBatches]] = {}
         self._rotations: dict[str, KeyRotation] = {}
         self._analysis = Analysis(
             terms=_terms, ngrams=ngrams, sentences=sentences, detect_language=detect_language
@@ -51,13 +69,13 @@ class ProviderPool:
         """
         fresh = {name: self._one(name, config) for name, config in settings.items()}
         self._pending = fresh
-        return {name: provider for name, (_, provider, _) in fresh.items()}
+        return {name: held.provider for name, held in fresh.items()}
 
     def keep(self) -> None:
         """Hold what was built last; clients that are no longer named are closed later."""
         now = self._clock()
-        kept = {id(client) for _, _, client in self._pending.values()}
-        gone = [client for _, _, client in self._held.values() if id(client) not in kept]
+        kept = {id(held.client) for held in self._pending.values()}
+        gone = [held.client for held in self._held.values() if id(held.client) not in kept]
         self._retired += [(now + RETIRE_AFTER_S, client) for client in gone]
         self._held = self._pending
 
@@ -72,14 +90,14 @@ class ProviderPool:
             ConfigError: a secret that cannot be read.
         """
         held = self._held.get(name)
-        if held is None or held[0].kind not in BATCHES:
+        if held is None or held.config.kind not in BATCHES:
             return None
-        config = held[0]
+        config = held.config
         made = self._batches.get(name)
-        if made is None or made[0] is not config:
+        if made is None or made[0] is not held:
             vendor = VENDORS[config.kind]
-            connection = connect_to(name, config, vendor, held[2])
-            made = self._batches[name] = config, BATCHES[config.kind](connection)
+            connection = connect_to(name, config, vendor, held.client)
+            made = self._batches[name] = held, BATCHES[config.kind](connection)
         return made[1]
 
     async def close_retired(self) -> None:
@@ -94,21 +112,20 @@ class ProviderPool:
         """Close every client."""
         for _, batches in self._batches.values():
             await batches.close()
-        clients = [client for _, _, client in self._held.values()]
+        clients = [held.client for held in self._held.values()]
         for client in [*clients, *(client for _, client in self._retired)]:
             await client.close()
 
-    def _one(
-        self, name: str, config: ProviderConfig
-    ) -> tuple[ProviderConfig, Provider, AiohttpClient]:
+    def _one(self, name: str, config: ProviderConfig) -> _Held:
         held = self._held.get(name)
-        if held is not None and held[0] == config:
+        sealed = sealed_values(config)
+        if held is not None and held.config == config and held.sealed == sealed:
             return held
         client = AiohttpClient(max_connections=config.max_connections)
         provider = build_provider(
             name, config, DeferringClient(client), self._local, self._rotations
         )
-        return config, provider, client
+        return _Held(config, sealed, provider, client)
 
     def _local(self) -> Provider:
         answerer = LocalProvider(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from santral.audit import store
-from santral.audit.entry import SYSTEM, Actor, Entry, Note, chained
+from santral.audit.entry import SYSTEM, Actor, Entry, Link, Note, chained
 from santral.db.engine import Connection
 
-__all__ = ["SYSTEM", "Actor", "Note", "note", "note_all"]
+__all__ = ["SYSTEM", "Actor", "Note", "note", "note_all", "note_once"]
 
 
 async def note(
@@ -43,7 +43,21 @@ async def note(
 
 async def note_all(conn: Connection, notes: Iterable[Note]) -> list[Entry]:
     """Note several acts in their order, in one turn; return their rows."""
+    return await _append(conn, notes, await store.take_turn(conn))
+
+
+async def note_once(conn: Connection, notes: Iterable[Note]) -> list[Entry]:
+    """Note those acts on whose object nothing was noted yet; return their rows.
+
+    For what is delivered again after a failure: however often, there is one row.
+    """
     link = await store.take_turn(conn)
+    fresh = {one.object: one for one in notes}
+    known = await store.known_objects(conn, fresh.keys())
+    return await _append(conn, [fresh[name] for name in fresh if name not in known], link)
+
+
+async def _append(conn: Connection, notes: Iterable[Note], link: Link) -> list[Entry]:
     now = datetime.now(UTC)
     entries: list[Entry] = []
     for one in notes:

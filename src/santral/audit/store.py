@@ -117,14 +117,14 @@ async def known_objects(conn: Connection, objects: Collection[str]) -> set[str]:
     return set((await conn.execute(statement)).scalars())
 
 
-async def latest_about(conn: Connection, object_: str) -> Entry | None:
-    """Return the newest row about an object."""
-    statement = (
-        select(audit_log)
-        .where(audit_log.c.object == object_)
-        .order_by(audit_log.c.number.desc())
-        .limit(1)
-    )
+async def latest_about(
+    conn: Connection, object_: str, actions: Collection[str] = ()
+) -> Entry | None:
+    """Return the newest row about an object, of any or of certain actions."""
+    statement = select(audit_log).where(audit_log.c.object == object_)
+    if actions:
+        statement = statement.where(audit_log.c.action.in_(actions))
+    statement = statement.order_by(audit_log.c.number.desc()).limit(1)
     row = (await conn.execute(statement)).one_or_none()
     return None if row is None else _entry(row)
 

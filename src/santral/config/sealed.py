@@ -1,14 +1,21 @@
-"""Which settings name sealed secrets."""
+"""Which settings name sealed secrets, and where a worker finds them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
 
+from santral.config.schema import Config
 from santral.config.secret import SecretRef
 from santral.config.section import Section
+
+
+def sealed_file(config: Config) -> Path:
+    """Return where the parent writes sealed secrets and workers read them."""
+    return config.data.folder / "run" / "secrets.msgpack"
 
 
 def sealed_references(section: Section) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -25,10 +25,15 @@ class SealedSecrets:
 
     def __init__(self) -> None:
         self._values: Mapping[str, str] | None = None
+        self._open: Callable[[], Mapping[str, str]] | None = None
 
     def hold(self, values: Mapping[str, str]) -> None:
         """Hold ``values`` in place of what was held before."""
         self._values = dict(values)
+
+    def when_needed(self, open_: Callable[[], Mapping[str, str]]) -> None:
+        """Call ``open_`` when the first one is asked for: most commands need none."""
+        self._open = open_
 
     def value(self, name: str) -> str:
         """Return the secret ``name``.
@@ -36,6 +41,8 @@ class SealedSecrets:
         Raises:
             ConfigError: there is none, or none were opened in this process.
         """
+        if self._values is None and self._open is not None:
+            self._values = dict(self._open())
         if self._values is None:
             raise ConfigError(f"secret:{name}: sealed secrets are not open here.")
         if name not in self._values:

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from santral.audit.note import Actor
 from santral.db.engine import Engine
 from santral.secrets import change
-from santral.secrets.change import EVERYBODY
+from santral.secrets.opened import EVERYBODY
 from santral.secrets.rotate import rotate
+from santral.secrets.row import SecretRow
 from santral.secrets.sealer import Sealer
-from santral.secrets.store import SecretRow
 from santral.secrets.wrappers import Wrappers
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime
 
 from santral.audit.note import Actor, note
 from santral.config.secret import SEALED_NAME
 from santral.db.engine import Engine, reading, writing
-from santral.errors import BadRequest, NotFound, SealBroken, StoreError, nearest
+from santral.errors import BadRequest, NotFound, StoreError, nearest
 from santral.secrets import store
-from santral.secrets.box import Box
-from santral.secrets.sealer import Sealer, TenantBox, unwrapped
-from santral.secrets.store import DataKeyRow, SecretRow
+from santral.secrets.opened import EVERYBODY, open_secrets, secret_place
+from santral.secrets.row import DataKeyRow, SecretRow
+from santral.secrets.sealer import Sealer
 from santral.secrets.wrappers import Wrappers
 
-#: Whose data keys seal the secrets.
-EVERYBODY = "*"
 #: Longest value. Chosen: a service account's file is 2.4 kB.
 MAX_VALUE_BYTES = 64 * 1024
 #: How often a change begins again because the data key was rotated meanwhile.
@@ -37,7 +34,7 @@ async def set_secret(
     data = _checked_value(value)
     for _ in range(_TRIES):
         box = await sealer.box(EVERYBODY)
-        row = SecretRow(name, box.key_id, box.seal(_place(name), data), now)
+        row = SecretRow(name, box.key_id, box.seal(secret_place(name), data), now)
         async with writing(engine) as conn:
             await store.take_turn(conn)
             active = await store.active_key(conn, EVERYBODY)
@@ -95,25 +92,6 @@ async def read_sealed(engine: Engine) -> tuple[list[DataKeyRow], list[SecretRow]
         return await store.data_keys_of(conn, EVERYBODY), await store.list_secrets(conn)
 
 
-def open_secrets(
-    wrappers: Wrappers, keys: Iterable[DataKeyRow], rows: Iterable[SecretRow]
-) -> dict[str, str]:
-    """Return the values by name. May ask over the network; use a thread.
-
-    Raises:
-        ConfigError: the key that wrapped a data key is not configured.
-        SealBroken: a secret or its data key was changed or moved; the message names the secret.
-        StoreError: the key management does not answer.
-    """
-    boxes: dict[str, TenantBox] = {}
-    rows = list(rows)
-    needed = {row.data_key_id for row in rows}
-    for key in keys:
-        if key.id in needed:
-            boxes[key.id] = secret_box(wrappers, key)
-    return {row.name: opened(boxes, row).decode("utf-8") for row in rows}
-
-
 async def open_from_database(engine: Engine, wrappers: Wrappers) -> dict[str, str]:
     """Return the values by name, for a process that has the database.
 
@@ -124,42 +102,6 @@ async def open_from_database(engine: Engine, wrappers: Wrappers) -> dict[str, st
     """
     keys, rows = await read_sealed(engine)
     return await asyncio.to_thread(open_secrets, wrappers, keys, rows)
-
-
-def secret_box(wrappers: Wrappers, key: DataKeyRow) -> TenantBox:
-    """Return the box of a data key of the secrets. May ask over the network."""
-    return TenantBox(EVERYBODY, key.id, Box(unwrapped(wrappers, key)))
-
-
-def opened(boxes: dict[str, TenantBox], row: SecretRow) -> bytes:
-    """Return the value of one secret.
-
-    Raises:
-        SealBroken: it does not open; the message names it.
-    """
-    box = boxes.get(row.data_key_id)
-    if box is None:
-        raise SealBroken(
-            f"The data key of the secret '{row.name}' is gone. "
-            f"Set it again: santral secrets set {row.name}"
-        )
-    try:
-        return box.open(_place(row.name), row.sealed)
-    except SealBroken:
-        raise SealBroken(
-            f"The secret '{row.name}' does not open: it was changed in the database, or moved there "
-            f"from another name. Set it again: santral secrets set {row.name}"
-        ) from None
-
-
-def resealed(boxes: dict[str, TenantBox], row: SecretRow, box: TenantBox) -> SecretRow:
-    """Return a secret under the data key of ``box``.
-
-    Raises:
-        SealBroken: it does not open; the message names it.
-    """
-    sealed = box.seal(_place(row.name), opened(boxes, row))
-    return SecretRow(row.name, box.key_id, sealed, row.updated_at)
 
 
 def checked_name(name: str) -> str:
@@ -187,10 +129,6 @@ def _checked_value(value: str) -> bytes:
             f"The value of a secret has 1 to {MAX_VALUE_BYTES} bytes of text.", param="value"
         )
     return data
-
-
-def _place(name: str) -> str:
-    return f"provider_secrets/{name}"
 
 
 def _noted(row: SecretRow) -> dict[str, str]:

@@ -23,8 +23,8 @@ from santral.db.engine import Engine
 from santral.db.session import control_database
 from santral.errors import BadRequest
 from santral.secrets import change, rotate
+from santral.secrets.row import SecretRow
 from santral.secrets.sealer import Sealer
-from santral.secrets.store import SecretRow
 from santral.secrets.wrappers import Wrappers, wrappers_from
 
 #: Prints rows under columns.

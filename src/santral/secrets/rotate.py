@@ -18,9 +18,9 @@ from santral.db.engine import Engine, reading, writing
 from santral.errors import ConfigError, SealBroken
 from santral.secrets import store
 from santral.secrets.box import RandomBytes
-from santral.secrets.change import EVERYBODY, resealed, secret_box
-from santral.secrets.sealer import TenantBox, new_data_key, rewrapped
-from santral.secrets.store import DataKeyRow
+from santral.secrets.data_key import TenantBox, new_data_key, rewrapped
+from santral.secrets.opened import EVERYBODY, resealed, secret_box
+from santral.secrets.row import DataKeyRow
 from santral.secrets.wrappers import Wrappers
 
 #: Secrets sealed anew, and keys wrapped anew, in one transaction. Chosen: some milliseconds.

@@ -14,51 +14,14 @@ from santral.audit.note import SYSTEM, Actor, note
 from santral.db.engine import Connection, Engine, reading, writing
 from santral.errors import DataKeyGone, SealBroken
 from santral.secrets import store
-from santral.secrets.box import KEY_BYTES, Box, RandomBytes, place_of
-from santral.secrets.store import DataKeyRow
+from santral.secrets.box import Box, RandomBytes
+from santral.secrets.data_key import FORM, HEAD_BYTES, MARK, TenantBox, new_data_key, unwrapped
+from santral.secrets.row import DataKeyRow
 from santral.secrets.wrappers import Wrappers
 
 #: How long a data key is used before the database is asked whether it still stands, in seconds.
 #: Specified: what is revoked or erased is so for every process within 2 s.
 RECHECK_S = 1.0
-
-#: First byte of everything sealed: which form it has.
-_FORM = b"\x01"
-_ID_BYTES = 12
-_HEAD_BYTES = 1 + _ID_BYTES
-_MARK = "dk_"
-
-
-class TenantBox:
-    """The data key that seals for one tenant. Take it anew for every batch: keys are rotated."""
-
-    __slots__ = ("_box", "_head", "key_id", "tenant_id")
-
-    def __init__(self, tenant_id: str, key_id: str, box: Box) -> None:
-        self.tenant_id = tenant_id
-        self.key_id = key_id
-        self._box = box
-        self._head = _FORM + bytes.fromhex(key_id.removeprefix(_MARK))
-
-    def seal(self, place: str, data: bytes) -> bytes:
-        """Return ``data`` sealed for ``place``, e.g. ``traces/<id>/request``; other places differ."""
-        return self._head + self._box.seal(data, self._bound(place))
-
-    def open(self, place: str, sealed: bytes) -> bytes:
-        """Return what this key sealed for ``place``.
-
-        Raises:
-            SealBroken: changed, cut, or sealed elsewhere.
-        """
-        if sealed[:_HEAD_BYTES] != self._head:
-            raise SealBroken("Sealed bytes name another data key: they were changed or moved.")
-        return self._box.open(sealed[_HEAD_BYTES:], self._bound(place))
-
-    def __repr__(self) -> str:
-        return f"TenantBox({self.tenant_id}, {self.key_id})"
-
-    def _bound(self, place: str) -> bytes:
-        return place_of("sealed", self.tenant_id, self.key_id, place)
 
 
 class _Held(Struct):
@@ -100,9 +63,9 @@ class Sealer:
             SealBroken: it was changed, cut, moved, or is another tenant's.
             StoreError: database or key management do not answer.
         """
-        if sealed[:1] != _FORM or len(sealed) < _HEAD_BYTES:
+        if sealed[:1] != FORM or len(sealed) < HEAD_BYTES:
             raise SealBroken("These are no sealed bytes: they were changed or cut.")
-        key_id = _MARK + sealed[1:_HEAD_BYTES].hex()
+        key_id = MARK + sealed[1:HEAD_BYTES].hex()
         return (await self._box_by_id(tenant_id, key_id)).open(place, sealed)
 
     async def box(self, tenant_id: str) -> TenantBox:
@@ -174,32 +137,6 @@ class Sealer:
         return held
 
 
-def new_data_key(wrappers: Wrappers, tenant_id: str, now: datetime, rng: RandomBytes) -> DataKeyRow:
-    """Make a data key, wrapped. May ask over the network."""
-    id_ = _MARK + rng(_ID_BYTES).hex()
-    current = wrappers.current
-    wrapped = current.wrap(rng(KEY_BYTES), _key_place(tenant_id, id_))
-    return DataKeyRow(id_, tenant_id, wrapped, current.id, now)
-
-
-def unwrapped(wrappers: Wrappers, row: DataKeyRow) -> bytes:
-    """Return the data key of a row. May ask over the network.
-
-    Raises:
-        ConfigError: the key that wrapped it is not configured.
-        SealBroken: the row was changed, or its key belongs to another tenant.
-        StoreError: the key management does not answer.
-    """
-    return wrappers.unwrap(row.wrapped_by, row.wrapped, _key_place(row.tenant_id, row.id))
-
-
-def rewrapped(wrappers: Wrappers, row: DataKeyRow) -> DataKeyRow:
-    """Return the same data key under the key that wraps now."""
-    current = wrappers.current
-    wrapped = current.wrap(unwrapped(wrappers, row), _key_place(row.tenant_id, row.id))
-    return DataKeyRow(row.id, row.tenant_id, wrapped, current.id, row.created_at, row.retired_at)
-
-
 async def add_data_key(conn: Connection, row: DataKeyRow, actor: Actor) -> None:
     """Add a data key in the turn of ``store.take_turn``, and note it."""
     await store.insert_data_key(conn, row.tenant_id, row)
@@ -236,7 +173,3 @@ async def destroy_data_keys(conn: Connection, tenant_id: str, actor: Actor) -> i
 async def forget_on_disk(engine: Engine) -> None:
     """Clear what SQLite's write-ahead log still holds of destroyed keys."""
     await store.empty_log(engine)
-
-
-def _key_place(tenant_id: str, key_id: str) -> bytes:
-    return place_of("data_keys", tenant_id, key_id)

@@ -6,36 +6,16 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from santral.db.engine import Connection, Engine
 from santral.db.insert import upsert
 from santral.db.store import bump_revision
 from santral.db.tables import data_keys, provider_secrets
+from santral.secrets.row import DataKeyRow, SecretRow
 
 #: Any number that nobody else locks; chosen: the letters "secret" as base 36.
 _LOCK = 1_717_171_933
-
-
-class DataKeyRow(Struct, frozen=True):
-    """One wrapped data key."""
-
-    id: str
-    tenant_id: str  # ``*``: of the sealed secrets
-    wrapped: bytes
-    wrapped_by: str
-    created_at: datetime
-    retired_at: datetime | None = None
-
-
-class SecretRow(Struct, frozen=True):
-    """One sealed secret."""
-
-    name: str
-    data_key_id: str
-    sealed: bytes
-    updated_at: datetime
 
 
 async def take_turn(conn: Connection) -> None:
