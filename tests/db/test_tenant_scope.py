@@ -55,6 +55,8 @@ ALLOWED = {
     "quota/ledger/store.py:rows_between": "who operates proves the rows of all tenants",
     "quota/ledger/store.py:first_s": "where that proof begins",
     "quota/ledger/store.py:used_by_day": "a provider bills the installation, not a tenant",
+    "quota/ledger/store.py:used_by": "an invoice sums a tenant and those beneath it",
+    "quota/ledger/store.py:tenants_between": "who operates exports the month of every tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }

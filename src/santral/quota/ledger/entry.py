@@ -65,6 +65,12 @@ class Place(Struct, frozen=True):
     occurred_s: int
     request_id: str = ""
     attempt: int = -1
+    kind: str = ""
+
+    @classmethod
+    def of(cls, row: LedgerRow) -> Place:
+        """Return the place of a row: what comes after it was not read yet."""
+        return cls(row.occurred_s, row.request_id, row.attempt, row.kind)
 
 
 class Balance(Struct, frozen=True, kw_only=True):
@@ -78,12 +84,13 @@ class Balance(Struct, frozen=True, kw_only=True):
 
 
 class Used(Struct, frozen=True, kw_only=True):
-    """What attempts at one model used, mirrored ones too: what their provider bills."""
+    """What some rows used together: attempts and their corrections."""
 
     attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nanousd: int = 0
+    corrected_nanousd: int = 0  # the part of the cost that corrections made
     unpriced: int = 0
     estimated: int = 0
 

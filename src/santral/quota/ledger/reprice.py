@@ -62,8 +62,7 @@ async def reprice(
         if not rows:
             return [sums[tenant] for tenant in sorted(sums)]
         progress(len(rows))
-        last = rows[-1]
-        after = Place(last.occurred_s, last.request_id, last.attempt)
+        after = Place.of(rows[-1])
 
 
 async def _batch(

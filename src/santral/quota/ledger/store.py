@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Text, case, cast, func, select, tuple_
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
 from santral.db.tables import ledger
-from santral.quota.ledger.entry import REPRICE, SETTLE, SHADOW, Balance, LedgerRow, Place, Used
+from santral.quota.ledger.entry import (
+    REPRICE,
+    SETTLE,
+    SHADOW,
+    Balance,
+    LedgerRow,
+    Place,
+    Used,
+)
 from santral.tenants.tenant import TenantId
+
+Dimension: TypeAlias = Literal["model", "prompt", "route", "tags"]
 
 _INPUT: ColumnElement[int] = (
     ledger.c.input_uncached
@@ -35,7 +45,7 @@ IS_BILLED: ColumnElement[bool] = ledger.c.kind != SHADOW
 #: Rows of attempts: a correction is none, and uses nothing.
 IS_ATTEMPT: ColumnElement[bool] = ledger.c.kind == SETTLE
 
-_PLACE = (ledger.c.occurred_s, ledger.c.request_id, ledger.c.attempt)
+_PLACE = (ledger.c.occurred_s, ledger.c.request_id, ledger.c.attempt, ledger.c.kind)
 
 #: The number of an advisory lock of PostgreSQL. Chosen: nothing else of ours takes it.
 _CORRECTING = 4_172_001
@@ -47,6 +57,27 @@ _SUMS = (
     func.coalesce(func.sum(ledger.c.unpriced), 0).label("unpriced"),
     func.coalesce(func.sum(case((ledger.c.is_estimated, 1), else_=0)), 0).label("estimated"),
 )
+
+
+_IS_CORRECTION: ColumnElement[bool] = ledger.c.kind.startswith(REPRICE, autoescape=True)
+
+#: In the order of the fields of ``Used``.
+_USED = (
+    func.sum(case((_IS_CORRECTION, 0), else_=1)),
+    func.sum(_INPUT),
+    func.sum(_OUTPUT),
+    func.coalesce(func.sum(ledger.c.cost_nanousd), 0),
+    func.coalesce(func.sum(case((_IS_CORRECTION, ledger.c.cost_nanousd), else_=0)), 0),
+    func.sum(ledger.c.unpriced),
+    func.sum(case((ledger.c.is_estimated, 1), else_=0)),
+)
+
+_DIMENSIONS: Mapping[Dimension, ColumnElement[str]] = {
+    "model": ledger.c.model,
+    "prompt": ledger.c.prompt,
+    "route": ledger.c.route,
+    "tags": cast(ledger.c.tags, Text),
+}
 
 
 async def insert_rows(conn: Connection, rows: Sequence[LedgerRow]) -> None:
@@ -74,7 +105,9 @@ async def attempts_page(
         .where(IS_ATTEMPT)
         .where(ledger.c.occurred_s >= after.occurred_s)
         .where(ledger.c.occurred_s < until_s)
-        .where(tuple_(*_PLACE) > tuple_(after.occurred_s, after.request_id, after.attempt))
+        .where(
+            tuple_(*_PLACE) > tuple_(after.occurred_s, after.request_id, after.attempt, after.kind)
+        )
         .order_by(*_PLACE)
         .limit(limit)
     )
@@ -106,37 +139,72 @@ async def first_s(conn: Connection) -> int | None:
 async def used_by_day(
     conn: Connection, provider: str, first: date, last: date
 ) -> dict[tuple[date, str], Used]:
-    """Return what attempts at deployments of a provider used by UTC day and model."""
+    """Return what attempts at deployments of a provider used by UTC day and model.
+
+    Mirrored ones count: the provider bills them.
+    """
     group = (ledger.c.day, ledger.c.model)
-    sums = (
-        func.sum(case((ledger.c.kind.startswith(REPRICE, autoescape=True), 0), else_=1)),
-        func.sum(_INPUT),
-        func.sum(_OUTPUT),
-        func.coalesce(func.sum(ledger.c.cost_nanousd), 0),
-        func.sum(ledger.c.unpriced),
-        func.sum(case((ledger.c.is_estimated, 1), else_=0)),
-    )
     statement = (
-        select(*group, *sums)
+        select(*group, *_USED)
         .where(ledger.c.provider == provider)
         .where(ledger.c.day >= first)
         .where(ledger.c.day <= last)
         .group_by(*group)
     )
-    names = Used.__struct_fields__
-    return {
-        (row[0], row[1]): Used(**dict(zip(names, map(int, row[2:]), strict=True)))
-        for row in await conn.execute(statement)
-    }
+    return {(row[0], row[1]): _used(row[2:]) for row in await conn.execute(statement)}
+
+
+async def used_by(
+    conn: Connection, tenant_ids: Sequence[str], by: Dimension, first: date, last: date
+) -> list[tuple[str, str, Used]]:
+    """Return what tenants pay for by tenant and by model, prompt, route or tags (as JSON)."""
+    group = (ledger.c.tenant_id, _DIMENSIONS[by])
+    statement = (
+        select(*group, *_USED)
+        .where(ledger.c.tenant_id.in_(tenant_ids))
+        .where(ledger.c.day >= first)
+        .where(ledger.c.day <= last)
+        .where(IS_BILLED)
+        .group_by(*group)
+        .order_by(*group)
+    )
+    return [(row[0], row[1], _used(row[2:])) for row in await conn.execute(statement)]
+
+
+async def tenants_between(conn: Connection, first: date, last: date) -> list[str]:
+    """Return the ids of the tenants that have rows in some days, of deleted ones too."""
+    statement = (
+        select(ledger.c.tenant_id)
+        .distinct()
+        .where(ledger.c.day >= first)
+        .where(ledger.c.day <= last)
+        .order_by(ledger.c.tenant_id)
+    )
+    return list((await conn.execute(statement)).scalars())
+
+
+async def billed_page(
+    conn: Connection, tenant_id: TenantId, after: Place, until_s: int, limit: int
+) -> list[LedgerRow]:
+    """Return the next rows that a tenant pays for, corrections too, in the order of time."""
+    statement = (
+        select(ledger)
+        .where(ledger.c.tenant_id == tenant_id)
+        .where(ledger.c.occurred_s >= after.occurred_s)
+        .where(ledger.c.occurred_s < until_s)
+        .where(IS_BILLED)
+        .where(
+            tuple_(*_PLACE) > tuple_(after.occurred_s, after.request_id, after.attempt, after.kind)
+        )
+        .order_by(*_PLACE)
+        .limit(limit)
+    )
+    return [_row(row) for row in await conn.execute(statement)]
 
 
 async def corrections_of(conn: Connection, request_ids: Sequence[str]) -> list[LedgerRow]:
     """Return every correction of some requests."""
-    statement = (
-        select(ledger)
-        .where(ledger.c.request_id.in_(request_ids))
-        .where(ledger.c.kind.startswith(REPRICE, autoescape=True))
-    )
+    statement = select(ledger).where(ledger.c.request_id.in_(request_ids)).where(_IS_CORRECTION)
     return [_row(row) for row in await conn.execute(statement)]
 
 
@@ -179,6 +247,10 @@ async def balances_by_day(
 
 def _row(row: Any) -> LedgerRow:
     return LedgerRow(**row._mapping)
+
+
+def _used(sums: Sequence[Any]) -> Used:
+    return Used(**dict(zip(Used.__struct_fields__, map(int, sums), strict=True)))
 
 
 def _balance(row: Any) -> Balance:
