@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.console.frame import DONE, MENU
+from santral.console.jobs import STATES
+from santral.console.ledger import DIMENSIONS
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
+from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES
 
 SOURCES = [
@@ -25,6 +28,15 @@ def used_words() -> set[str]:
         for text in SOURCES
         for word in re.findall(r"\bt(?:\.small)?\(['\"](\w+)['\"][,)]", text)
     }
+    families = {
+        "state": ("on", "off", "revoked", "expired"),
+        "scope": SCOPE_KINDS,
+        "measure": MEASURES,
+        "per": WINDOWS[1:],
+        "by": DIMENSIONS,
+        "job": STATES,
+    }
+    found |= {f"{family}_{name}" for family, names in families.items() for name in names}
     return (
         found | set(CLASSES) | DONE | {word for _, word, _ in MENU} | {"w1h", "w24h", "w7d", "w30d"}
     )

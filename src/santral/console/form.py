@@ -17,6 +17,13 @@ _MOST_BYTES, _MOST_FIELDS = 64 * 1024, 100
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 
 
+class Given(dict[str, str]):
+    """What a form is filled in with; an empty text where nothing was given."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 class Form:
     """The fields that a browser sent."""
 
@@ -49,9 +56,9 @@ class Form:
         except ValueError:
             raise BadRequest(f"'{text[:40]}' is not a number.", param=name) from None
 
-    def values(self) -> dict[str, str]:
+    def given(self) -> Given:
         """Return the fields, to fill the form in again."""
-        return {name: values[-1] for name, values in self._fields.items() if name != TOKEN_FIELD}
+        return Given((name, values[-1]) for name, values in self._fields.items())
 
 
 async def read_form(request: Request) -> Form:

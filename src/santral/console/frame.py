@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from santral.config.schema import Config
-from santral.console.form import Form, read_form, require_same_site, require_token
+from santral.console.form import Form, Given, read_form, require_same_site, require_token
 from santral.console.render import HEADERS, Renderer, language_of
 from santral.db.engine import Engine
 from santral.errors import RequestError, SantralError
@@ -28,6 +28,10 @@ MENU: tuple[tuple[str, str, Action], ...] = (
     ("/tenants", "tenants", "tenants.read"),
     ("/keys", "keys", "keys.read"),
     ("/users", "users", "users.read"),
+    ("/limits", "limits", "limits.read"),
+    ("/ledger", "ledger", "ledger.read"),
+    ("/audit", "audit", "audit.read"),
+    ("/jobs", "jobs", "jobs.read"),
 )
 
 #: What a page may say after something was done: the words of ``?done=…``.
@@ -93,7 +97,7 @@ class Visit:
             menu=menu_of(self.principal),
             form_token=self._visitor.form_token,
             trouble=trouble.message if trouble else "",
-            given=self.form.values() if trouble else {},
+            given=self.form.given() if trouble else Given(),
             done=done if done in DONE else "",
             principal=self.principal,
             **values,

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request, Response
 
 from santral.config.schema import Config
+from santral.console.audit import AuditPages
 from santral.console.door import Door, Identify
 from santral.console.frame import Frame, menu_of
+from santral.console.jobs import JobPages
 from santral.console.keys import KeyPages
+from santral.console.ledger import LedgerPages
+from santral.console.limits import LimitPages
 from santral.console.reference import reference
 from santral.console.render import Renderer, StaticFiles
 from santral.console.tenants import TenantPages
@@ -60,6 +64,10 @@ def console_router(
     TenantPages(frame)
     KeyPages(frame)
     UserPages(frame)
+    LimitPages(frame)
+    LedgerPages(frame)
+    AuditPages(frame)
+    JobPages(frame)
     Manual(frame, static)
     return router
 

@@ -42,7 +42,6 @@ _UNSIGNED: Mapping[str, object] = {
     "menu": {},
     "form_token": "",
     "trouble": "",
-    "given": {},
     "done": "",
     "principal": None,
 }

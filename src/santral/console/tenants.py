@@ -121,6 +121,9 @@ def _pages_of(visit: Visit, tenant: TenantId) -> list[tuple[str, str]]:
     """Return the other pages about a tenant that may be opened: address and word."""
     pages: tuple[tuple[Action, str, str], ...] = (
         ("keys.read", "/keys", "keys"),
+        ("limits.read", "/limits", "limits"),
+        ("ledger.read", "/ledger", "ledger"),
+        ("audit.read", "/audit", "audit"),
         ("traces.read", "/traces", "traces"),
     )
     named = f"tenant={quote(tenant, safe='')}"

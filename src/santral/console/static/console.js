@@ -8,11 +8,17 @@ function localise(root) {
     month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
     hourCycle: "h23",
   });
+  const withYear = new Intl.DateTimeFormat(document.documentElement.lang, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
+    hourCycle: "h23",
+  });
+  const thisYear = new Date().getFullYear();
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
     element.title = element.textContent.trim();
-    element.textContent = format.format(moment);
+    element.textContent =
+      (moment.getFullYear() === thisYear ? format : withYear).format(moment);
   }
 }
 
@@ -61,7 +67,13 @@ function offerCopy(button) {
   });
 }
 
+/** A choice of tenant or month shows its page at once. */
+function onChange(event) {
+  if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
+}
+
 localise(page);
+document.addEventListener("change", onChange);
 document.addEventListener("keydown", onKey);
 document.querySelectorAll("[data-copy]").forEach(offerCopy);
 const everySeconds = Number(page.dataset.refresh);
