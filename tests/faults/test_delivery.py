@@ -64,12 +64,14 @@ def test_a_restored_spool_brings_nothing_twice(tmp_path: Path, sqlite_template: 
     shutil.copy(sqlite_template, tmp_path / "santral.db")
     spooled(tmp_path / "spool", "w0", *map(small, range(5)))
     shutil.copytree(tmp_path / "spool", tmp_path / "backup")
+    accounts = []
     for _ in range(2):
         left = Left(tmp_path, TraceStore(tmp_path / "t.duckdb"))
         run(left.collect())
         assert left.stored == left.billed == ids(range(5))
+        accounts.append((left.account.received, left.account.stored, left.account.duplicate))
         shutil.copytree(tmp_path / "backup", tmp_path / "spool", dirs_exist_ok=True)
-    assert (left.account.received, left.account.stored, left.account.duplicate) == (10, 5, 5)
+    assert accounts == [(5, 5, 0), (10, 5, 5)]
 
 
 def test_a_segment_restored_shorter_than_it_was_read_brings_nothing_twice(tmp_path: Path) -> None:
