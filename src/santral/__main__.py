@@ -26,6 +26,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
+    from santral.app.jobs import finish_job  # noqa: PLC0415
     from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.app.restart import restart  # noqa: PLC0415
     from santral.audit.cli import audit_commands  # noqa: PLC0415
@@ -33,6 +34,8 @@ def full_app() -> typer.Typer:
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
+    from santral.jobs.cli import jobs_app  # noqa: PLC0415
+    from santral.privacy.cli import privacy_commands  # noqa: PLC0415
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
     from santral.providers.catalogue.cli import prices_app  # noqa: PLC0415
     from santral.providers.cli import providers_app  # noqa: PLC0415
@@ -58,11 +61,13 @@ def full_app() -> typer.Typer:
     app.add_typer(db_app, name="db")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
+    app.add_typer(jobs_app, name="jobs")
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(limits_app, name="limits")
     app.add_typer(budgets_app, name="budgets")
     app.add_typer(prices_app, name="prices")
+    app.add_typer(privacy_commands(finish_job), name="privacy")
     app.add_typer(prompts_app, name="prompts")
     app.add_typer(providers_app, name="providers")
     app.add_typer(routes_app, name="routes")

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 
 from santral.app.access import access_file, wait_for_file
 from santral.app.authority import Authority
+from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
 from santral.app.sign_in import build_sign_in
@@ -20,6 +21,8 @@ from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
+from santral.jobs.api import jobs_router
+from santral.privacy.api import privacy_router
 from santral.quota.api import limits_router
 from santral.quota.ledger.write import write_ledger
 from santral.tenants.api import tenants_router
@@ -49,6 +52,8 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(tenants_router(engine, authority))
     app.include_router(users_router(engine, authority))
     app.include_router(limits_router(engine, authority))
+    app.include_router(jobs_router(engine, authority))
+    app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(
         console_router(
             engine,
@@ -115,7 +120,8 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
     """Run the control process on ``sock`` until a signal."""
     config = loaded.config
     engine = connect(database_url(config))
-    store = TraceStore(config.data.folder / "telemetry.duckdb")
+    path = config.data.folder / "telemetry.duckdb"
+    store = TraceStore(path, sealer=sealer_of(config, engine))
     metrics = Metrics()
     try:
         await wait_for_file(access_file(config))
@@ -126,9 +132,10 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
         async def collect() -> None:
             await collector.run(config.telemetry.collect_every_s)
 
+        runner = runner_of(config, engine, store, collector)
         app = build_app(loaded, engine, store, metrics)
         server = Server(app, config.server.drain_s, lambda: None)
-        await serve(server, sock, [collect])
+        await serve(server, sock, [collect, runner.run])
         await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()

@@ -172,6 +172,7 @@ class GatewayProcess:
         self._access = fresh
         self._limiter.billed_until(fresh.read_at - BILLED_AFTER_S)
         self.current.put_access(fresh.ring, fresh.limits(self._loaded.config))
+        self._caches.forget_before(fresh.ring.caches_forgotten_at)
         return True
 
     async def run(self, sock: socket.socket) -> None:

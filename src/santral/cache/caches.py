@@ -54,7 +54,7 @@ class Caches:
         self._wall = wall
         self._worker = worker
         self._folder = notes_folder(data_folder)
-        self._redis = _redis(config)
+        self._redis = redis_tier(config)
         memory = ExactCache(config.memory_bytes, clock)
         self.semantic = SemanticCache(config.semantic_entries, config.memory_bytes, clock)
         self.flights: Flights[FlightKey] = Flights()
@@ -64,6 +64,7 @@ class Caches:
         self.shadow = shadow_book(self._folder, worker)
         self.budgets: dict[str, float] = {}
         self.collapsed = 0
+        self._forgotten_at = 0.0
         self._notes_due = 0.0
         self._noted: tuple[object, ...] = ()
 
@@ -122,6 +123,12 @@ class Caches:
             **{f"gate_{name}": count for name, count in self.semantic.gates.items()},
         }
 
+    def forget_before(self, moment: float) -> None:
+        """Forget every answer once for each later ``moment`` (seconds since 1970)."""
+        if moment > self._forgotten_at:
+            self._forgotten_at = moment
+            self.clear()
+
     def clear(self) -> None:
         """Forget every answer."""
         self.tiers.clear()
@@ -154,7 +161,12 @@ class Caches:
         )
 
 
-def _redis(config: CacheStoreConfig) -> RedisTier | None:
+def redis_tier(config: CacheStoreConfig) -> RedisTier | None:
+    """Return the store that workers share, if there is one; nothing is connected yet.
+
+    Raises:
+        ConfigError: ``cache.url`` cannot be used.
+    """
     if config.url is None:
         return None
     return RedisTier(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from santral.cache.answer import CachedAnswer
 from santral.cache.stored import decode_answer, encode_answer
 from santral.cache.tier import TierDown
 from santral.errors import ConfigError
+
+#: Keys that Redis looks at in one step. Chosen: a fraction of a millisecond of its time.
+_SCANNED = 500
 
 
 class RedisTier:
@@ -62,6 +66,26 @@ class RedisTier:
     async def forget(self, key: bytes) -> None:
         """Remove the answer under ``key``; raises as ``get``."""
         await self._ask("DEL", self._name(key))
+
+    async def count(self) -> int:
+        """Return how many answers are kept; raises as ``get``."""
+        return len([key async for keys in self._keys() for key in keys])
+
+    async def forget_all(self) -> None:
+        """Remove every answer of the namespace, some hundred at a time; raises as ``get``."""
+        async for keys in self._keys():
+            if keys:
+                await self._ask("UNLINK", *keys)
+
+    async def _keys(self) -> AsyncIterator[list[bytes]]:
+        cursor: Any = 0
+        while True:
+            cursor, keys = await self._ask(
+                "SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", _SCANNED
+            )
+            yield keys
+            if int(cursor) == 0:
+                return
 
     async def close(self) -> None:
         """Close every connection."""

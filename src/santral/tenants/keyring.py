@@ -39,11 +39,13 @@ class Caller(Struct, frozen=True):
 class KeyRing:
     """Every key and tenant at one moment; never changes, a newer ring replaces it whole."""
 
-    __slots__ = ("_by_id", "_closed", "_entries")
+    __slots__ = ("_by_id", "_caches_forgotten_at", "_closed", "_entries")
 
     def __init__(self, keys: Iterable[VirtualKey], tenants: Iterable[Tenant]) -> None:
         known = {tenant.id: tenant for tenant in inherited(tenants)}
         self._closed = _closed_tenants(known)
+        moments = (t.caches_forgotten_at for t in known.values() if t.caches_forgotten_at)
+        self._caches_forgotten_at = max((moment.timestamp() for moment in moments), default=0.0)
         self._entries: dict[bytes, tuple[Caller, float]] = {}
         self._by_id: dict[str, tuple[Caller, float]] = {}
         for key in keys:
@@ -63,6 +65,11 @@ class KeyRing:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    @property
+    def caches_forgotten_at(self) -> float:
+        """When answers were last to be forgotten, in seconds since 1970: earlier ones are not served."""
+        return self._caches_forgotten_at
 
     def identify(self, plaintext: str, now: float) -> Caller:
         """Return who holds the key ``plaintext`` at ``now`` (seconds since 1970).

@@ -14,18 +14,15 @@ from santral.traces.record import Payload, TraceRecord
 ERASED = "[erased: its data key was destroyed]"
 CLOSED = "[sealed: no master key is configured here]"
 
+#: Tenant, trace and request: where a payload belongs; it opens there alone.
+Owner = tuple[str, str, str]
+
 
 async def sealed(record: TraceRecord, sealer: Sealer) -> TraceRecord:
     """Return the record with its payload sealed; one that is sealed stays as it is."""
-    payload = record.payload
-    if payload is None or payload.is_sealed:
+    if record.payload is None or record.payload.is_sealed:
         return record
-    box = await sealer.box(record.tenant_id)
-    texts = {
-        name: b64encode(box.seal(_place(record, name), getattr(payload, name).encode())).decode()
-        for name in ("request", "response")
-    }
-    return replace(record, payload=Payload(**texts, is_sealed=True))
+    return replace(record, payload=await seal_payload(owner_of(record), record.payload, sealer))
 
 
 async def opened(record: TraceRecord, sealer: Sealer | None) -> TraceRecord:
@@ -35,24 +32,39 @@ async def opened(record: TraceRecord, sealer: Sealer | None) -> TraceRecord:
         SealBroken: it was changed, or moved from another record.
         StoreError: the database or the key management do not answer.
     """
-    payload = record.payload
-    if payload is None or not payload.is_sealed:
+    if record.payload is None or not record.payload.is_sealed:
         return record
+    return replace(record, payload=await open_payload(owner_of(record), record.payload, sealer))
+
+
+async def seal_payload(owner: Owner, payload: Payload, sealer: Sealer) -> Payload:
+    """Return a payload sealed for its place."""
+    box = await sealer.box(owner[0])
+    request, response = (
+        b64encode(box.seal(_place(owner, name), text.encode())).decode()
+        for name, text in (("request", payload.request), ("response", payload.response))
+    )
+    return Payload(request=request, response=response, is_sealed=True)
+
+
+async def open_payload(owner: Owner, payload: Payload, sealer: Sealer | None) -> Payload:
+    """Return a sealed payload in clear; see ``opened``."""
     if sealer is None:
-        return replace(record, payload=Payload(request=CLOSED, response=CLOSED))
+        return Payload(request=CLOSED, response=CLOSED)
+    texts: list[str] = []
     try:
-        texts = {
-            name: (
-                await sealer.open(
-                    record.tenant_id, _place(record, name), b64decode(getattr(payload, name))
-                )
-            ).decode()
-            for name in ("request", "response")
-        }
+        for name, text in (("request", payload.request), ("response", payload.response)):
+            data = await sealer.open(owner[0], _place(owner, name), b64decode(text))
+            texts.append(data.decode())
     except DataKeyGone:
-        return replace(record, payload=Payload(request=ERASED, response=ERASED))
-    return replace(record, payload=Payload(request=texts["request"], response=texts["response"]))
+        return Payload(request=ERASED, response=ERASED)
+    return Payload(request=texts[0], response=texts[1])
 
 
-def _place(record: TraceRecord, name: str) -> str:
-    return f"traces/{record.trace_id}/{record.request_id}/{name}"
+def owner_of(record: TraceRecord) -> Owner:
+    """Return where a record's payload belongs."""
+    return record.tenant_id, record.trace_id, record.request_id
+
+
+def _place(owner: Owner, name: str) -> str:
+    return f"traces/{owner[1]}/{owner[2]}/{name}"

@@ -182,6 +182,14 @@ def request_id(batch: Batch, line: Line) -> str:
     return f"batch_req_{hashlib.blake2b(name, digest_size=16).hexdigest()}"
 
 
+def answers_id(batch_id: str, kind: str) -> str:
+    """Return the id of a batch's file of answers, ``output`` or ``error``.
+
+    Made from the batch: a crash between the file and the batch makes no second file.
+    """
+    return f"file-{hashlib.blake2b(f'{batch_id}/{kind}'.encode(), digest_size=16).hexdigest()}"
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """What became of one request: a line of the output or error file."""
 

@@ -142,20 +142,23 @@ class Cabinet:
 
     def sweep(self, before: float) -> int:
         """Forget files and ended batches made before a moment; returns how many went."""
+        tenants = self.root.iterdir() if self.root.is_dir() else ()
+        return sum(self.sweep_tenant(t.name, before) for t in tenants if t.is_dir())
+
+    def sweep_tenant(self, tenant: str, before: float) -> int:
+        """Forget those of one tenant."""
         removed = 0
-        for folder in self.root.iterdir() if self.root.is_dir() else ():
-            if not folder.is_dir():
-                continue
-            needed = {b.input_file_id for b in self.batches(folder.name) if not b.is_over}
-            for file in self.files(folder.name):
-                if file.created_at < before and file.id not in needed:
-                    self.delete_file(folder.name, file.id)
-                    removed += 1
-            for batch in self.batches(folder.name):
-                if batch.is_over and batch.created_at < before:
-                    for path in self._folder(folder.name, "batches").glob(f"{batch.id}.*"):
-                        path.unlink(missing_ok=True)
-                    removed += 1
+        batches = self.batches(tenant)
+        needed = {batch.input_file_id for batch in batches if not batch.is_over}
+        for file in self.files(tenant):
+            if file.created_at < before and file.id not in needed:
+                self.delete_file(tenant, file.id)
+                removed += 1
+        for batch in batches:
+            if batch.is_over and batch.created_at < before:
+                for path in self._folder(tenant, "batches").glob(f"{batch.id}.*"):
+                    path.unlink(missing_ok=True)
+                removed += 1
         return removed
 
     def _folder(self, tenant: str, kind: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from santral.gateway.batches.batch import (
     LineError,
     Result,
     StoredFile,
+    answers_id,
     read_lines,
     request_id,
 )
@@ -234,8 +234,7 @@ class BatchRunner:
         if not results:
             return ""
         data = b"".join(msgspec.json.encode(result) + b"\n" for result in results)
-        # Made from the batch: a crash between the file and the batch makes no second file.
-        name = f"file-{hashlib.blake2b(f'{batch.id}/{kind}'.encode(), digest_size=16).hexdigest()}"
+        name = answers_id(batch.id, kind)
         file = StoredFile(
             id=name,
             filename=f"{batch.id}_{kind}.jsonl",

@@ -31,14 +31,14 @@ _CANDIDATES = """
     FROM payloads JOIN traces USING (n, tenant_id)
     WHERE tenant_id = $tenant_id AND n > $after AND (is_sealed
         OR contains(request, '\\u')
-        OR list_bool_or([contains(lower(request), t) OR contains(lower(response), t)
+        OR list_bool_or([contains(lower(request), lower(t)) OR contains(lower(response), lower(t))
                          FOR t IN $texts]))
     ORDER BY n LIMIT $limit
 """
 _LABELLED = """
     SELECT n, tags FROM traces
     WHERE tenant_id = $tenant_id
-      AND list_bool_or([contains(lower(tags), t) FOR t IN $texts])
+      AND list_bool_or([contains(lower(tags), lower(t)) FOR t IN $texts])
     ORDER BY n
 """
 
@@ -120,7 +120,7 @@ def candidates(
     """Return payloads after row ``after`` that may hold one of ``texts``: sealed ones may."""
     params = {
         "tenant_id": tenant_id,
-        "texts": [text.lower() for text in texts],
+        "texts": list(texts),
         "after": after,
         "limit": limit,
     }
@@ -142,7 +142,7 @@ def labelled(
     connection: duckdb.DuckDBPyConnection, tenant_id: str, texts: Sequence[str]
 ) -> list[tuple[int, str]]:
     """Return the tags, as JSON, that hold one of ``texts``, by row."""
-    params = {"tenant_id": tenant_id, "texts": [text.lower() for text in texts]}
+    params = {"tenant_id": tenant_id, "texts": list(texts)}
     return connection.execute(_LABELLED, params).fetchall()
 
 

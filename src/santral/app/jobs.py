@@ -1,0 +1,133 @@
+"""Every kind of background job, built from the parts of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import gethostname
+
+from santral.app.sinks import sinks_of
+from santral.cache.caches import redis_tier
+from santral.config.schema import Config
+from santral.db.engine import Engine
+from santral.jobs import queue
+from santral.jobs.job import Job, JobKind
+from santral.jobs.runner import LOOK_EVERY_S, Runner
+from santral.privacy.erase import ERASE, EraseArguments, Eraser
+from santral.privacy.export import EXPORT, ExportArguments, Exporter
+from santral.privacy.places.exports import exports_folder
+from santral.privacy.proof import Signer
+from santral.privacy.registry import places_of
+from santral.privacy.retain import RETAIN, RetainArguments, Retention
+from santral.secrets.pseudonym import Pseudonyms
+from santral.secrets.sealer import Sealer
+from santral.secrets.wrappers import wrappers_from
+from santral.tenants.tenant import TenantId
+from santral.traces.collector import Collector
+from santral.traces.removal import store as removal
+from santral.traces.store import TraceStore
+
+#: Kinds of which there is one job a day.
+DAILY = (RETAIN,)
+
+
+def sealer_of(config: Config, engine: Engine) -> Sealer | None:
+    """Return what seals payloads; None where no key wraps data keys.
+
+    Raises:
+        ConfigError: the key cannot be read.
+    """
+    if config.secrets.master_key is None and config.secrets.transit is None:
+        return None
+    return Sealer(engine, wrappers_from(config.secrets))
+
+
+def job_kinds(
+    config: Config, engine: Engine, store: TraceStore, collector: Collector
+) -> Mapping[str, JobKind]:
+    """Return the registry: what each kind of job is called, and what does it."""
+    places = places_of(
+        config.data.folder,
+        engine,
+        store,
+        collector,
+        redis_tier(config.cache),
+        Pseudonyms(config),
+        _now,
+    )
+
+    async def collect() -> None:
+        await collector.collect_once()
+
+    async def sessions(tenant: TenantId, user: str) -> Sequence[str]:
+        return await store.ask(lambda conn: removal.own_sessions(conn, tenant, user))
+
+    eraser = Eraser(
+        engine, places, collect, sessions, Signer(config), config.data.folder / "proofs", _now
+    )
+    exporter = Exporter(places, collect, sessions, exports_folder(config.data.folder), _now)
+    return {
+        ERASE: JobKind(
+            name=ERASE, about="Erase one person.", arguments=EraseArguments, work=eraser
+        ),
+        EXPORT: JobKind(
+            name=EXPORT, about="Export one person.", arguments=ExportArguments, work=exporter
+        ),
+        RETAIN: JobKind(
+            name=RETAIN,
+            about="Remove what is over its time.",
+            arguments=RetainArguments,
+            work=Retention(engine, store, config, _now),
+        ),
+    }
+
+
+def runner_of(config: Config, engine: Engine, store: TraceStore, collector: Collector) -> Runner:
+    """Return what runs the jobs of one process."""
+    holder = f"{gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    kinds = job_kinds(config, engine, store, collector)
+    return Runner(engine, kinds, holder, _now, daily=DAILY)
+
+
+async def finish_job(config: Config, engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
+    """See a job to its end: wait for the control process, or do it here where none runs."""
+    if _control_runs(config.data.folder):
+        return await _wait(engine, job, tell)
+    store = TraceStore(config.data.folder / "telemetry.duckdb", sealer=sealer_of(config, engine))
+    try:
+        collector = Collector(config.data.folder / "spool", store, sinks_of(config, engine))
+        return await runner_of(config, engine, store, collector).run_one(job.id)
+    finally:
+        await store.close()
+
+
+async def _wait(engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
+    step = ""
+    while True:
+        seen = await queue.get_job(engine, job.id)
+        if seen.is_over:
+            return seen
+        if seen.progress.step != step:
+            step = seen.progress.step
+            tell(seen)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _control_runs(data_folder: Path) -> bool:
+    """Whether a control process holds this data folder: it alone may open the telemetry store."""
+    try:
+        with (data_folder / "run" / "control.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

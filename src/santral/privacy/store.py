@@ -1,0 +1,167 @@
+"""What the control database holds of a person, and of what tenants want kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String, and_, cast, delete, func, or_, select, text, update
+
+from santral.db.engine import Connection, Engine
+from santral.db.store import bump_revision
+from santral.db.tables import alerts, chunks, documents, ledger, limit_rules
+from santral.errors import StoreError
+from santral.tenants.tenant import TenantId
+
+# the ledger
+
+
+async def count_ledger(conn: Connection, tenant_id: TenantId, user: str) -> int:
+    """Return how many rows of a tenant's ledger name a user."""
+    statement = (
+        select(func.count())
+        .select_from(ledger)
+        .where(ledger.c.tenant_id == tenant_id)
+        .where(ledger.c.user_id == user)
+    )
+    return (await conn.execute(statement)).scalar_one()
+
+
+async def ledger_rows(conn: Connection, tenant_id: TenantId, user: str) -> list[dict[str, Any]]:
+    """Return the rows of a user, the oldest first."""
+    statement = (
+        select(ledger)
+        .where(ledger.c.tenant_id == tenant_id)
+        .where(ledger.c.user_id == user)
+        .order_by(ledger.c.occurred_s, ledger.c.request_id)
+    )
+    return [dict(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def rename_in_ledger(conn: Connection, tenant_id: TenantId, user: str, pseudonym: str) -> int:
+    """Give the rows of a user another name: it is the one column that may change."""
+    statement = (
+        update(ledger)
+        .where(ledger.c.tenant_id == tenant_id)
+        .where(ledger.c.user_id == user)
+        .values(user_id=pseudonym)
+    )
+    return (await conn.execute(statement)).rowcount
+
+
+async def count_tagged(conn: Connection, tenant_id: TenantId, words: tuple[str, ...]) -> int:
+    """Return how many rows have one of ``words`` in a tag, which nothing can change any more."""
+    tags = func.lower(cast(ledger.c.tags, String))
+    stands = or_(*(tags.contains(word.lower(), autoescape=True) for word in words))
+    statement = (
+        select(func.count())
+        .select_from(ledger)
+        .where(ledger.c.tenant_id == tenant_id)
+        .where(stands)
+    )
+    return (await conn.execute(statement)).scalar_one()
+
+
+# limits
+
+
+async def count_limits(conn: Connection, tenant_id: TenantId, user: str) -> dict[str, int]:
+    """Return how many rules and alerts are about a user."""
+    rules = (
+        select(func.count())
+        .select_from(limit_rules)
+        .where(limit_rules.c.tenant_id == tenant_id)
+        .where(limit_rules.c.scope_kind == "user")
+        .where(limit_rules.c.scope_id == user)
+    )
+    said = (
+        select(func.count())
+        .select_from(alerts)
+        .where(alerts.c.tenant_id == tenant_id)
+        .where(alerts.c.scope_id == user)
+    )
+    return {
+        "rules": (await conn.execute(rules)).scalar_one(),
+        "alerts": (await conn.execute(said)).scalar_one(),
+    }
+
+
+async def limit_rows(conn: Connection, tenant_id: TenantId, user: str) -> list[dict[str, Any]]:
+    """Return the rules about a user."""
+    statement = (
+        select(limit_rules)
+        .where(limit_rules.c.tenant_id == tenant_id)
+        .where(limit_rules.c.scope_kind == "user")
+        .where(limit_rules.c.scope_id == user)
+    )
+    return [dict(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def delete_limits(conn: Connection, tenant_id: TenantId, user: str) -> None:
+    """Delete the rules and alerts about a user; gateways follow."""
+    await conn.execute(
+        delete(limit_rules)
+        .where(limit_rules.c.tenant_id == tenant_id)
+        .where(limit_rules.c.scope_kind == "user")
+        .where(limit_rules.c.scope_id == user)
+    )
+    await conn.execute(
+        delete(alerts).where(alerts.c.tenant_id == tenant_id).where(alerts.c.scope_id == user)
+    )
+    await bump_revision(conn)
+
+
+# documents
+
+
+async def documents_with(
+    conn: Connection, tenant_id: TenantId, texts: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """Return collection and source of every document in which one of ``texts`` stands."""
+    stands = or_(*(func.lower(chunks.c.text).contains(t.lower(), autoescape=True) for t in texts))
+    statement = (
+        select(documents.c.collection, documents.c.source)
+        .distinct()
+        .join_from(
+            documents,
+            chunks,
+            and_(
+                chunks.c.document_id == documents.c.id, chunks.c.tenant_id == documents.c.tenant_id
+            ),
+        )
+        .where(documents.c.tenant_id == tenant_id)
+        .where(stands)
+        .order_by(documents.c.collection, documents.c.source)
+    )
+    return [(row[0], row[1]) for row in await conn.execute(statement)]
+
+
+# the file itself
+
+
+async def rewrite(engine: Engine) -> None:
+    """Write the database anew, so that nothing that was deleted is left in its files.
+
+    PostgreSQL frees the space of deleted rows and overwrites it as it is used again.
+
+    Raises:
+        StoreError: somebody reads for so long that it has to be tried again.
+    """
+    statements = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    if engine.dialect.name == "postgresql":
+        names = ", ".join(table.name for table in (ledger, limit_rules, alerts))
+        async with engine.connect() as conn:
+            alone = await conn.execution_options(isolation_level="AUTOCOMMIT")
+            await alone.execute(text(f"VACUUM {names}, jobs"))
+        return
+    async with engine.connect() as conn:
+        raw = (await conn.get_raw_connection()).driver_connection
+        assert raw is not None  # noqa: S101 - it was just taken
+        for statement in statements:  # the driver's own connection: not possible in a transaction
+            cursor = await raw.execute(statement)
+            row = await cursor.fetchone()
+            await cursor.close()
+            if row is not None and row[0]:
+                raise StoreError(
+                    "The log of the control database cannot be emptied while somebody reads. It is "
+                    "tried again."
+                )
