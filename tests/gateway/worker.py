@@ -168,6 +168,7 @@ class Worker:
         asyncio.run(self.process.prepare())
         self._watch_spool()
         self._found: list[Source] = []
+        self.client: tuple[str, int] | None = None  # the socket's other end
         self.process._searcher.search = lambda *a, **k: list(self._found)  # type: ignore[method-assign]
 
     def _build_provider(
@@ -294,7 +295,7 @@ class Worker:
         if key:
             lines.append((b"authorization", f"Bearer {key}".encode()))
         scope = {"type": "http", "method": method, "path": path, "headers": lines}
-        scope["query_string"] = query
+        scope |= {"query_string": query, "client": self.client}
         await self.process.app(scope, receive, send)
 
     def close(self) -> None:

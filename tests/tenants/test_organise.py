@@ -104,7 +104,7 @@ async def test_a_tenant_that_is_off_switches_off_what_is_beneath(engine: Engine)
         ring = await store.load_keyring(conn)
     with pytest.raises(NotAllowed, match="'org', above 'team', is switched off"):
         ring.identify(made.plaintext, NOW.timestamp())
-    found = {line.tenant.id: line for line in await organise.list_tenants(engine, by=OPERATOR)}
+    found = {str(line.tenant.id): line for line in await organise.list_tenants(engine, by=OPERATOR)}
     assert (found["team"].tenant.is_active, found["team"].is_in_force) == (True, False)
     assert found["beside"].is_in_force
     await organise.switch_tenant(engine, "org", True, NOW, by=OPERATOR)
