@@ -20,7 +20,7 @@ MISSING = "redis-server is missing; install it with: apt-get install -y redis-se
 class RedisServer:
     """One server; ``pause`` stops it from answering without closing a connection."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         program = shutil.which("redis-server")
         if program is None:
             if os.environ.get("CI") == "true":
@@ -31,7 +31,7 @@ class RedisServer:
             self.port: int = probe.getsockname()[1]
         self._command = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir",
-            str(folder), "--appendonly", "no", "--loglevel", "warning",
+            str(folder), "--appendonly", "no", "--loglevel", "warning", *options,
         ]  # fmt: skip
         self._process = self._start()
 
@@ -76,8 +76,8 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    server = RedisServer(folder)
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(folder, *options)
     try:
         yield server
     finally:

@@ -23,5 +23,5 @@ def redis(server: RedisServer) -> RedisServer:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}  # as gateways run

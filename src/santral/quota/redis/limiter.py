@@ -27,6 +27,10 @@ BEAT_S = 0.5
 #: After Redis has begun anew every worker has told what it holds within this time, in seconds: three
 #: beats. Until then nothing is admitted, for nobody could know what others have in flight.
 JOIN_S = 1.5
+#: So long it is waited for workers that were there before, in seconds: one may be gone, too. Chosen.
+JOIN_MOST_S = 6.0
+#: What a worker tells such a Redis in one script. Chosen: some milliseconds of its time.
+_AT_ONCE = 250
 #: A worker that was not heard for so long is not counted any more, in milliseconds. Chosen.
 _BELIEVED_MS = 5_000
 #: For so long a settlement is known to have been made, in milliseconds: longer than it is tried again.
@@ -76,6 +80,8 @@ class RedisLimiter:
         self._workers = workers
         self._ahead_s = 0.0  # Redis' clock is ahead of ours by so much
         self._run = ""  # which run of Redis we know
+        self._told = ""  # the run that knows what we hold
+        self._expected = 0  # workers that were there when it began
         self._joining = asyncio.Lock()
         self._share = Share(clock)
         self._journal = Journal()
@@ -279,54 +285,63 @@ class RedisLimiter:
             self.is_coordinated = True
             log.info("limits_coordinated", extra={"workers": self._workers})
 
-    async def _hear(self) -> float:
-        """Learn which run of Redis this is; return its age in seconds."""
+    async def _hear(self) -> tuple[float, int]:
+        """Learn which run of Redis this is; return its age in seconds and how many have told it."""
         tag = self._prefix + "{workers}:"
-        reply = await self._nodes.run(
-            "beat",
-            "workers",
-            [tag + "run", tag + "alive"],
-            [self._new_id(), self._worker, _BELIEVED_MS],
-        )
-        run, began_ms, now_ms, alive = reply
+        keys = [tag + "run", tag + "alive", tag + "told"]
+        words: list[Word] = [self._new_id(), self._worker, _BELIEVED_MS, self._told]
+        run, began_ms, now_ms, alive, told = await self._nodes.run("beat", "workers", keys, words)
         self._ahead_s = now_ms / 1000 - self._clock()
-        self._workers = max(int(alive), self._least_workers)
         known, self._run = self._run, run.decode()
-        if known and known != self._run:
-            log.warning("limits_began_anew", extra={"holds": len(self._journal.open)})
+        if known != self._run:
+            self._expected = self._workers if known else 0
+            if known:
+                log.warning("limits_began_anew", extra={"holds": len(self._journal.open)})
+        self._workers = max(int(alive), self._least_workers)
+        if self._told != self._run:
             await self._restore()
-        return (now_ms - began_ms) / 1000
+            self._told = self._run
+            return await self._hear()
+        return (now_ms - began_ms) / 1000, int(told)
 
     async def _join(self, group: str) -> None:
         """Begin with a group whose counters are empty: new, or lost with a run of Redis.
 
-        In the second case the other workers need a moment to tell what they hold.
+        In the second case every worker that was there before has to tell first what it holds.
         """
         async with self._joining:
-            age_s = await self._hear()
-            if age_s < JOIN_S:
-                await self._sleep(JOIN_S - age_s)
-            await self._tell(group, "", 0, is_running=False, amounts=())
+            while True:
+                age_s, told = await self._hear()
+                if age_s >= JOIN_MOST_S or (age_s >= JOIN_S and told >= self._expected):
+                    break
+                await self._sleep(BEAT_S / 5)
+            await self._nodes.run("restore", group, self._keys(group), [self._run, 0])
 
     async def _restore(self) -> None:
         """Tell a Redis that began anew what this worker holds and has used lately."""
-        for id_, (_, amounts) in list(self._journal.open.items()):
-            for group in dict.fromkeys(a.group for a in amounts):
-                of = [a for a in amounts if a.group == group]
-                await self._tell(group, id_, int(HOLD_S * 1000), is_running=True, amounts=of)
-        for made in self._journal.unbilled():
-            for group in dict.fromkeys(a.group for a in made.amounts):
-                of = [a for a in made.amounts if a.group == group]
-                await self._tell(group, made.id, _KNOWN_MS, is_running=False, amounts=of)
+        entries = [
+            (id_, int(HOLD_S * 1000), 1, amounts)
+            for id_, (_, amounts) in self._journal.open.items()
+        ]
+        entries += [(made.id, _KNOWN_MS, 0, made.amounts) for made in self._journal.unbilled()]
+        by_group: dict[str, list[tuple[str, int, int, list[Amount]]]] = {}
+        for id_, lasts_ms, is_running, amounts in entries:
+            for group in dict.fromkeys(amount.group for amount in amounts):
+                of = [amount for amount in amounts if amount.group == group]
+                by_group.setdefault(group, []).append((id_, lasts_ms, is_running, of))
+        for group, told in by_group.items():
+            for start in range(0, len(told), _AT_ONCE):
+                await self._tell(group, told[start : start + _AT_ONCE])
 
-    async def _tell(
-        self, group: str, id_: str, lasts_ms: int, *, is_running: bool, amounts: Sequence[Amount]
-    ) -> None:
-        arguments: list[Word] = [self._run, id_, lasts_ms, int(is_running), len(amounts)]
-        for amount in amounts:
-            arguments += [amount.field, amount.amount, amount.lasts_ms]
-        keys = self._keys(group) + [amount.key for amount in amounts]
-        await self._nodes.run("restore", group, keys, arguments)
+    async def _tell(self, group: str, told: Sequence[tuple[str, int, int, list[Amount]]]) -> None:
+        accounts = list(dict.fromkeys(amount.key for entry in told for amount in entry[3]))
+        numbers = {key: number for number, key in enumerate(accounts, 1)}
+        words: list[Word] = [self._run, len(told)]
+        for id_, lasts_ms, is_running, amounts in told:
+            words += [id_, lasts_ms, is_running, len(amounts)]
+            for amount in amounts:
+                words += [numbers[amount.key], amount.field, amount.amount, amount.lasts_ms]
+        await self._nodes.run("restore", group, self._keys(group) + accounts, words)
 
     async def _renew(self) -> None:
         """Let the holds of requests that run for long last longer."""

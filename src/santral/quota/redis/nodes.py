@@ -74,10 +74,14 @@ class Nodes:
             try:
                 if is_asking:
                     await pipe.ask("ASKING")
-                digest = await self._load(pipe, script)
-                return await pipe.ask("EVALSHA", digest, len(keys), *keys, *arguments)
+                return await pipe.ask(
+                    "EVALSHA", self._digests[script], len(keys), *keys, *arguments
+                )
             except RedisRefused as error:
                 kind, _, rest = str(error).partition(" ")
+                if kind == "NOSCRIPT":
+                    await self._load_all(pipe)
+                    continue
                 if kind not in ("MOVED", "ASK"):
                     raise
                 host, _, port = rest.rpartition(" ")[2].rpartition(":")
@@ -86,18 +90,22 @@ class Nodes:
                     self._places[group] = address
         raise RedisDown(f"the cluster sent us on {_MOST_MOVES} times")
 
-    async def _load(self, pipe: Pipe, script: str) -> str:
-        digest: bytes = await pipe.ask("SCRIPT", "LOAD", self._scripts[script])
-        self._digests[script] = digest.decode()
-        return self._digests[script]
+    async def _load_all(self, pipe: Pipe) -> None:
+        """Load every script in one round trip, so that whoever sends one need not wait for it."""
+        replies = [pipe.send(("SCRIPT", "LOAD", text)) for text in self._scripts.values()]
+        for name, reply in zip(self._scripts, replies, strict=True):
+            digest: bytes = await reply
+            self._digests[name] = digest.decode()
 
     async def _pipe(self, address: Address) -> Pipe:
         async with self._opening.setdefault(address, asyncio.Lock()):  # one connects, others wait
             pipe = self._pipes.get(address)
             if pipe is None or not pipe.is_open:
                 try:
-                    pipe = self._pipes[address] = await Pipe.open(address, self._timeout_s)
-                except RedisDown:
+                    pipe = await Pipe.open(address, self._timeout_s)
+                    await self._load_all(pipe)
+                    self._pipes[address] = pipe
+                except (RedisDown, RedisRefused):
                     # A node that is gone has handed its slots to another: ask the first one again.
                     self._places = {g: a for g, a in self._places.items() if a != address}
                     raise

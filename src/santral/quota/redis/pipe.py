@@ -111,8 +111,7 @@ class Pipe(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio's call)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - as asyncio promises
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         """Hand replies to those who wait, in their order (asyncio's call)."""

@@ -66,6 +66,7 @@ class Share:
                 "Redis, which counts for all workers, does not answer, so each worker keeps to its "
                 f"share of what was left. Of that: {error.message}"
             )
+            error.args = (error.message,)
             error.headers.pop("x-should-retry", None)  # it may be back in a moment
             raise
 
