@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,10 +12,12 @@ from fastapi.exceptions import RequestValidationError
 
 from santral.app.access import access_file, wait_for_file
 from santral.app.authority import Authority
+from santral.app.channel import Ready
 from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
 from santral.app.sign_in import build_sign_in
+from santral.app.station import Station
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
@@ -116,8 +117,8 @@ async def _open(store: TraceStore) -> None:
         log.error("telemetry_store_damaged", extra={"error": error.message})
 
 
-async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
-    """Run the control process on ``sock`` until a signal."""
+async def run_control(loaded: LoadedConfig, station: Station) -> None:
+    """Run the control process at its station until a signal."""
     config = loaded.config
     engine = connect(database_url(config))
     path = config.data.folder / "telemetry.duckdb"
@@ -134,8 +135,8 @@ async def run_control(loaded: LoadedConfig, sock: socket.socket) -> None:
 
         runner = runner_of(config, engine, store, collector)
         app = build_app(loaded, engine, store, metrics)
-        server = Server(app, config.server.drain_s, lambda: None)
-        await serve(server, sock, [collect, runner.run])
+        server = Server(app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready()))
+        await serve(server, [*station.sockets], [collect, runner.run])
         await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()

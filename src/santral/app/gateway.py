@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import socket
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
+from santral.app.channel import Message, Ready, Retire
 from santral.app.limits import BILLED_AFTER_S, build_limiter
+from santral.app.numbers import SharedNumbers
 from santral.app.providers import ProviderPool
-from santral.app.refresh import LOOK_EVERY_S, Reloader
+from santral.app.refresh import LOOK_EVERY_S, Follower
 from santral.app.server import Server, serve
+from santral.app.station import Station
 from santral.cache.caches import Caches
 from santral.config.load import LoadedConfig
 from santral.gateway.api import GatewayApp
@@ -72,24 +76,27 @@ async def warm_up(snapshot: Snapshot) -> None:
 class GatewayProcess:
     """Everything one gateway worker holds."""
 
-    def __init__(self, loaded: LoadedConfig) -> None:
+    def __init__(self, loaded: LoadedConfig, station: Station | None = None) -> None:
         config = loaded.config
         self._loaded = loaded
+        self._station = station = station or Station()
         self._rng = random.Random()  # noqa: S311 - ids and weights, not secrets
         self.metrics = Metrics()
         self._generation = self.metrics["santral_config_generation"].child()
-        self._failures = self.metrics["santral_config_reload_failures_total"].child()
+        self._numbers = SharedNumbers(config.data.folder, station.process_name, self.metrics)
         self._pool = ProviderPool(time.monotonic, time.time, self._rng)
-        self._limiter = build_limiter(config, "w0", self._rng)
+        self._limiter = build_limiter(config, station.name, self._rng)
         self._line = WaitingLine(self._limiter, config.limits.max_waiting)
         self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(
             config.data.folder / "spool",
-            "w0",  # a restarted worker goes on under the same bound
+            station.name,  # a restarted worker goes on under the same bound
             config.telemetry.spool_max_bytes,
             config.telemetry.spool_fsync,
         )
-        self._caches = Caches(config.cache, config.data.folder, "w0", time.monotonic, time.time)
+        self._caches = Caches(
+            config.cache, config.data.folder, station.name, time.monotonic, time.time
+        )
         self._cache_metrics = CacheMetrics(self.metrics)
         self.metrics.watch(self._show_caches)
         self._attendance = Attendance(time.monotonic)
@@ -152,6 +159,7 @@ class GatewayProcess:
             time.time,
         )
         app.batches.find_batches = self._pool.batches
+        app.render_metrics = self._numbers.render
         return app
 
     async def prepare(self) -> None:
@@ -175,50 +183,68 @@ class GatewayProcess:
         self._caches.forget_before(fresh.ring.caches_forgotten_at)
         return True
 
-    async def run(self, sock: socket.socket) -> None:
-        """Serve until a signal; drain; close everything."""
-        server = Server(self.app, self._loaded.config.server.drain_s, self._drain)
-        reloader = Reloader(self._loaded, self._apply, self._failures.inc)
+    async def run(self) -> None:
+        """Serve until a signal or a successor; drain; close everything."""
+        station = self._station
+        follower = Follower(self._loaded, self._compile, self._use, self._generation.set)
+        server = Server(
+            self.app,
+            self._loaded.config.server.drain_s,
+            self._drain,
+            lambda: station.tell(Ready(follower.mark)),
+        )
+
+        def take(message: Message) -> None:
+            if not isinstance(message, Retire):
+                follower.take(message, station.tell)
+            elif station.handover is not None:
+                server.retire(station.handover)
+
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: never look at it again
         gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
+        background: list[Callable[[], Awaitable[None]]] = [
+            self._attendance.run,
+            self._refresh,
+            partial(station.listen, take),
+            partial(server.take_for, station.neighbours),
+            self._numbers.run,
+            self._measure_lag,
+            self.app.batches.run,
+            self.app.responses.run,
+            self._shadows.run,
+            self._caches.run,
+            self._limiter.run,
+        ]
+        if station.handover is not None:
+            background.append(partial(server.take_from, station.handover))
         try:
-            await serve(
-                server,
-                sock,
-                [
-                    self._attendance.run,
-                    self._refresh,
-                    reloader.run,
-                    self._measure_lag,
-                    self.app.batches.run,
-                    self.app.responses.run,
-                    self._shadows.run,
-                    self._caches.run,
-                    self._limiter.run,
-                ],
-            )
+            await serve(server, [*station.sockets], background)
         finally:
             await self._pool.close()
             self._spool.close()
+            self._numbers.leave()
 
-    def _drain(self) -> None:
-        self.current.is_draining = True
+    def _drain(self, is_replaced: bool) -> None:
+        """Stop taking work; a successor keeps the machine ready, and a stop does not."""
+        self.current.is_draining = not is_replaced
         self._attendance.drain(self._loaded.config.server.drain_s)
         self._shadows.drain()
 
-    def _apply(self, loaded: LoadedConfig) -> None:
-        """Compile a new configuration and swap it in whole; raises ConfigError and changes nothing."""
+    def _compile(self, loaded: LoadedConfig) -> Snapshot:
+        """Compile a new configuration; raises ConfigError and changes nothing."""
         providers = self._pool.build(loaded.config.providers)
         before = self.current.snapshot
-        fresh = build_snapshot(loaded, providers, before.ring, before=before)
+        return build_snapshot(loaded, providers, before.ring, before=before)
+
+    def _use(self, loaded: LoadedConfig, fresh: Snapshot) -> None:
+        """Swap in whole what was compiled last."""
         self._pool.keep()
         keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
         self.current.snapshot = fresh
-        self.current.put_access(fresh.ring, self._access.limits(loaded.config))
-        self._generation.inc()
+        self.current.put_access(self._access.ring, self._access.limits(loaded.config))
 
     async def _refresh(self) -> None:
         """Pick up changed keys, limits and indexes within 2 s."""
@@ -279,8 +305,8 @@ class GatewayProcess:
             self.metrics[name].child().set(value)
 
 
-async def run_gateway(loaded: LoadedConfig, sock: socket.socket) -> None:
-    """Run one gateway worker on ``sock`` until a signal."""
-    process = GatewayProcess(loaded)
+async def run_gateway(loaded: LoadedConfig, station: Station) -> None:
+    """Run one gateway worker at its station until a signal."""
+    process = GatewayProcess(loaded, station)
     await process.prepare()
-    await process.run(sock)
+    await process.run()

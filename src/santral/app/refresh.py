@@ -1,14 +1,29 @@
-"""Keeps a worker's snapshot current: keys and limits from the database, settings from the files."""
+"""Keeps workers on one configuration: the parent asks all to compile a change, then all or none use it.
+
+The parent looks at the files. A change is read by it, compiled by every worker, and comes into force
+when every worker could; one that cannot keeps the old one in force for all.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import logging
 import os
-import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from santral.app.channel import (
+    REASON_LETTERS,
+    Compiled,
+    Count,
+    Forget,
+    FromChild,
+    InForce,
+    Message,
+    Prepare,
+    Refused,
+)
 from santral.config.load import LoadedConfig, load
 from santral.config.schema import RELOADABLE, Config
 from santral.errors import ConfigError, SantralError
@@ -16,61 +31,180 @@ from santral.providers.catalogue.catalogue import refreshed
 
 log = logging.getLogger(__name__)
 
-#: How often files and the database's revision are looked at, in seconds. Specified: changes reach
-#: every worker within 2 s (DESIGN: processes and ports).
+#: How often files are looked at, in seconds. Specified: changes reach every worker within 2 s
+#: (DESIGN: processes and ports).
 LOOK_EVERY_S = 0.5
+#: How long workers may take to compile a configuration before it is refused, in seconds. Chosen: far
+#: longer than the largest takes.
+COMPILE_WITHIN_S = 20.0
+#: Files that change while they are read are read again, so often. Chosen.
+MOST_REREADS = 10
 
 Stamp = tuple[tuple[str, int, int], ...]
+T = TypeVar("T")
 
 
-class Reloader:
-    """Reloads santral.toml and what it names when a file changes or SIGHUP arrives."""
+class Follower(Generic[T]):
+    """A worker's side: compiles what it is asked to, and uses it when it is told that all could."""
 
     def __init__(
         self,
         loaded: LoadedConfig,
-        apply: Callable[[LoadedConfig], None],
-        on_failure: Callable[[], None],
+        compile_: Callable[[LoadedConfig], T],
+        use: Callable[[LoadedConfig, T], None],
+        number: Callable[[int], None],
     ) -> None:
+        """``compile_`` raises SantralError and changes nothing; ``number`` hears which is in force."""
         self._loaded = loaded
-        self._apply = apply
-        self._on_failure = on_failure
-        self._stamp = stamp(_watched(loaded))
+        self._compile = compile_
+        self._use = use
+        self._number = number
+        self._compiled: tuple[int, LoadedConfig, T] | None = None
+        self.mark = mark(loaded)
+
+    def take(self, message: Message, tell: Callable[[FromChild], object]) -> None:
+        """Do what the parent asks, and answer it."""
+        if isinstance(message, Prepare):
+            tell(self._prepare(message))
+        elif isinstance(message, InForce) and self._compiled is not None:
+            number, loaded, compiled = self._compiled
+            if number == message.round:
+                self._compiled = None
+                self._use(loaded, compiled)
+                self._number(message.generation)
+                self._loaded = loaded
+        elif isinstance(message, Count):
+            self._number(message.generation)
+        elif isinstance(message, Forget):
+            self._compiled = None
+
+    def _prepare(self, wish: Prepare) -> FromChild:
+        self._compiled = None
+        try:
+            fresh = reread(self._loaded)
+            if mark(fresh) != wish.mark:
+                return Refused(wish.round, "the files changed while they were read", True)
+            self._compiled = wish.round, fresh, self._compile(fresh)
+        except SantralError as error:
+            return Refused(wish.round, error.message[:REASON_LETTERS])
+        return Compiled(wish.round)
+
+
+class Rounds:
+    """The parent's side: one change at a time, from the look at the files to all workers using it."""
+
+    def __init__(
+        self, loaded: LoadedConfig, clock: Callable[[], float], before: tuple[int, str] = (0, "")
+    ) -> None:
+        """``before`` is number and mark of the configuration that was in force before a restart."""
+        self.loaded = loaded
+        self.refusals = 0
+        self.mark: str = mark(loaded)
+        self.generation = before[0] + (before[1] != self.mark)
+        self._clock = clock
+        self._seen: str = self.mark
         self._is_asked = False
+        self._look_at = clock() + LOOK_EVERY_S
+        self._round = 0
+        self._rereads = 0
+        self._fresh: LoadedConfig | None = None
+        self._waiting: set[int] = set()  # workers that have not answered, by number
+        self._until = 0.0
+        self._is_over = (
+            False  # a round ended without a change: workers may forget what they compiled
+        )
 
     def ask(self) -> None:
         """Reload at the next look, changed or not."""
         self._is_asked = True
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.ask)
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            seen = await asyncio.to_thread(stamp, _watched(self._loaded))
-            if seen != self._stamp or self._is_asked:
-                self._stamp, self._is_asked = seen, False
-                self.reload()
+    def tick(self, workers: Mapping[int, Callable[[Message], object]]) -> None:
+        """Go on; ``workers`` are those that are ready, by number, and how to tell them something."""
+        if self._fresh is not None:
+            self._conclude(workers)
+            return
+        if self._is_over:
+            self._is_over = False
+            for tell in workers.values():
+                tell(Forget(self._round))
+        now = self._clock()
+        if now < self._look_at and not self._is_asked:
+            return
+        self._look_at = now + LOOK_EVERY_S
+        seen = mark(self.loaded)
+        if workers and (seen != self._seen or self._is_asked):
+            self._seen, self._is_asked = seen, False
+            self._begin(workers)
 
-    def reload(self) -> bool:
-        """Load again, whole or not at all; return whether the new configuration is in force."""
+    def welcome(self, seen: str) -> Count | None:
+        """Return what to tell a worker that began with the configuration of a mark; one that began
+        with another is asked, with all others, to take the one that is there now."""
+        if seen == self.mark:
+            return Count(self.generation)
+        self.ask()
+        return None
+
+    def heard(self, worker: int, message: Message) -> None:
+        """Take what a worker answered."""
+        if isinstance(message, Compiled | Refused) and message.round != self._round:
+            return
+        if isinstance(message, Compiled):
+            self._waiting.discard(worker)
+        elif isinstance(message, Refused) and self._fresh is not None:
+            if message.has_changed and self._rereads < MOST_REREADS:
+                self._rereads += 1
+                self._is_asked = True
+                self._fresh = None
+            else:
+                self._refuse(message.reason)
+
+    def _begin(self, workers: Mapping[int, Callable[[Message], object]]) -> None:
+        self._round += 1
         try:
-            fresh = load(self._loaded.path, os.environ)
-            frozen = changed_without_restart(self._loaded.config, fresh.config)
-            if frozen:
-                raise ConfigError(
-                    f"{', '.join(frozen)} cannot change while running. Restart to apply the file."
-                )
-            self._apply(fresh)
+            fresh = reread(self.loaded)
         except SantralError as error:
-            log.error(
-                "config_refused", extra={"reason": error.message, "in_force": self._loaded.digest}
-            )
-            self._on_failure()
-            return False
-        log.info("config_applied", extra={"digest": fresh.digest})
-        self._loaded = fresh
-        return True
+            self._refuse(error.message)
+            return
+        self._fresh = fresh
+        self._until = self._clock() + COMPILE_WITHIN_S
+        self._waiting = set(workers)
+        wish = Prepare(self._round, mark(fresh))
+        for tell in workers.values():
+            tell(wish)
+
+    def _conclude(self, workers: Mapping[int, Callable[[Message], object]]) -> None:
+        """Put it in force when all have answered; one that died meanwhile reads the files anew."""
+        fresh = self._fresh
+        if fresh is None:
+            return
+        if self._waiting & set(workers):
+            if self._clock() > self._until:
+                self._refuse(f"a worker did not compile it within {COMPILE_WITHIN_S:g} s")
+            return
+        self.generation += 1
+        self.loaded, self._fresh, self._rereads = fresh, None, 0
+        self.mark = self._seen = mark(fresh)
+        for tell in workers.values():
+            tell(InForce(self._round, self.generation))
+        log.info("config_applied", extra={"digest": fresh.digest, "generation": self.generation})
+
+    def _refuse(self, reason: str) -> None:
+        self._fresh, self._rereads, self._is_over = None, 0, True
+        self.refusals += 1
+        log.error("config_refused", extra={"reason": reason, "in_force": self.loaded.digest})
+
+
+def reread(loaded: LoadedConfig) -> LoadedConfig:
+    """Read the same file again.
+
+    Raises:
+        ConfigError: it is wrong, or changes what cannot change while running.
+    """
+    fresh = load(loaded.path, os.environ)
+    frozen = changed_without_restart(loaded.config, fresh.config)
+    if frozen:
+        raise ConfigError(f"{', '.join(frozen)} cannot change while running. Run: santral restart")
+    return fresh
 
 
 def changed_without_restart(old: Config, new: Config) -> list[str]:
@@ -80,6 +214,12 @@ def changed_without_restart(old: Config, new: Config) -> list[str]:
         for name in Config.model_fields
         if name not in RELOADABLE and getattr(old, name) != getattr(new, name)
     ]
+
+
+def mark(loaded: LoadedConfig) -> str:
+    """Return what tells a configuration, and the state of the files it names, from any other."""
+    seen = repr((loaded.digest, stamp(_watched(loaded))))
+    return hashlib.blake2b(seen.encode(), digest_size=16).hexdigest()
 
 
 def _watched(loaded: LoadedConfig) -> list[Path]:

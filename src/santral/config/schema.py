@@ -33,7 +33,7 @@ class ServerConfig(Section):
         default=1,
         ge=1,
         le=256,
-        description="Worker processes; this version takes 1, since limits live in its memory.",
+        description="Worker processes; more than 1 need `limits.url`, so that limits hold over all.",
     )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, description="Largest request body; larger ones get a 413."
@@ -47,6 +47,12 @@ class ServerConfig(Section):
     )
     body_s: Seconds = Field(
         default=30.0, description="How long a client may take to send its body."
+    )
+    stuck_s: float = Field(
+        default=20.0,
+        ge=2,
+        le=600,
+        description="A worker whose event loop stands still for so long is killed and replaced.",
     )
     allow_private_urls: bool = Field(
         default=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - for the type alone; the generator is an argument
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -62,7 +63,8 @@ class GatewayApp:
         wall: Callable[[], float],
     ) -> None:
         self.current = current
-        self._metrics = metrics
+        #: Renders the numbers of all processes; the composition root sets it, where there are others.
+        self.render_metrics: Callable[[], Awaitable[str]] = partial(_rendered, metrics)
         self._rng = rng
         self._desk = Desk(current, stages, attendance, rng, clock, wall)
         in_flight = metrics["santral_in_flight"].child()
@@ -250,7 +252,10 @@ class GatewayApp:
 
     async def _show_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _respond(
-            send, 200, [(b"content-type", CONTENT_TYPE.encode())], self._metrics.render().encode()
+            send,
+            200,
+            [(b"content-type", CONTENT_TYPE.encode())],
+            (await self.render_metrics()).encode(),
         )
 
     async def _send_json(self, send: Send, status: int, body: object) -> None:
@@ -291,6 +296,10 @@ _VERBS = "generateContent, streamGenerateContent and countTokens"
 
 #: What Gemini's clients ask for below ``/v1``, which is also OpenAI's.
 _GOOGLES = re.compile("/models/.+:(?:generateContent|streamGenerateContent|countTokens)$")
+
+
+async def _rendered(metrics: Metrics) -> str:
+    return metrics.render()
 
 
 async def _respond(

@@ -18,6 +18,8 @@ from santral.traces.record import CACHE_OUTCOMES, CACHE_SERVED
 from santral.wire.usage import CLASSES
 
 Kind = Literal["counter", "gauge", "histogram"]
+#: How the numbers of several processes become one.
+Across = Literal["sum", "max", "min"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Where a label value goes that came after its label was full.
@@ -47,6 +49,19 @@ class Metric(Struct, frozen=True, kw_only=True):
     help: str
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
+    across: Across = "sum"
+
+
+class Series(Struct, frozen=True, array_like=True):
+    """One child of a metric at one moment; ``counts`` are those of a histogram's buckets."""
+
+    labels: tuple[str, ...]
+    value: float
+    counts: tuple[int, ...] = ()
+
+
+#: The numbers of a process at one moment, by metric.
+Numbers = dict[str, list[Series]]
 
 
 _ROUTE = Label("route", bound=256)
@@ -158,13 +173,13 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_cache_entries",
         kind="gauge",
-        help="Answers that this worker keeps in memory.",
+        help="Answers that workers keep in memory.",
         labels=(Label("tier", ("memory", "semantic")),),
     ),
     Metric(
         name="santral_cache_bytes",
         kind="gauge",
-        help="Memory of the answers that this worker keeps.",
+        help="Memory of the answers that workers keep.",
         labels=(Label("tier", ("memory", "semantic")),),
     ),
     Metric(
@@ -175,6 +190,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_cache_store_left_out",
         kind="gauge",
+        across="max",
         help="1 while the shared store is left out because it is slow or dead.",
     ),
     Metric(
@@ -196,6 +212,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_breaker_state",
         kind="gauge",
+        across="max",
         help="The circuit breaker of a deployment: 0 closed, 1 half open, 2 open.",
         labels=(_DEPLOYMENT,),
     ),
@@ -214,7 +231,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_provider_keys",
         kind="gauge",
-        help="Keys of each provider: living, busy (waiting for a rate limit) or dead (refused).",
+        across="max",
+        help="Keys of each provider: living, busy (waiting for a rate limit) or dead (refused); the "
+        "most that any worker counts.",
         labels=(Label("provider"), Label("state", ("living", "busy", "dead"))),
     ),
     Metric(
@@ -243,7 +262,7 @@ METRICS: tuple[Metric, ...] = (
         kind="counter",
         help="Of the spooled: the disk did not say that they survive power loss (spool_fsync).",
     ),
-    Metric(name="santral_spool_bytes", kind="gauge", help="Bytes of this worker's spool on disk."),
+    Metric(name="santral_spool_bytes", kind="gauge", help="Bytes of the workers' spools on disk."),
     Metric(
         name="santral_collector_records_total",
         kind="counter",
@@ -285,12 +304,24 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_config_generation",
         kind="gauge",
-        help="Counts up with every configuration that came into force.",
+        across="min",
+        help="Counts up with every configuration that came into force in all workers.",
     ),
     Metric(
         name="santral_config_reload_failures_total",
         kind="counter",
         help="Configurations that were refused; the last good one stayed in force.",
+    ),
+    Metric(
+        name="santral_workers",
+        kind="gauge",
+        help="Gateway workers of this machine that accept connections.",
+    ),
+    Metric(
+        name="santral_worker_ends_total",
+        kind="counter",
+        help="Gateway workers that ended: died, killed because they hung, or replaced by a restart.",
+        labels=(Label("cause", ("died", "hung", "replaced")),),
     ),
 )
 
@@ -366,6 +397,28 @@ class Family:
             else:
                 yield _line(metric.name, pairs, child.value)
 
+    def series(self) -> list[Series]:
+        """Return the children as they are now."""
+        return [_series(labels, child) for labels, child in self._children.items()]
+
+    def add(self, series: Series) -> None:
+        """Count a child of another process in, as its labels are."""
+        child = self._children.get(series.labels)
+        is_new = child is None
+        if child is None:
+            is_histogram = self.metric.kind == "histogram"
+            child = Histogram(self.metric.buckets) if is_histogram else Counter()
+            self._children[series.labels] = child
+        if isinstance(child, Histogram):
+            child.sum += series.value
+            if len(series.counts) == len(child.counts):  # else of a version with other buckets
+                child.counts = [a + b for a, b in zip(child.counts, series.counts, strict=True)]
+        elif is_new or self.metric.across == "sum":
+            child.value += series.value
+        else:
+            pick = max if self.metric.across == "max" else min
+            child.value = pick(child.value, series.value)
+
     def _child(self, values: tuple[str, ...]) -> Counter | Histogram:
         found = self._children.get(values)
         return found if found is not None else self._new_child(values)
@@ -395,12 +448,34 @@ class Metrics:
         """Call ``update`` before every scrape, to show numbers that are counted elsewhere."""
         self._watched.append(update)
 
+    def numbers(self) -> Numbers:
+        """Return all numbers as they are now; about 20 us."""
+        for update in self._watched:
+            update()
+        return {name: family.series() for name, family in self._families.items()}
+
+    def add(self, numbers: Numbers, *, is_over: bool = False) -> None:
+        """Count the numbers of another process in; of one that is over only what stays counted."""
+        for name, found in numbers.items():
+            family = self._families.get(name)  # another version may know others
+            if family is None or (is_over and family.metric.kind == "gauge"):
+                continue
+            for series in found:
+                if len(series.labels) == len(family.metric.labels):
+                    family.add(series)
+
     def render(self) -> str:
         """Return everything in the Prometheus text format (``CONTENT_TYPE``)."""
         for update in self._watched:
             update()
         lines = [line for family in self._families.values() for line in family.render()]
         return "\n".join([*lines, ""])
+
+
+def _series(labels: tuple[str, ...], child: Counter | Histogram) -> Series:
+    if isinstance(child, Histogram):
+        return Series(labels, child.sum, tuple(child.counts))
+    return Series(labels, child.value)
 
 
 def _bounded(value: str, label: Label, seen: set[str]) -> str:
