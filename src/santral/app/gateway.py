@@ -50,7 +50,7 @@ from santral.routing.shadow import ShadowQueue
 from santral.traces.cached import CacheMetrics
 from santral.traces.metrics import Metrics
 from santral.traces.observe import RequestMetrics
-from santral.traces.spool import Spool
+from santral.traces.spool import Spool, share_of
 
 #: Objects that are made before the garbage collector looks again. Chosen: some megabytes; requests
 #: leave no cycles behind that would have to be found soon. Measured against Python's 700: 8 % less CPU
@@ -91,7 +91,7 @@ class GatewayProcess:
         self._spool = Spool(
             config.data.folder / "spool",
             station.name,  # a restarted worker goes on under the same bound
-            config.telemetry.spool_max_bytes,
+            share_of(config.telemetry.spool_max_bytes, config.server.workers),
             config.telemetry.spool_fsync,
         )
         self._caches = Caches(

@@ -124,7 +124,8 @@ class TelemetryConfig(Section):
     spool_max_bytes: int = Field(
         default=256 * 1024 * 1024,
         ge=65_536,
-        description="Bound of the spool; beyond it traces are dropped and counted.",
+        description="Bound of the spool of all workers of this machine together, an equal share for "
+        "each; beyond it traces are dropped and counted.",
     )
     spool_fsync: bool = Field(
         default=False,
