@@ -45,7 +45,7 @@ async def test_sqlite_runs_in_wal_with_foreign_keys_and_patience(tmp_path: Path)
             for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         ]
     await engine.dispose()
-    assert found == ["wal", 1, 5000, 1]
+    assert found == ["wal", 1, 5000, 2]
 
 
 async def test_a_violated_reference_is_refused_on_both(engine: Engine) -> None:
