@@ -113,13 +113,12 @@ class RunningConsole:
         sign_in = build_sign_in(self.config)
         authority = Authority(self.engine, self.config, lambda: self.now(), sign_in)
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(
-            console_router(
-                self.engine, self.store, self.config,
-                identify=authority.identify, origin=authority.origin, sign_in=sign_in,
-                clock=lambda: self.now(),
-            )
+        self.router = console_router(
+            self.engine, self.store, self.config,
+            identify=authority.identify, origin=authority.origin, sign_in=sign_in,
+            clock=lambda: self.now(),
         )  # fmt: skip
+        app.include_router(self.router)
         app.include_router(tenants_router(self.engine, authority))
         app.include_router(limits_router(self.engine, authority))
         app.add_exception_handler(SantralError, _answer_error)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import Response
 
 from santral.console.frame import Frame, Visit
-from santral.console.pick import pick_tenant, tenant_choices
+from santral.console.pick import pick_role, pick_tenant, tenant_choices
 from santral.errors import BadRequest
 from santral.tenants import issue
 from santral.tenants.issue import KeyTerms
-from santral.tenants.permission import ROLES, Role
+from santral.tenants.permission import ROLES
 from santral.tenants.scope import SCOPES
 from santral.tenants.tenant import VirtualKey
 
@@ -121,7 +121,7 @@ def _terms(visit: Visit, **changes: str) -> KeyTerms:
         scopes=form.every("scopes") or None,
         expires_at=_end(form.optional("expires_on")),
         owner=form.optional("owner"),
-        role=cast("Role | None", role),
+        role=pick_role(role) if role else None,
         role_over=(form.optional("role_over") if role else None),
         **changes,
     )

@@ -1,12 +1,12 @@
-"""Which tenant a page is about: the one asked for, else the first that its reader may see."""
+"""What a reader picks: the tenant that a page is about, a role."""
 
 from __future__ import annotations
 
 from santral.console.frame import Visit
-from santral.errors import NotFound
+from santral.errors import BadRequest, NotFound, nearest
 from santral.tenants import organise
 from santral.tenants.organise import TenantLine
-from santral.tenants.permission import Action
+from santral.tenants.permission import ROLES, Action, Role
 from santral.tenants.tenant import DEFAULT_TENANT, TenantId
 
 
@@ -32,3 +32,15 @@ def pick_tenant(visit: Visit, choices: list[TenantLine], action: Action) -> Tena
     if not ids:
         raise NotFound("There is no tenant yet. Make one with: santral tenants create")
     return DEFAULT_TENANT if DEFAULT_TENANT in ids else ids[0]
+
+
+def pick_role(text: str) -> Role:
+    """Return the role that a form names.
+
+    Raises:
+        BadRequest: there is none of that name.
+    """
+    for role in ROLES:
+        if role == text:
+            return role
+    raise BadRequest(f"There is no role '{text[:32]}'.{nearest(text[:32], ROLES)}", param="role")

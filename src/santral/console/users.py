@@ -8,8 +8,7 @@ from urllib.parse import quote
 from fastapi import Response
 
 from santral.console.frame import Frame, Visit
-from santral.console.pick import tenant_choices
-from santral.errors import BadRequest, nearest
+from santral.console.pick import pick_role, tenant_choices
 from santral.tenants.permission import PERMISSIONS, ROLES, Grant
 from santral.tenants.tenant import EVERYWHERE, TenantId
 from santral.tenants.users import change
@@ -88,9 +87,7 @@ class UserPages:
 
 
 def _grant(visit: Visit) -> Grant:
-    role = visit.form("role")
-    if role not in ROLES:
-        raise BadRequest(f"There is no role '{role[:32]}'.{nearest(role, ROLES)}", param="role")
+    role = pick_role(visit.form("role"))
     return Grant(role, TenantId(visit.form("over")))
 
 

@@ -284,7 +284,7 @@ def _check_consequences(rule: Rule) -> None:
         )
     try:
         ZoneInfo(rule.time_zone)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):  # ZoneInfo says KeyError for an unknown zone
         raise BadRequest(
             f"time_zone: '{rule.time_zone[:64]}' is not known. Write it as Europe/Istanbul.",
             param="time_zone",
