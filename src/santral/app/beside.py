@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from santral.app.acts import Acts
 from santral.app.channel import Message, Ready
 from santral.app.estate import Estate, Heir, leave_to_new_program
 from santral.app.handover import Handover
@@ -63,7 +64,8 @@ class ParentsWork:
         self._rehearse_until = 0.0
         self._is_rolling = False
         before = (estate.generation, estate.mark) if estate else (0, "")
-        self._rounds = Rounds(loaded, time.monotonic, before)
+        self._acts = Acts()
+        self._rounds = Rounds(loaded, time.monotonic, before, self._acts)
         metrics = Metrics()
         self._workers = metrics["santral_workers"].child()
         self._ends = metrics["santral_worker_ends_total"]
@@ -77,7 +79,7 @@ class ParentsWork:
         """Prepare the database while the children import; raises what makes a start impossible."""
         from santral.app.prepare import prepare  # noqa: PLC0415 - heavy, and the children begin first
 
-        self._publisher, first = prepare(self._loaded.config, os.environ)
+        self._publisher, first = prepare(self._loaded, os.environ, self._acts)
         if first is not None:
             sys.stdout.write(
                 "First start. These keys are shown once and stored only as hashes:\n"

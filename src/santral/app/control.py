@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
@@ -17,7 +16,10 @@ from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
 from santral.app.sign_in import build_sign_in
+from santral.app.sinks import sinks_of
 from santral.app.station import Station
+from santral.app.upkeep import upkeep
+from santral.audit.api import audit_router
 from santral.config.load import LoadedConfig
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
@@ -25,13 +27,14 @@ from santral.errors import BadRequest, SantralError
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
 from santral.quota.api import limits_router
-from santral.quota.ledger.write import write_ledger
+from santral.quota.ledger.api import ledger_router
+from santral.secrets.api import secrets_router
+from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
 from santral.tenants.users.api import users_router
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
-from santral.traces.record import TraceRecord
 from santral.traces.store import StoreDamaged, TraceStore
 from santral.web.errors import openai_error
 
@@ -53,8 +56,12 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(tenants_router(engine, authority))
     app.include_router(users_router(engine, authority))
     app.include_router(limits_router(engine, authority))
+    app.include_router(ledger_router(engine, store, authority))
     app.include_router(jobs_router(engine, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
+    app.include_router(audit_router(engine, authority))
+    wrappers = partial(wrappers_from, loaded.config.secrets)
+    app.include_router(secrets_router(engine, wrappers, authority))
     app.include_router(
         console_router(
             engine,
@@ -105,10 +112,6 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return await _answer_error(request, BadRequest("; ".join(faults), code="invalid_request"))
 
 
-async def _bill(engine: Engine, records: Sequence[TraceRecord]) -> None:
-    await write_ledger(engine, records)
-
-
 async def _open(store: TraceStore) -> None:
     """Open the store; keys, limits and the data plane go on without one that is damaged."""
     try:
@@ -127,7 +130,7 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
     try:
         await wait_for_file(access_file(config))
         await _open(store)
-        collector = Collector(config.data.folder / "spool", store, [partial(_bill, engine)])
+        collector = Collector(config.data.folder / "spool", store, sinks_of(config, engine))
         collector.watch(metrics)
 
         async def collect() -> None:
@@ -136,7 +139,7 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
         runner = runner_of(config, engine, store, collector)
         app = build_app(loaded, engine, store, metrics)
         server = Server(app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready()))
-        await serve(server, [*station.sockets], [collect, runner.run])
+        await serve(server, [*station.sockets], [collect, runner.run, *upkeep(config, engine)])
         await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()

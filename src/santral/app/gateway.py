@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.channel import Message, Ready, Retire
@@ -19,6 +20,8 @@ from santral.app.server import Server, serve
 from santral.app.station import Station
 from santral.cache.caches import Caches
 from santral.config.load import LoadedConfig
+from santral.config.schema import Config
+from santral.config.sealed import sealed_references
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
@@ -52,6 +55,9 @@ from santral.traces.metrics import Metrics
 from santral.traces.observe import RequestMetrics
 from santral.traces.spool import Spool, share_of
 
+if TYPE_CHECKING:
+    from santral.app.sealed import SealedReader
+
 #: Objects that are made before the garbage collector looks again. Chosen: some megabytes; requests
 #: leave no cycles behind that would have to be found soon. Measured against Python's 700: 8 % less CPU
 #: for whole answers and for streams.
@@ -79,6 +85,8 @@ class GatewayProcess:
     def __init__(self, loaded: LoadedConfig, station: Station | None = None) -> None:
         config = loaded.config
         self._loaded = loaded
+        self._sealed: SealedReader | None = None
+        self._open_sealed(config)
         self._station = station = station or Station()
         self._rng = random.Random()  # noqa: S311 - ids and weights, not secrets
         self.metrics = Metrics()
@@ -231,8 +239,20 @@ class GatewayProcess:
         self._attendance.drain(self._loaded.config.server.drain_s)
         self._shadows.drain()
 
+    def _open_sealed(self, config: Config) -> None:
+        """Open the sealed secrets where a setting names one, and again when they were changed."""
+        if not sealed_references(config):
+            return
+        if self._sealed is None:
+            # Imported here, for most have none: ciphers cost a start 0.1 s.
+            from santral.app.sealed import SealedReader  # noqa: PLC0415
+
+            self._sealed = SealedReader(config)
+        self._sealed.look()
+
     def _compile(self, loaded: LoadedConfig) -> Snapshot:
         """Compile a new configuration; raises ConfigError and changes nothing."""
+        self._open_sealed(loaded.config)
         providers = self._pool.build(loaded.config.providers)
         before = self.current.snapshot
         return build_snapshot(loaded, providers, before.ring, before=before)
@@ -307,6 +327,8 @@ class GatewayProcess:
 
 async def run_gateway(loaded: LoadedConfig, station: Station) -> None:
     """Run one gateway worker at its station until a signal."""
+    if sealed_references(loaded.config):
+        await wait_for_file(access_file(loaded.config))  # the sealed ones are written before it
     process = GatewayProcess(loaded, station)
     await process.prepare()
     await process.run()

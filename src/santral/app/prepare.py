@@ -8,27 +8,38 @@ import time
 from collections.abc import Mapping
 
 from santral.app.access import access_file, write_access
+from santral.app.acts import Acts
+from santral.app.noted import note_start
 from santral.app.publish import Publisher, read_access
+from santral.app.sealing import check_sealed, publish_sealed
+from santral.config.load import LoadedConfig
 from santral.config.schema import Config
+from santral.config.sealed import sealed_file
 from santral.db.engine import connect, database_url
 from santral.db.migrate import migrate
 from santral.quota.limits import default_rules
 from santral.tenants.issue import FirstKeys, ensure_first_keys
 
 
-def prepare(config: Config, env: Mapping[str, str]) -> tuple[Publisher, FirstKeys | None]:
-    """Migrate, make the first keys, write the access file; return the started publisher.
+def prepare(
+    loaded: LoadedConfig, env: Mapping[str, str], acts: Acts
+) -> tuple[Publisher, FirstKeys | None]:
+    """Migrate, make the first keys, write what workers read; return the started publisher.
 
     Raises:
         StoreError: the database or the data folder cannot be used.
+        ConfigError: a sealed secret that a setting names cannot be opened.
     """
-    first = asyncio.run(_prepare(config, env))
+    config = loaded.config
+    first = asyncio.run(_prepare(loaded, env))
     publisher = Publisher(
         database_url(config),
         access_file(config),
         default_rules(config.limits),
         time.monotonic,
         time.time,
+        sealed_file(config),
+        acts,
     )
     publisher.start()
     return publisher, first
@@ -47,13 +58,17 @@ async def _rehearse(config: Config) -> None:
         await engine.dispose()
 
 
-async def _prepare(config: Config, env: Mapping[str, str]) -> FirstKeys | None:
+async def _prepare(loaded: LoadedConfig, env: Mapping[str, str]) -> FirstKeys | None:
+    config = loaded.config
     engine = connect(database_url(config))
     try:
         await migrate(engine)
         first = await ensure_first_keys(
             engine, secrets.token_bytes, application=env.get("SANTRAL_BOOTSTRAP_KEY")
         )
+        await check_sealed(engine, config)
+        await publish_sealed(engine, sealed_file(config))
+        await note_start(engine, loaded)
         record = await read_access(engine, default_rules(config.limits), time.time())
         write_access(access_file(config), record)
     finally:

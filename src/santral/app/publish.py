@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from santral.app.access import AccessRecord, write_access
+from santral.app.acts import Acts
+from santral.app.noted import write_acts
+from santral.app.sealing import publish_sealed
 from santral.db.engine import Engine, connect, reading
 from santral.db.store import read_revision
 from santral.errors import StoreError
@@ -59,12 +62,16 @@ class Publisher:
         defaults: Sequence[Rule],
         clock: Callable[[], float],
         wall: Callable[[], float],
+        sealed_path: Path,
+        acts: Acts,
     ) -> None:
         self._url = url
         self._path = path
         self._defaults = defaults
         self._clock = clock
         self._wall = wall
+        self._sealed_path = sealed_path
+        self._acts = acts
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -89,8 +96,10 @@ class Publisher:
                         seen = await read_revision(conn)
                     if seen != revision or self._clock() > written_at + REWRITE_EVERY_S:
                         record = await read_access(engine, self._defaults, self._wall())
+                        await publish_sealed(engine, self._sealed_path)
                         write_access(self._path, record)
                         revision, written_at = record.revision, self._clock()
+                    await write_acts(engine, self._acts)
                     failing_since = None
                 except (StoreError, OSError) as error:
                     if failing_since is None or self._clock() > failing_since + LOG_EVERY_S:

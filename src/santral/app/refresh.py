@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from santral.app.acts import Acts
 from santral.app.channel import (
     REASON_LETTERS,
     Compiled,
@@ -26,6 +27,7 @@ from santral.app.channel import (
 )
 from santral.config.load import LoadedConfig, load
 from santral.config.schema import RELOADABLE, Config
+from santral.config.sealed import sealed_file, sealed_references
 from santral.errors import ConfigError, SantralError
 from santral.providers.catalogue.catalogue import refreshed
 
@@ -94,10 +96,16 @@ class Rounds:
     """The parent's side: one change at a time, from the look at the files to all workers using it."""
 
     def __init__(
-        self, loaded: LoadedConfig, clock: Callable[[], float], before: tuple[int, str] = (0, "")
+        self,
+        loaded: LoadedConfig,
+        clock: Callable[[], float],
+        before: tuple[int, str] = (0, ""),
+        acts: Acts | None = None,
     ) -> None:
-        """``before`` is number and mark of the configuration that was in force before a restart."""
+        """``before`` is number and mark of the configuration that was in force before a restart;
+        what is put in force or refused is noted in ``acts``."""
         self.loaded = loaded
+        self._acts = acts or Acts()
         self.refusals = 0
         self.mark: str = mark(loaded)
         self.generation = before[0] + (before[1] != self.mark)
@@ -182,6 +190,7 @@ class Rounds:
                 self._refuse(f"a worker did not compile it within {COMPILE_WITHIN_S:g} s")
             return
         self.generation += 1
+        self._acts.reloaded(self.loaded, fresh)
         self.loaded, self._fresh, self._rereads = fresh, None, 0
         self.mark = self._seen = mark(fresh)
         for tell in workers.values():
@@ -191,6 +200,7 @@ class Rounds:
     def _refuse(self, reason: str) -> None:
         self._fresh, self._rereads, self._is_over = None, 0, True
         self.refusals += 1
+        self._acts.refused(self.loaded, reason)
         log.error("config_refused", extra={"reason": reason, "in_force": self.loaded.digest})
 
 
@@ -227,7 +237,8 @@ def _watched(loaded: LoadedConfig) -> list[Path]:
     files = [route.output_schema for route in config.routes.values()]
     files += [route.complexity.model for route in config.routes.values() if route.complexity]
     prices = [config.prices.file, refreshed(config.data.folder)]
-    found = [loaded.path, config.prompts.folder, *prices, *files]
+    sealed = sealed_file(config) if sealed_references(config) else None
+    found = [loaded.path, config.prompts.folder, *prices, sealed, *files]
     return [path for path in found if path is not None]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from santral.audit.outside import noted
 from santral.cache.notes import ShadowNote, measured, notes_folder, read_notes
 from santral.cache.switch import kill as kill_entry
 from santral.cache.switch import kill_file, killed_keys
@@ -16,6 +18,7 @@ from santral.cache.switch import unkill as unkill_entry
 from santral.config.cli import ConfigPath
 from santral.config.load import load
 from santral.errors import NotFound
+from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 
 cache_app = typer.Typer(
@@ -72,15 +75,14 @@ def list_entries(config: ConfigPath = None) -> None:
 @cache_app.command()
 def kill(key: Key, config: ConfigPath = None) -> None:
     """Stop an answer from being served, in every worker within two seconds."""
-    kill_entry(kill_file(_data_folder(config)), key)
+    _noted(config, "cache.kill", key, kill_entry)
     typer.echo(f"{key} is not served any more. Allow it again: santral cache unkill {key}")
 
 
 @cache_app.command()
 def unkill(key: Key, config: ConfigPath = None) -> None:
     """Allow an answer again that was killed."""
-    if not unkill_entry(kill_file(_data_folder(config)), key):
-        raise NotFound(f"'{key}' is not killed. `santral cache list` shows what is.")
+    _noted(config, "cache.unkill", key, _unkill)
     typer.echo(f"{key} may be served again.")
 
 
@@ -124,6 +126,19 @@ def _advice(note: ShadowNote) -> str:
 _NOTHING = (
     "No worker has left notes yet. They appear some seconds after `santral serve` has answered."
 )
+
+
+def _unkill(file: Path, key: str) -> None:
+    if not unkill_entry(file, key):
+        raise NotFound(f"'{key}' is not killed. `santral cache list` shows what is.")
+
+
+def _noted(path: Path | None, action: str, key: str, act: Callable[[Path, str], None]) -> None:
+    """Change the kills, and note it in the audit log."""
+    config = load(path, os.environ).config
+    file = kill_file(config.data.folder)
+    actor = local_operator().actor
+    noted(config, lambda: act(file, key), actor, action, f"cache_entry:{key[:64]}")
 
 
 def _data_folder(config: Path | None) -> Path:

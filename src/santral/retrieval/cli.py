@@ -16,13 +16,16 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from santral.audit.note import note
 from santral.config.load import load
 from santral.config.schema import CollectionConfig, Config
+from santral.db.engine import writing
 from santral.db.session import control_database
 from santral.errors import BadRequest
 from santral.retrieval.ingest import ingest as take_in
 from santral.retrieval.report import IngestReport, Progress
 from santral.retrieval.search import Explained, Searcher
+from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 from santral.traces.readable import visible
 
@@ -109,9 +112,25 @@ async def _ingest(
 ) -> IngestReport:
     declared = settings.collections.get(collection) or CollectionConfig.model_validate({})
     async with control_database(settings) as engine:
-        return await take_in(
+        report = await take_in(
             engine, settings.data.folder, tenant, collection, paths, config=declared, progress=show
         )
+        async with writing(engine) as conn:
+            await note(
+                conn,
+                local_operator().actor,
+                "collections.ingest",
+                f"collection:{collection}",
+                tenant_id=tenant,
+                after={
+                    "read": report.read,
+                    "removed": report.removed,
+                    "quarantined": len(report.quarantined),
+                    "documents": report.documents,
+                    "generation": report.generation,
+                },
+            )
+        return report
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from santral.audit.outside import noted
 from santral.config.cli import ConfigPath
 from santral.config.load import load
+from santral.config.schema import Config
 from santral.errors import ConfigError
 from santral.providers.catalogue.archive import keep_prices
 from santral.providers.catalogue.catalogue import (
@@ -23,6 +25,7 @@ from santral.providers.catalogue.catalogue import (
     usd,
 )
 from santral.providers.catalogue.prices import Price, PriceBook, Tariff
+from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 
 prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
@@ -113,10 +116,29 @@ def update_prices(
             + "\n".join(reasons[:20])
             + f"{more}\nIf that is right, give --force."
         )
-    keep_prices(folder, loaded.config.prices.file)
+    noted(
+        loaded.config,
+        lambda: _put_in_force(loaded.config, file),
+        local_operator().actor,
+        "prices.update",
+        f"catalogue:{refreshed(folder).name}",
+        before={"version": old.header.version},
+        after={
+            "version": new.header.version,
+            "added": len(changes.added),
+            "dropped": len(changes.dropped),
+            "moved": len({m.model for m in changes.moved}),
+            "forced": force,
+        },
+    )
+    typer.echo(f"In force: {refreshed(folder)}. A running Santral takes it within 2 s.")
+
+
+def _put_in_force(config: Config, file: Path) -> None:
+    folder = config.data.folder
+    keep_prices(folder, config.prices.file)
     _replace(refreshed(folder), file.read_bytes())
     keep_prices(folder, None)
-    typer.echo(f"In force: {refreshed(folder)}. A running Santral takes it within 2 s.")
 
 
 def _replace(path: Path, data: bytes) -> None:
