@@ -62,7 +62,10 @@ async def test_a_price_that_becomes_known_leaves_nothing_unpriced(engine: Engine
     assert (done.became_known, done.unknown, done.corrected) == (1, 1, 1)
     after = await total(engine)
     assert (after.unpriced, after.cost_nanousd, after.estimated) == (1, A_DOLLAR, 1)
-    shown = {model: sums for _, _, model, sums in await show_ledger(engine, "acme", TODAY)}
+    shown = {
+        model: sums
+        for _, _, model, sums in await show_ledger(engine, "acme", TODAY, by=local_operator())
+    }
     assert (shown["gpt"].unpriced, shown["x"].unpriced) == (0, 1)
     await reprice(engine, book("july", gpt=2, x=2), DAY, actor=BY)
     after = await total(engine)

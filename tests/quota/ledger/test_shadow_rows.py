@@ -25,11 +25,14 @@ def test_only_a_shadow_attempt_is_a_row_of_its_own_kind() -> None:
 async def test_a_shadow_is_kept_and_billed_to_nobody(engine: Engine) -> None:
     await create_tenant(engine, "acme", None, NOON, by=local_operator())
     await write_ledger(engine, [record("r", attempt())])
-    before = await total(engine), await show_ledger(engine, "acme", TODAY)
+    before = await total(engine), await show_ledger(engine, "acme", TODAY, by=local_operator())
     async with reading(engine) as conn:
         used = await used_since(conn, "tenant", 0)
     await write_ledger(engine, [record("r.s1", attempt(purpose="shadow", cost=9_000_000))])
-    assert (await total(engine), await show_ledger(engine, "acme", TODAY)) == before
+    assert (
+        await total(engine),
+        await show_ledger(engine, "acme", TODAY, by=local_operator()),
+    ) == before
     async with reading(engine) as conn:
         assert await used_since(conn, "tenant", 0) == used
         assert used[0].tokens > 0

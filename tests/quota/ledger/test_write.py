@@ -197,15 +197,17 @@ async def test_what_a_tenant_used_is_shown_by_day_route_and_model(engine: Engine
             record("r4", attempt(1, 99), tenant_id="globex"),
         ],
     )
-    shown = await show_ledger(engine, "acme", None)
+    shown = await show_ledger(engine, "acme", None, by=local_operator())
     assert [(on.day, route, model, sums.cost_nanousd) for on, route, model, sums in shown] == [
         (23, "support", "gpt", 7),
         (22, "support", "gpt", 20),
         (22, "support", "small", 5),
     ]
-    assert [row[3].cost_nanousd for row in await show_ledger(engine, "acme", TODAY)] == [20, 5]
+    assert [
+        row[3].cost_nanousd for row in await show_ledger(engine, "acme", TODAY, by=local_operator())
+    ] == [20, 5]
     with pytest.raises(NotFound, match="acme"):
-        await show_ledger(engine, "acne", None)
+        await show_ledger(engine, "acne", None, by=local_operator())
 
 
 def test_a_request_counts_on_the_utc_day_it_began() -> None:

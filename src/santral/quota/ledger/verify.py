@@ -25,6 +25,8 @@ from santral.providers.catalogue.archive import PriceArchive
 from santral.quota.ledger import store
 from santral.quota.ledger.entry import ERASED, REPRICE, SETTLE, SHADOW, LedgerRow, usage_of
 from santral.quota.ledger.reprice import cost_by, total
+from santral.tenants.inherit import inherited
+from santral.tenants.tenant import Tenant
 from santral.traces.question import BilledAttempt
 
 #: Rows, or attempts, of one slice. Chosen: some tens of megabytes.
@@ -118,6 +120,12 @@ async def verify(
         for one in found:
             tell(one)
     return done
+
+
+def kept_since(tenants: Iterable[Tenant], default_days: int | None, now_s: int) -> dict[str, int]:
+    """Return by tenant since when its traces must still be there, in seconds since 1970."""
+    days = {tenant.id: tenant.retention_days or default_days for tenant in inherited(tenants)}
+    return {tenant: now_s - kept * 86_400 for tenant, kept in days.items() if kept is not None}
 
 
 class _Slices:

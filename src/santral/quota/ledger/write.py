@@ -9,6 +9,9 @@ from santral.db.engine import Engine, reading, writing
 from santral.quota.ledger import store
 from santral.quota.ledger.entry import Balance, ledger_rows
 from santral.tenants.organise import known_tenant
+from santral.tenants.permission import Principal
+from santral.tenants.store import load_tree
+from santral.tenants.tenant import TenantId
 from santral.traces.record import TraceRecord
 
 #: Rows of one transaction. Measured: past some hundred the cost of a row no longer falls, and a
@@ -32,13 +35,16 @@ async def write_ledger(engine: Engine, records: Iterable[TraceRecord]) -> int:
 
 
 async def show_ledger(
-    engine: Engine, tenant: str, day: date | None
+    engine: Engine, tenant: str, day: date | None, *, by: Principal
 ) -> list[tuple[date, str, str, Balance]]:
     """Return what a tenant used by day, route and model, the latest day first.
 
     Raises:
         NotFound: no such tenant.
+        NotAllowed: ``by`` may not read its ledger.
     """
+    by.require("ledger.read", TenantId(tenant))
     async with reading(engine) as conn:
-        owner = await known_tenant(conn, tenant)
-        return await store.balances_by_day(conn, owner.id, day)
+        if TenantId(tenant) not in await load_tree(conn):  # what a deleted one spent stays its own
+            await known_tenant(conn, tenant)
+        return await store.balances_by_day(conn, TenantId(tenant), day)
