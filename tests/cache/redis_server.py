@@ -17,6 +17,13 @@ import pytest
 MISSING = "redis-server is missing; install it with: apt-get install -y redis-server"
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 class RedisServer:
     """One server; ``pause`` stops it from answering without closing a connection."""
 
@@ -26,9 +33,7 @@ class RedisServer:
             if os.environ.get("CI") == "true":
                 pytest.fail(MISSING)
             pytest.skip(MISSING)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._command = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir",
             str(folder), "--appendonly", "no", "--loglevel", "warning", *options,
@@ -69,7 +74,10 @@ class RedisServer:
             try:
                 assert self.ask("PING") == b"+PONG\r\n"
             except OSError:
-                assert time.monotonic() < deadline, "redis-server does not answer"
+                if time.monotonic() > deadline:
+                    process.kill()
+                    process.wait(5)
+                    raise AssertionError("redis-server does not answer") from None
                 time.sleep(0.01)
             else:
                 return process

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.cache.redis_server import RedisServer, redis_server
+from tests.cache.redis_server import RedisServer, free_port, redis_server
 from tests.quota.redis.workers import worker
 
 from santral.errors import QuotaExceeded
@@ -29,7 +29,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
     with contextlib.ExitStack() as stack:
         nodes = [
             stack.enter_context(
-                redis_server(tmp_path_factory.mktemp("node"), "--cluster-enabled", "yes")
+                redis_server(
+                    tmp_path_factory.mktemp("node"),
+                    *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+                )
             )
             for _ in range(3)
         ]

@@ -264,7 +264,7 @@ async def test_a_redis_that_comes_and_goes_gives_nobody_a_second_share(redis: Re
 
 
 async def test_a_slow_redis_costs_one_timeout_and_then_nothing(redis: RedisServer) -> None:
-    async with worker(redis) as one:
+    async with worker(redis, timeout_s=0.05) as one:
         await one.reserve(claims_of(DAY), Need(1))
         redis.pause()
         try:

@@ -36,7 +36,7 @@ def limiter(
     server: RedisServer,
     *,
     clock: Callable[[], float] = time.time,
-    timeout_s: float = 0.05,
+    timeout_s: float = 1.0,
     workers: int = 1,
 ) -> RedisLimiter:
     number = next(_NUMBERS)
@@ -54,7 +54,7 @@ async def worker(
     server: RedisServer,
     *,
     clock: Callable[[], float] = time.time,
-    timeout_s: float = 0.05,
+    timeout_s: float = 1.0,
     workers: int = 1,
 ) -> AsyncGenerator[RedisLimiter]:
     """A limiter with its background work, as the gateway runs it."""
