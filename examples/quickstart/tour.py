@@ -290,7 +290,8 @@ def structured(running: Running) -> None:
 def limited(running: Running) -> None:
     running.admin("/api/tenants", {"id": "small-budget", "name": "Small budget"}, "POST")
     made = running.admin("/api/keys", {"tenant_id": "small-budget", "name": "tour"}, "POST")
-    running.admin("/api/limits", {"tenant_id": "small-budget", "requests_per_second": 2}, "PUT")
+    limit = {"tenant_id": "small-budget", "measure": "requests", "window": "second", "rate": 2}
+    running.admin("/api/limits", limit, "PUT")
     time.sleep(2)  # the promise: every worker knows a new key and limit within two seconds
     statuses: list[int] = []
     refusal: openai.RateLimitError | None = None

@@ -140,7 +140,13 @@ def test_an_injection_is_refused_without_calling_the_provider(
 def test_a_tenant_runs_into_its_rate(boxes: Santral) -> None:
     boxes.admin("/api/tenants", {"id": "small"}, "POST")
     key = boxes.admin("/api/keys", {"tenant_id": "small", "name": "k"}, "POST")["plaintext"]
-    limits = {"tenant_id": "small", "requests_per_second": 1, "burst": 2}
+    limits = {
+        "tenant_id": "small",
+        "measure": "requests",
+        "window": "second",
+        "rate": 1,
+        "burst": 2,
+    }
     boxes.admin("/api/limits", limits, "PUT")
     wait_until(lambda: _limit(boxes, key) == "2", 4)
     time.sleep(2.1)  # the bucket is full again
@@ -161,7 +167,8 @@ def _limit(boxes: Santral, key: str) -> str | None:
 def test_a_day_of_tokens_is_never_passed(boxes: Santral, upstream: Upstream) -> None:
     boxes.admin("/api/tenants", {"id": "daily"}, "POST")
     key = boxes.admin("/api/keys", {"tenant_id": "daily", "name": "k"}, "POST")["plaintext"]
-    boxes.admin("/api/limits", {"tenant_id": "daily", "tokens_per_day": 400}, "PUT")
+    limit = {"tenant_id": "daily", "measure": "tokens", "window": "day", "amount": 400}
+    boxes.admin("/api/limits", limit, "PUT")
     wait_until(
         lambda: boxes.post(boxes.chat("ok", max_tokens=10), key=key)[1].get(
             "x-ratelimit-limit-tokens"
