@@ -24,6 +24,7 @@ from generator.headers import headers_page
 from generator.losses import losses_page
 from generator.metrics import metrics_page
 from generator.providers import providers_page
+from generator.roles import roles_page
 
 DOCS = Path(__file__).parent
 
@@ -37,6 +38,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/metrics.md": metrics_page,
     "reference/checks.md": checks_page,
     "reference/providers.md": providers_page,
+    "reference/roles.md": roles_page,
     "decisions/README.md": decisions_page,
 }
 
