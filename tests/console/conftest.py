@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import socket
@@ -18,6 +19,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from playwright.sync_api import Browser, sync_playwright
 
 from santral.app.authority import Authority
 from santral.app.control import _answer_error  # pyright: ignore[reportPrivateUsage]
@@ -44,6 +46,7 @@ from santral.traces.store import TraceStore, epoch_us
 from santral.wire.usage import Usage
 
 Answer = TypeVar("Answer")
+CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>window.hit=1</script><img src=//evil.test/x onerror=window.hit=2>{{7*7}}\u202e"
 
 
@@ -137,6 +140,21 @@ class Client(httpx.Client):
         page = self.get("/api/docs").text
         found = re.search(r'name="form_token" value="([0-9a-f]{64})"', page)
         return self.post(path, data={"form_token": found[1] if found else "", **fields})
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing = "needs chromium: apt-get install -y chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+               "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def test_a_body_names_its_fields_with_types_and_meanings(document: dict[str, Any
     fields = {f.name: (f.type.text, f.is_required, f.default) for f in body.fields}
     assert fields["name"] == ("string, length ≤ 1024", True, "")
     assert fields["tenant_id"] == ("string, length ≤ 1024", False, '"default"')
-    assert fields["routes"] == ("list of string | null", False, "")
+    assert fields["routes"] == ("list of string, length ≤ 1024 | null", False, "")
     assert fields["expires_at"] == ("string (date-time) | null", False, "")
     assert all(f.description for f in body.fields)
 
