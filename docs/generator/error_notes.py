@@ -30,6 +30,8 @@ CLASS_REMEDIES = {
     "rate_limit_exceeded": "Wait for `retry-after`.",
     "gateway_overloaded": "Try again after `retry-after`. Operator: more workers are not available "
     "yet; raise `server.max_in_flight` if memory allows.",
+    "sign_in_unavailable": "The OpenID provider is down, slow, or not the one that `sso.issuer` "
+    "names; the message says which. Sign in with an admin key meanwhile.",
     "provider_error": "See the trace: every attempt is listed with its error.",
     "provider_unreachable": "Operator: check `base_url`, network and DNS. Add a rung to the route's "
     "ladder so that another deployment answers.",
@@ -78,6 +80,21 @@ PASSED = {
     "unsupported_encoding": (
         "The body is compressed in another way than gzip, or is no gzip although it says so.",
         "Send it as it is, or as gzip.",
+    ),
+    "sign_in_refused": (
+        "A sign-in through the OpenID provider failed, or a token of it is not good.",
+        "The message says what differed: audience, issuer, clock, signature, or another browser. "
+        "See [what it means](../how-to/sign-in-with-openid-connect.md#when-it-does-not-work).",
+    ),
+    "person_not_allowed": (
+        "The OpenID provider vouches for the person, who is not known here, is switched off, has no "
+        "role, or has an address that may not sign in.",
+        "Ask an administrator: `santral users create`, `santral users grant`, or a group in "
+        "`sso.roles`.",
+    ),
+    "foreign_form": (
+        "A form of the console came from another site, or from a page older than the sign-in.",
+        "Open the page again and send its form from there.",
     ),
     "malformed_http": (
         "The request is no HTTP: two lengths that differ, a length that is no number, a broken head.",

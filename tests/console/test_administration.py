@@ -75,7 +75,7 @@ def every_post(console: Any) -> list[str]:
     return [
         route.path
         for route in console.router.routes
-        if isinstance(route, APIRoute) and "POST" in route.methods
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     ]
 
 
