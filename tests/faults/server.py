@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+import asyncpg
 from tests.db import postgres
 
 
@@ -54,6 +55,13 @@ class Mortal:
     def thaw(self) -> None:
         for pid in self._family():
             os.kill(pid, signal.SIGCONT)
+
+    async def billed(self) -> list[str]:
+        """Return the request ids of the ledger's rows, each as often as it is there."""
+        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        rows = await connection.fetch("SELECT request_id FROM ledger")
+        await connection.close()
+        return sorted(row[0] for row in rows)
 
     def end(self) -> None:
         if self._again is not None:

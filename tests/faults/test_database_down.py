@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import event
 from tests.db.databases import _migrate
@@ -298,13 +297,6 @@ def server() -> Generator[Mortal]:
         yield made
 
 
-async def billed_there(server: Mortal) -> list[str]:
-    connection = await asyncpg.connect(server.url.replace("+asyncpg", ""))
-    rows = await connection.fetch("SELECT request_id FROM ledger")
-    await connection.close()
-    return sorted(row[0] for row in rows)
-
-
 @pytest.mark.postgres
 def test_postgresql_killed_before_and_after_every_statement_and_commit_bills_once(
     server: Mortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -336,7 +328,7 @@ def test_postgresql_killed_before_and_after_every_statement_and_commit_bills_onc
             server.start()
         account = await catch_up(collector)
         assert (account.stored, account.duplicate) == (len(expected), 0)
-        assert await stored_in(store) == await billed_there(server) == sorted(expected)
+        assert await stored_in(store) == await server.billed() == sorted(expected)
         await store.close()
         await engine.dispose()
         return was_killed
@@ -387,7 +379,7 @@ def test_postgresql_that_hangs_is_given_up_and_caught_up_with(
         finally:
             server.thaw()
         assert (await catch_up(collector)).stored == 5
-        assert set(ids(numbers)) <= set(await billed_there(server))
+        assert set(ids(numbers)) <= set(await server.billed())
         await store.close()
         await engine.dispose()
 
