@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from santral.config.safekeeping import OutsideRef
+from santral.config.secret import OutsideRef
 from santral.config.section import Section
 
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from santral.config.secret import SecretRef
+from santral.config.secret import OutsideRef, SecretRef
 from santral.config.section import Name, Seconds, Section
-
-
-def _outside(reference: SecretRef) -> SecretRef:
-    if reference.is_sealed:
-        raise ValueError(
-            "what opens sealed secrets cannot be one itself; use env:NAME or file:PATH"
-        )
-    return reference
-
-
-#: A secret that is needed before sealed ones can be read.
-OutsideRef = Annotated[SecretRef, AfterValidator(_outside)]
 
 
 class AuditConfig(Section):

@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, final
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from santral.errors import ConfigError, nearest
@@ -133,3 +133,15 @@ class SecretRef:
             serialization=core_schema.plain_serializer_function_ser_schema(str),
             json_schema_input_schema=core_schema.str_schema(pattern="^(env|file|secret):.+$"),
         )
+
+
+def _outside(reference: SecretRef) -> SecretRef:
+    if reference.is_sealed:
+        raise ValueError(
+            "what opens sealed secrets cannot be one itself; use env:NAME or file:PATH"
+        )
+    return reference
+
+
+#: A secret that is needed before sealed ones can be read.
+OutsideRef = Annotated[SecretRef, AfterValidator(_outside)]
