@@ -120,7 +120,7 @@ async def _wait(engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
 def _control_runs(data_folder: Path) -> bool:
     """Whether a control process holds this data folder: it alone may open the telemetry store."""
     try:
-        with (data_folder / "run" / "control.lock").open("rb") as file:
+        with (data_folder / "run" / "console.lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
