@@ -1,66 +1,172 @@
-"""Configuration reloads whole or not at all."""
+"""Configuration reloads whole or not at all, in all workers or in none."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from santral.app.refresh import Reloader, changed_without_restart, stamp
+from santral.app import refresh
+from santral.app.channel import Message
+from santral.app.refresh import Follower, Rounds, changed_without_restart, mark, stamp
 from santral.config.load import LoadedConfig, load
 from santral.errors import ConfigError
 
 ROUTE = "[routes.a]\nladder = [{ deployments = { extractive = 1 } }]\n"
 
 
-class Applied:
-    def __init__(self) -> None:
-        self.digests: list[str] = []
-        self.failures = 0
-        self.refuses = False
+class Worker:
+    """A worker's side, with a compiler that can be told to refuse."""
 
-    def apply(self, loaded: LoadedConfig) -> None:
+    def __init__(self, loaded: LoadedConfig) -> None:
+        self.used: list[str] = []
+        self.generation = 1
+        self.refuses = self.is_silent = False
+        self.follower = Follower(loaded, self._compile, self._use, self._number)
+
+    def _compile(self, loaded: LoadedConfig) -> str:
         if self.refuses:
             raise ConfigError("a policy cannot be compiled")
-        self.digests.append(loaded.digest)
+        return loaded.digest
 
-    def fail(self) -> None:
-        self.failures += 1
+    def _use(self, loaded: LoadedConfig, compiled: str) -> None:
+        assert compiled == loaded.digest
+        self.used.append(compiled)
+
+    def _number(self, generation: int) -> None:
+        self.generation = generation
+
+
+class Machine:
+    """A parent and its workers; what they say arrives at once."""
+
+    def __init__(self, file: Path, workers: int = 2) -> None:
+        self.now = 0.0
+        loaded = load(file, {})
+        self.rounds = Rounds(loaded, lambda: self.now)
+        self.workers = {number: Worker(loaded) for number in range(workers)}
+
+    def look(self, times: int = 6) -> None:
+        for _ in range(times):
+            self.now += 0.25
+            self.rounds.tick({number: self._tell(number) for number in self.workers})
+
+    def _tell(self, number: int) -> Callable[[Message], None]:
+        def tell(message: Message) -> None:
+            worker = self.workers[number]
+            if not worker.is_silent:
+                worker.follower.take(message, lambda answer: self.rounds.heard(number, answer))
+
+        return tell
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("SANTRAL_CONFIG",):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("SANTRAL_")]:
+        monkeypatch.delenv(name)
     path = tmp_path / "santral.toml"
     path.write_text("")
     return path
 
 
-def test_a_good_change_is_applied(file: Path) -> None:
-    applied = Applied()
-    reloader = Reloader(load(file, {}), applied.apply, applied.fail)
+def test_a_good_change_comes_into_force_everywhere(file: Path) -> None:
+    machine = Machine(file)
+    machine.look()
+    assert machine.rounds.generation == 1
     file.write_text(ROUTE)
-    assert reloader.reload()
-    assert len(applied.digests) == 1
+    machine.look()
+    digest = load(file, {}).digest
+    assert [worker.used for worker in machine.workers.values()] == [[digest], [digest]]
+    assert [worker.generation for worker in machine.workers.values()] == [2, 2]
+    assert machine.rounds.generation == 2
+    machine.look(20)
+    assert machine.rounds.generation == 2, "once for each change"
 
 
 @pytest.mark.parametrize("text", ["[server]\nprot = 1\n", "[server]\nport = 9\n", "= broken"])
 def test_a_bad_change_is_refused_counted_and_changes_nothing(file: Path, text: str) -> None:
-    applied = Applied()
-    reloader = Reloader(load(file, {}), applied.apply, applied.fail)
+    machine = Machine(file)
     file.write_text(text)
-    assert not reloader.reload()
-    assert (applied.digests, applied.failures) == ([], 1)
+    machine.look()
+    assert all(not worker.used for worker in machine.workers.values())
+    assert (machine.rounds.refusals, machine.rounds.generation) == (1, 1)
+    machine.look(20)
+    assert machine.rounds.refusals == 1, "told once"
     file.write_text(ROUTE)
-    assert reloader.reload(), "the next good one comes into force"
+    machine.look()
+    assert machine.rounds.generation == 2, "the next good one comes into force"
 
 
-def test_what_cannot_be_compiled_is_refused_too(file: Path) -> None:
-    applied = Applied()
-    applied.refuses = True
-    reloader = Reloader(load(file, {}), applied.apply, applied.fail)
+def test_what_one_worker_cannot_use_is_used_by_none(file: Path) -> None:
+    machine = Machine(file, 3)
+    machine.workers[1].refuses = True
     file.write_text(ROUTE)
-    assert not reloader.reload()
-    assert applied.failures == 1
+    machine.look()
+    assert all(not worker.used for worker in machine.workers.values())
+    assert machine.rounds.refusals == 1
+    machine.workers[1].refuses = False
+    machine.rounds.ask()
+    machine.look()
+    assert all(len(worker.used) == 1 for worker in machine.workers.values())
+
+
+def test_a_worker_that_does_not_answer_stops_a_change_for_a_bounded_time(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(file)
+    machine.workers[0].is_silent = True
+    file.write_text(ROUTE)
+    machine.look()
+    assert machine.rounds.refusals == 0
+    machine.now += refresh.COMPILE_WITHIN_S
+    machine.look()
+    assert machine.rounds.refusals == 1
+    assert not machine.workers[1].used
+
+
+def test_a_worker_that_dies_meanwhile_stops_no_change(file: Path) -> None:
+    machine = Machine(file)
+    machine.workers[0].is_silent = True
+    file.write_text(ROUTE)
+    machine.look()
+    del machine.workers[0]
+    machine.look()
+    assert len(machine.workers[1].used) == 1
+
+
+def test_files_that_change_while_they_are_read_are_read_again(file: Path) -> None:
+    machine = Machine(file)
+    worker = machine.workers[0]
+    original = worker.follower._prepare
+
+    def write_first(wish):  # type: ignore[no-untyped-def]
+        worker.follower._prepare = original  # type: ignore[method-assign]
+        file.write_text(ROUTE + "[routes.b]\nladder = [{ deployments = { extractive = 1 } }]\n")
+        return original(wish)
+
+    worker.follower._prepare = write_first  # type: ignore[method-assign]
+    file.write_text(ROUTE)
+    machine.look(12)
+    digest = load(file, {}).digest
+    assert [worker.used for worker in machine.workers.values()] == [[digest], [digest]]
+    assert machine.rounds.refusals == 0
+
+
+def test_a_worker_that_began_with_other_files_is_brought_in_line(file: Path) -> None:
+    machine = Machine(file)
+    welcome = machine.rounds.welcome(mark(load(file, {})))
+    assert welcome is not None and welcome.generation == 1
+    assert machine.rounds.welcome("of other files") is None
+    machine.look()
+    assert [worker.generation for worker in machine.workers.values()] == [2, 2]
+
+
+def test_the_number_goes_on_over_a_restart(file: Path) -> None:
+    loaded = load(file, {})
+    assert Rounds(loaded, lambda: 0.0, (7, mark(loaded))).generation == 7
+    assert Rounds(loaded, lambda: 0.0, (7, "of an older file")).generation == 8
 
 
 def test_sections_that_need_a_restart_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The parent restarts what dies, gives up what cannot start, and stops everything in order."""
+"""The parent restarts what dies or hangs, replaces what runs, gives up what cannot start, stops in order."""
 
 from __future__ import annotations
 
@@ -9,61 +9,89 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from santral.app import supervise
-from santral.app.supervise import Child, Supervisor
+from santral.app.channel import Channel, Message, pair
+from santral.app.post import Child, Post
+from santral.app.supervise import Supervisor
 
-#: What the fake children do, by role; each notes its start and its orderly end.
+#: What the fake children do; each notes its start and its end, and says when it is ready.
 PROGRAMS = {
-    "steady": "wait()",
-    "stubborn": "signal.signal(signal.SIGTERM, signal.SIG_IGN); note('ready'); wait()",
+    "steady": "ready(); beat()",
+    "stubborn": "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); beat()",
+    "mute": "ready(); wait()",
+    "never-ready": "wait()",
     "broken": "sys.exit(2)",
     "frail": "sys.exit(1)",
 }
 HEAD = """
-import os, signal, sys, time
-role, log = sys.argv[1:3]
+import os, select, signal, socket, sys, time
+role, number, log, fd = sys.argv[1:5]
+line = socket.socket(fileno=int(fd))
 def note(what):
     with open(log, "a") as file:
-        file.write(f"{role} {what}\\n")
+        file.write(f"{role}{number} {what}\\n")
 def end(number, frame):
     note("end")
     os._exit(0)
+def ready():
+    note("ready")
+    line.send(b'{"type":"ready"}')
 def wait():
     while True:
         time.sleep(0.01)
+def beat():
+    while True:
+        line.send(b'{"type":"beat"}')
+        if select.select([line], [], [], 0.02)[0] and b"retire" in line.recv(1000):
+            note("retired")
+            sys.exit(0)
 signal.signal(signal.SIGTERM, end)
-signal.signal(signal.SIGHUP, lambda number, frame: note("reload"))
 note("start")
 """
 
 
 class Beside:
-    """Runs a step of the test at every tick; stops the supervisor when the last is done."""
+    """Runs a step of the test at every look; stops the supervisor when the last is done."""
 
-    def __init__(self, *steps: Callable[[], bool], is_up: bool = True) -> None:
+    def __init__(self, *steps: Callable[[], bool]) -> None:
         self.steps = list(steps)
-        self.is_up = is_up
         self.said: list[str] = []
-        self.until = time.monotonic() + 20
+        self.ends: list[tuple[int, str]] = []
+        self.rolls: list[str] = []
+        self.until = time.monotonic() + 40
 
     def begin(self) -> None:
         self.said.append("begin")
 
-    def tick(self) -> bool:
+    def tick(self, workers: Mapping[int, Callable[[Message], object]]) -> None:
         assert time.monotonic() < self.until, "nothing happens any more"
         if self.steps and self.steps[0]():
             self.steps.pop(0)
         if not self.steps:
             os.kill(os.getpid(), signal.SIGTERM)
-        return self.is_up
 
-    def is_first_up(self) -> bool:
-        return True
+    def up(self) -> None:
+        self.said.append("up")
+
+    def reload(self) -> None:
+        self.said.append("reload")
+
+    def restart(self) -> None:
+        self.said.append("restart")
+
+    def rolled(self, reason: str) -> None:
+        self.rolls.append(reason)
+
+    def heard(self, post: Post, child: Child, message: Message) -> None:
+        pass
+
+    def ended(self, post: Post, child: Child, cause: str) -> None:
+        self.ends.append((child.number, cause))
 
     def end(self) -> None:
         self.said.append("end")
@@ -75,78 +103,114 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "log"
     path.touch()
 
-    def start(self: Child) -> None:
+    def start(self: Post, number: int) -> Child:
+        ours, theirs = pair()
         program = HEAD + PROGRAMS[self.arguments[0]]
-        command = [sys.executable, "-S", "-c", program, self.role, str(path)]
-        self.process = subprocess.Popen(command, start_new_session=True)
-        self.started_at = time.monotonic()
+        words = [self.role, str(number), str(path), str(theirs.fileno())]
+        command = [sys.executable, "-S", "-c", program, *words]
+        with theirs:
+            process = subprocess.Popen(command, start_new_session=True, pass_fds=[theirs.fileno()])
+        return Child(number, process, Channel(ours))
 
-    monkeypatch.setattr(Child, "start", start)
+    monkeypatch.setattr(Post, "start", start)
     monkeypatch.setattr(supervise, "_TICK_S", 0.005)
     monkeypatch.setattr(supervise, "FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr(supervise, "MOST_BACKOFF_S", 0.05)
     monkeypatch.setattr(supervise, "KILL_AFTER_S", 0.1)
-    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
     assert threading.current_thread() is threading.main_thread()
     yield path
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def child(role: str, program: str = "steady") -> Child:
-    return Child(role, [program], ())
+def gateway(program: str = "steady") -> Post:
+    return Post("gateway", [program], ())
+
+
+def control(program: str = "steady") -> Post:
+    return Post("control", [program], (), is_alone=True)
 
 
 def lines(log: Path) -> list[str]:
     return log.read_text().splitlines()
 
 
-def started(log: Path, *roles: str) -> Callable[[], bool]:
-    return lambda: {f"{role} start" for role in roles} <= set(lines(log))
+def noted(log: Path, *wanted: str) -> Callable[[], bool]:
+    return lambda: set(wanted) <= set(lines(log))
 
 
-def run(children: list[Child], beside: Beside, drain_s: float = 5.0) -> int:
+def ready(*posts: Post) -> Callable[[], bool]:
+    return lambda: all(post.is_ready for post in posts)
+
+
+def run(
+    posts: list[Post],
+    beside: Beside,
+    drain_s: float = 5.0,
+    stuck_s: float = 60.0,
+    supervisor: Supervisor | None = None,
+) -> int:
     try:
-        return Supervisor(children, drain_s).run(beside)
+        return (supervisor or Supervisor(posts, drain_s, stuck_s)).run(beside)
     finally:
-        for each in children:
-            if each.process is not None and each.process.poll() is None:
-                each.process.kill()
-                each.process.wait()
-                raise AssertionError(f"{each.role} was left behind")
+        for post in posts:
+            for child in post.children():
+                if child.process.poll() is None:
+                    child.process.send_signal(signal.SIGKILL)
+                    child.process.poll()
+                    raise AssertionError(f"{post.role} was left behind")
 
 
 def test_children_are_stopped_in_order_and_the_end_is_good(log: Path) -> None:
-    beside = Beside(started(log, "gateway", "control"))
-    assert run([child("gateway"), child("control")], beside) == 0
-    assert beside.said == ["begin", "end"]
-    assert lines(log)[-2:] == ["gateway end", "control end"]
+    posts = [gateway(), gateway(), control()]
+    beside = Beside(ready(*posts))
+    assert run(posts, beside) == 0
+    assert beside.said == ["begin", "up", "end"]
+    assert sorted(lines(log)[-3:-1]) == ["gateway0 end", "gateway1 end"]
+    assert lines(log)[-1] == "control0 end"
 
 
 def test_a_child_that_dies_is_started_again(log: Path, caplog: pytest.LogCaptureFixture) -> None:
-    gateway, control = child("gateway"), child("control")
+    posts = [gateway(), control()]
 
     def kill() -> bool:
-        assert gateway.process is not None
-        gateway.process.kill()
+        assert posts[0].child is not None
+        posts[0].child.process.send_signal(signal.SIGKILL)
         return True
 
-    again = Beside(
-        started(log, "gateway", "control"), kill, lambda: lines(log).count("gateway start") == 2
-    )
-    assert run([gateway, control], again) == 0
-    assert lines(log).count("control start") == 1, "the other one goes on"
+    again = Beside(ready(*posts), kill, lambda: lines(log).count("gateway0 ready") == 2)
+    assert run(posts, again) == 0
+    assert lines(log).count("control0 start") == 1, "the other one goes on"
     died = next(record for record in caplog.records if record.message == "process_died")
     assert vars(died)["role"] == "gateway"
     assert vars(died)["status"] == -signal.SIGKILL
+    assert again.ends[0] == (0, "died")
+
+
+def test_a_child_whose_event_loop_stands_still_is_killed_and_replaced(
+    log: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "_TELL_WITHIN_S", 0.05)
+    posts = [gateway("mute"), gateway()]
+    beside = Beside(lambda: lines(log).count("gateway0 ready") == 2)
+    assert run(posts, beside, stuck_s=0.5) == 0
+    assert (0, "hung") in beside.ends
+    assert lines(log).count("gateway1 start") == 1, "who beats goes on"
+    assert "worker_hangs" in caplog.text
 
 
 def test_restarts_wait_longer_each_time_up_to_a_bound(
     log: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    frail = child("gateway", "frail")
-    assert run([frail], Beside(lambda: lines(log).count("gateway start") >= 5)) == 0
+    frail = gateway("frail")
+
+    def is_patient() -> bool:
+        return sum(r.message == "process_died" for r in caplog.records) >= 4
+
+    assert run([frail], Beside(is_patient)) in (0, 1)
     waits = [vars(r)["restart_in_s"] for r in caplog.records if r.message == "process_died"]
     assert waits[:4] == [0.02, 0.04, 0.05, 0.05]
 
@@ -155,8 +219,8 @@ def test_a_child_that_was_steady_begins_to_count_anew(
     log: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(supervise, "STEADY_AFTER_S", -1.0)
-    frail = child("gateway", "frail")
-    assert run([frail], Beside(lambda: lines(log).count("gateway start") >= 4)) == 0
+    frail = gateway("frail")
+    assert run([frail], Beside(lambda: lines(log).count("gateway0 start") >= 4)) == 0
     waits = {vars(r)["restart_in_s"] for r in caplog.records if r.message == "process_died"}
     assert waits == {0.02}
 
@@ -165,46 +229,58 @@ def test_a_child_that_was_steady_begins_to_count_anew(
 def test_a_start_that_cannot_succeed_is_given_up(
     log: Path, caplog: pytest.LogCaptureFixture, program: str, starts: int
 ) -> None:
-    never = Beside(lambda: False, is_up=False)
-    assert run([child("gateway", program), child("control")], never) == 1
-    assert lines(log).count("gateway start") == starts
+    never = Beside(lambda: False)
+    assert run([gateway(program), control()], never) == 1
+    assert lines(log).count("gateway0 start") == starts
     assert "process_gave_up" in caplog.text
     assert never.said == ["begin", "end"]
 
 
 def test_what_was_up_once_is_not_given_up(log: Path) -> None:
-    broken = child("gateway", "broken")
-    assert run([broken], Beside(lambda: lines(log).count("gateway start") >= 3)) == 0
+    posts = [gateway()]
+
+    def break_it() -> bool:
+        posts[0].arguments[0] = "broken"
+        assert posts[0].child is not None
+        posts[0].child.process.send_signal(signal.SIGKILL)
+        return True
+
+    beside = Beside(ready(*posts), break_it, lambda: lines(log).count("gateway0 start") >= 3)
+    assert run(posts, beside) == 0
 
 
 def test_what_does_not_stop_is_killed(log: Path, caplog: pytest.LogCaptureFixture) -> None:
-    ready = Beside(started(log, "control"), lambda: "gateway ready" in lines(log))
-    assert run([child("gateway", "stubborn"), child("control")], ready, drain_s=0.1) == 0
+    posts = [gateway("stubborn"), control()]
+    assert run(posts, Beside(ready(*posts)), drain_s=0.1) == 0
     assert "process_killed" in caplog.text
-    assert lines(log)[-1] == "control end", "the others are stopped all the same"
+    assert lines(log)[-1] == "control0 end", "the others are stopped all the same"
 
 
-def test_a_reload_reaches_the_gateway_alone(log: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGHUP, "reload"), (signal.SIGUSR2, "restart")]
+)
+def test_signals_ask_for_a_reload_or_a_restart(log: Path, number: int, said: str) -> None:
+    posts = [gateway()]
+
     def ask() -> bool:
-        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), number)
         return True
 
-    beside = Beside(started(log, "gateway", "control"), ask, lambda: "gateway reload" in lines(log))
-    assert run([child("gateway"), child("control")], beside) == 0
-    assert "control reload" not in lines(log)
+    beside = Beside(ready(*posts), ask, lambda: said in beside.said)
+    assert run(posts, beside) == 0
 
 
 def test_children_are_stopped_when_the_parents_own_work_fails(log: Path) -> None:
     class Failing(Beside):
         def begin(self) -> None:
-            while not started(log, "gateway")():
+            while not noted(log, "gateway0 ready")():
                 time.sleep(0.01)
             raise OSError("the disk is full")
 
     beside = Failing()
     with pytest.raises(OSError, match="the disk is full"):
-        run([child("gateway")], beside)
-    assert lines(log)[-1] == "gateway end"
+        run([gateway()], beside)
+    assert lines(log)[-1] == "gateway0 end"
     assert beside.said == ["end"]
 
 
@@ -212,25 +288,59 @@ def test_children_are_stopped_when_the_parents_own_work_fails(log: Path) -> None
 def test_the_others_start_when_the_first_is_up_or_has_had_its_time(
     log: Path, monkeypatch: pytest.MonkeyPatch, apart_s: float
 ) -> None:
-    class Patient(Beside):
-        def is_first_up(self) -> bool:
-            if apart_s == 60.0 and "gateway ready" in lines(log):
-                return True
-            assert apart_s != 60.0 or "control start" not in lines(log)
-            return False
-
     monkeypatch.setattr(supervise, "APART_S", apart_s)
-    program = "stubborn" if apart_s == 60.0 else "steady"  # it says when it is ready
-    children = [child("gateway", program), child("control")]
-    assert run(children, Patient(started(log, "gateway", "control")), drain_s=0.1) == 0
-    assert lines(log).index("gateway start") < lines(log).index("control start")
+    posts = [gateway("steady" if apart_s == 60.0 else "never-ready"), control()]
+    assert run(posts, Beside(noted(log, "gateway0 start", "control0 start"))) == 0
+    seen = lines(log)
+    if apart_s == 60.0:
+        assert seen.index("gateway0 ready") < seen.index("control0 start")
+
+
+def test_all_are_replaced_one_after_the_other_and_one_is_always_there(log: Path) -> None:
+    posts = [gateway(), gateway(), control()]
+    supervisor = Supervisor(posts, 5.0, 60.0)
+
+    def replace() -> bool:
+        supervisor.replace_all()
+        return True
+
+    beside = Beside(ready(*posts), replace, lambda: beside.rolls == [""])
+    assert run(posts, beside, supervisor=supervisor) == 0
+    seen = lines(log)
+    assert seen.index("gateway2 ready") < seen.index("gateway0 retired")
+    assert seen.count("gateway0 ready") == 2, "its number is free again for the next successor"
+    assert seen.index("gateway1 retired") > len(seen) - 1 - seen[::-1].index("gateway0 ready")
+    assert seen.count("control0 start") == 2
+    ends = [end for end in beside.ends if end[1] == "replaced"]
+    assert ends[:3] == [(0, "replaced"), (1, "replaced"), (0, "replaced")]
+
+
+def test_a_successor_that_does_not_come_up_leaves_everything_as_it_was(log: Path) -> None:
+    posts = [gateway(), gateway()]
+    supervisor = Supervisor(posts, 5.0, 60.0)
+
+    def replace() -> bool:
+        for post in posts:
+            post.arguments[0] = "broken"
+        supervisor.replace_all()
+        return True
+
+    beside = Beside(ready(*posts), replace, lambda: bool(beside.rolls), ready(*posts))
+    assert run(posts, beside, supervisor=supervisor) == 0
+    assert "did not come up" in beside.rolls[0]
+    assert not [line for line in lines(log) if "retired" in line]
 
 
 def test_the_command_line_is_santrals_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: seen.extend([a[0], k]))
-    Child("gateway", ["--socket", "3"], (3,)).start()
-    assert seen == [
-        [sys.executable, "-m", "santral.app.child", "--role", "gateway", "--socket", "3"],
-        {"pass_fds": (3,), "start_new_session": True},
-    ]
+    child = Post("gateway", ["--fds", "3"], (3,)).start(7)
+    command, options = seen
+    assert isinstance(command, list) and isinstance(options, dict)
+    assert command[:7] == [
+        sys.executable, "-m", "santral.app.child", "--role", "gateway", "--number", "7",
+    ]  # fmt: skip
+    assert command[-2:] == ["--fds", "3"]
+    assert options["start_new_session"]
+    assert options["pass_fds"] == (3, int(command[command.index("--channel") + 1]))
+    child.channel.close()

@@ -83,7 +83,9 @@ class Load:
 
     def _whole(self, connection: http.client.HTTPConnection) -> None:
         body = self.santral.chat("ok")
-        assert b"choices" in self._ask(connection, "/v1/chat/completions", json.dumps(body).encode())
+        assert b"choices" in self._ask(
+            connection, "/v1/chat/completions", json.dumps(body).encode()
+        )
 
     def _stream(self, connection: http.client.HTTPConnection) -> None:
         body = self.santral.chat("paced", "word " * 40, stream=True)

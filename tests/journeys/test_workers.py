@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.cache.redis_server import RedisServer, redis_server

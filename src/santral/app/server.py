@@ -100,13 +100,16 @@ class HttpProtocol(HttpToolsProtocol):
             super().shutdown()
         elif self._is_idle():
             self._leave()
-        elif not self.cycle.response_started:
+        elif self._is_answering() and not self.cycle.response_started:
             self.cycle.keep_alive = False  # the answer will say "connection: close"
 
     def _is_idle(self) -> bool:
         """Whether no request has begun to come in that was not answered."""
+        return not self.is_within_message and not self._is_answering()
+
+    def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its type says
-        return not self.is_within_message and (cycle is None or cycle.response_complete)
+        return cycle is not None and not cycle.response_complete
 
     def _leave(self) -> None:
         """Give the connection away as soon as nothing is under way on it."""
