@@ -12,11 +12,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from santral.config.alerts import AlertsConfig
 from santral.config.caching import CacheStoreConfig
 from santral.config.limits import LimitsConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
-from santral.config.safekeeping import AuditConfig, OutsideRef, SecretsConfig
+from santral.config.safekeeping import AuditConfig, SecretsConfig
+from santral.config.secret import OutsideRef
 from santral.config.section import Name, NetworkText, Seconds, Section
 from santral.config.sso import SsoConfig
 from santral.config.upstreams import DeploymentConfig, ProviderConfig
@@ -265,6 +267,7 @@ class Config(Section):
     batches: BatchesConfig = Field(default_factory=BatchesConfig)
     cache: CacheStoreConfig = Field(default_factory=CacheStoreConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig)
     responses: ResponsesConfig = Field(default_factory=ResponsesConfig)
     prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     prices: PricesConfig = Field(default_factory=PricesConfig)

@@ -1,0 +1,1 @@
+"""How fast a budget is spent, when it will be used up, and who is told."""
