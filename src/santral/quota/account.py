@@ -28,7 +28,7 @@ class Account(ABC):
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.holds = 0
-        self.held = 0  # what running requests have reserved, of any window
+        self.held = 0  # what of the amount running requests have reserved
 
     @abstractmethod
     def used(self, claim: Claim, now: float) -> int:
@@ -40,11 +40,19 @@ class Account(ABC):
 
     @abstractmethod
     def take(self, need: int) -> int:
-        """Add what ``has_room`` has found to fit; return the slot."""
+        """Reserve, right after ``has_room`` was asked; return the slot."""
 
     @abstractmethod
-    def change(self, slot: int, amount: int) -> None:
-        """Add to what was used in a slot, or take from it; one that has left is left alone."""
+    def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
+        """Whether ``need`` more fits into the slot of a hold: one that has left takes anything."""
+
+    @abstractmethod
+    def grow(self, slot: int, need: int) -> None:
+        """Reserve more in the slot of a hold; one that has left is left alone."""
+
+    @abstractmethod
+    def close(self, slot: int, reserved: int, used: int) -> None:
+        """Replace what was reserved in a slot by what was used; one that has left is left alone."""
 
     @abstractmethod
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
@@ -72,10 +80,17 @@ class Bucket(Account):
         return self._refill(claim, now) >= ONE_REQUEST
 
     def take(self, need: int) -> int:
-        self.level -= 1.0
+        # A dry run takes from an empty bucket too: it owes nothing to those who come later.
+        self.level = self.level - 1.0 if self.level >= ONE_REQUEST else 0.0
         return 0
 
-    def change(self, slot: int, amount: int) -> None:
+    def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
+        return True
+
+    def grow(self, slot: int, need: int) -> None:
+        """It is one request still."""
+
+    def close(self, slot: int, reserved: int, used: int) -> None:
         """Nothing comes back: the request was made, whatever became of it."""
 
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
@@ -113,22 +128,31 @@ class Fixed(Account):
         self.claim = claim
         start = claim.calendar.at(now) if claim.calendar is not None else 0
         if start > self.slot:
-            self.slot, self.amount = start, 0
+            self.slot, self.amount, self.held = start, 0, 0
         seed = claim.seed
-        if seed.amount > self.amount and seed.start == self.slot:
-            self.amount = seed.amount
+        if seed.start == self.slot and seed.amount > self.amount - self.held:
+            self.amount = seed.amount + self.held  # the ledger knows no request that runs
         return self.amount
 
     def has_room(self, claim: Claim, need: int, now: float) -> bool:
         return self.used(claim, now) + need <= claim.limit
 
     def take(self, need: int) -> int:
-        self.amount += need
+        self.grow(self.slot, need)
         return self.slot
 
-    def change(self, slot: int, amount: int) -> None:
+    def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
+        return self.has_room(claim, need, now) or slot != self.slot
+
+    def grow(self, slot: int, need: int) -> None:
         if slot == self.slot:
-            self.amount = max(0, self.amount + amount)
+            self.amount += need
+            self.held += need
+
+    def close(self, slot: int, reserved: int, used: int) -> None:
+        if slot == self.slot:
+            self.amount += used - reserved
+            self.held -= reserved
 
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
         if need <= claim.limit and self.used(claim, now) - self.held + need <= claim.limit:
@@ -140,46 +164,64 @@ class Fixed(Account):
         return not self.holds and not self.used(self.claim, now)
 
 
+class _Part:
+    """A part of a rolling window: what was added in it, and what of that is only reserved."""
+
+    __slots__ = ("amount", "held", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.amount = 0
+        self.held = 0
+
+
 class Rolling(Account):
     """An amount in any stretch of time as long as the window, kept in parts of it."""
 
-    __slots__ = ("amount", "parts")
+    __slots__ = ("amount", "last", "parts")
 
     def __init__(self, claim: Claim) -> None:
         super().__init__(claim)
-        self.parts: deque[list[int]] = deque()  # start and amount, the oldest first
+        self.parts: deque[_Part] = deque()  # the oldest first
         self.amount = 0
+        self.last: _Part | None = None  # the one that left last
 
     def used(self, claim: Claim, now: float) -> int:
         self.claim = claim
         parts = self.parts
         gone = now - LENGTH_S[claim.rule.window] - claim.part_s
-        while parts and parts[0][0] <= gone:
-            self.amount -= parts.popleft()[1]
+        while parts and parts[0].start <= gone:
+            self.last = left = parts.popleft()
+            self.amount -= left.amount
+            self.held -= left.held
         seed = claim.seed
-        if seed.amount > self.amount and seed.start > gone:
-            self._add(int(now), claim.part_s, seed.amount - self.amount)
+        if seed.amount and seed.start > gone:
+            known = self.amount - self.held
+            if self.last is not None and self.last.start + claim.part_s > seed.start:
+                known += self.last.amount  # it had not left when the ledger was read
+            if seed.amount > known:
+                self._running(now).amount += seed.amount - known
+                self.amount += seed.amount - known
         return self.amount
 
     def has_room(self, claim: Claim, need: int, now: float) -> bool:
-        if self.used(claim, now) + need > claim.limit:
-            return False
-        self._add(int(now), claim.part_s, 0)
-        return True
+        used = self.used(claim, now)
+        self._running(now)
+        return used + need <= claim.limit
 
     def take(self, need: int) -> int:
-        last = self.parts[-1]
-        last[1] += need
-        self.amount += need
-        return last[0]
+        running = self.parts[-1]
+        self.grow(running.start, need)
+        return running.start
 
-    def change(self, slot: int, amount: int) -> None:
-        for part in self.parts:
-            if part[0] == slot:
-                amount = max(amount, -part[1])
-                part[1] += amount
-                self.amount += amount
-                return
+    def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
+        return self.has_room(claim, need, now) or all(part.start != slot for part in self.parts)
+
+    def grow(self, slot: int, need: int) -> None:
+        self._change(slot, need, need)
+
+    def close(self, slot: int, reserved: int, used: int) -> None:
+        self._change(slot, used - reserved, -reserved)
 
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
         used = self.used(claim, now)
@@ -187,21 +229,34 @@ class Rolling(Account):
             return float(LENGTH_S[claim.rule.window])
         if used - self.held + need <= claim.limit:
             return SOON_S
-        for start, amount in self.parts:
-            used -= amount
+        for part in self.parts:
+            used -= part.amount
             if used + need <= claim.limit:
-                return max(0.0, start + claim.part_s + LENGTH_S[claim.rule.window] - now)
+                return max(0.0, part.start + claim.part_s + LENGTH_S[claim.rule.window] - now)
         return SOON_S
 
     def is_idle(self, now: float) -> bool:
-        return not self.holds and not self.used(self.claim, now)
+        if self.holds or self.used(self.claim, now):
+            return False
+        since = now - LENGTH_S[self.claim.rule.window] - 2 * self.claim.part_s
+        return self.last is None or self.last.start <= since  # then no ledger knows of it any more
 
-    def _add(self, now: int, part_s: int, amount: int) -> None:
-        start = now - now % part_s
-        if not self.parts or self.parts[-1][0] < start:
-            self.parts.append([start, 0])
-        self.parts[-1][1] += amount
-        self.amount += amount
+    def _change(self, slot: int, amount: int, held: int) -> None:
+        for part in reversed(self.parts):
+            if part.start == slot:
+                part.amount += amount
+                part.held += held
+                self.amount += amount
+                self.held += held
+                return
+
+    def _running(self, now: float) -> _Part:
+        """Return the part that runs; a clock that goes back begins none."""
+        part_s = self.claim.part_s
+        start = int(now) // part_s * part_s
+        if not self.parts or self.parts[-1].start < start:
+            self.parts.append(_Part(start))
+        return self.parts[-1]
 
 
 class Held(Account):
@@ -219,7 +274,13 @@ class Held(Account):
     def take(self, need: int) -> int:
         return 0
 
-    def change(self, slot: int, amount: int) -> None:
+    def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
+        return True
+
+    def grow(self, slot: int, need: int) -> None:
+        """It is one request still."""
+
+    def close(self, slot: int, reserved: int, used: int) -> None:
         """A hold that closes is counted by its limiter."""
 
     def opens_in(self, claim: Claim, need: int, now: float) -> float:

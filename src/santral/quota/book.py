@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from santral.quota.claim import Claim, Seeds, group_of
-from santral.quota.rule import EACH, Rule, Scope
+from santral.quota.rule import DECLARED, EACH, Rule, Scope
 from santral.tenants.tenant import EVERYWHERE, TenantId
 from santral.tenants.tree import TenantTree
 
@@ -66,26 +66,26 @@ class LimitBook:
         """Return what an attempt at a deployment must keep within, by its name and its model's."""
         known = self._models.get((tenant, deployment, model))
         if known is None:
-            names = dict.fromkeys((deployment, model))
-            claims = self._claims(tenant, [Scope("model", name) for name in names])
+            claims = self._claims(tenant, [Scope("model", model)], deployment)
             known = _remember(self._models, (tenant, deployment, model), claims)
         return known
 
-    def _claims(self, tenant: str, scopes: list[Scope]) -> tuple[Claim, ...]:
-        """Return a claim for each rule that binds one of ``scopes``; a named one beats ``each``."""
-        owners = [*self._path(tenant), EVERYWHERE]
+    def _claims(self, tenant: str, scopes: list[Scope], other: str = "") -> tuple[Claim, ...]:
+        """Return a claim for each rule that binds one of ``scopes``, or one by its ``other`` name."""
+        owners = [*self._path(tenant), EVERYWHERE]  # the highest last
         rules = [rule for owner in owners for rule in self._by_owner.get(owner, ())]
         root = owners[-2]
         made: dict[str, Claim] = {}
         for scope in scopes:
-            bound = [(rule, id_) for rule in rules if (id_ := _bound(rule, scope, tenant))]
-            named = {_place(rule) for rule, _ in bound if not _is_each(rule)}
+            bound = [(rule, id_) for rule in rules if (id_ := _bound(rule, scope, tenant, other))]
+            named = [rule for rule, _ in bound if not _is_each(rule) and not rule.is_dry_run]
             for rule, id_ in bound:
-                if not _is_each(rule) or _place(rule) not in named:
-                    if rule.tenant_id == EVERYWHERE and scope.kind == "user":
-                        id_ = f"{tenant}/{id_}"  # two tenants may call their users alike
-                    claim = Claim(rule, id_, group_of(rule, root), self._seeds)
-                    made.setdefault(claim.account, claim)
+                if _is_each(rule) and any(_replaces(other, rule, owners) for other in named):
+                    continue
+                if rule.tenant_id == EVERYWHERE and scope.kind == "user":
+                    id_ = f"{tenant}/{id_}"  # two tenants may call their users alike
+                claim = Claim(rule, id_, group_of(rule, root), self._seeds)
+                made.setdefault(claim.account, claim)
         return tuple(made.values())
 
     def _path(self, tenant: str) -> list[str]:
@@ -108,16 +108,29 @@ def _place(rule: Rule) -> _Place:
     return (rule.scope.kind, rule.measure, rule.window, rule.is_rolling)
 
 
+def _replaces(named: Rule, each: Rule, owners: list[str]) -> bool:
+    """Whether a rule that names somebody holds in place of one for each.
+
+    What the configuration gives to each gives way to any; what somebody decided, to those alone who
+    stand as high: a team does not lift itself out of a limit that its organisation gave to each.
+    """
+    if _place(named) != _place(each):
+        return False
+    return each.id.startswith(DECLARED) or owners.index(named.tenant_id) >= owners.index(
+        each.tenant_id
+    )
+
+
 def _is_each(rule: Rule) -> bool:
-    return rule.scope.id == EACH or rule.scope.id.endswith("=*")
+    return rule.scope.id == EACH or (rule.scope.kind == "tag" and rule.scope.id.endswith("=*"))
 
 
-def _bound(rule: Rule, scope: Scope, tenant: str) -> str:
+def _bound(rule: Rule, scope: Scope, tenant: str, other: str) -> str:
     """Return the id of the rule's account for ``scope``, or nothing where it does not bind it."""
     kind, id_ = rule.scope
     if kind != scope.kind:
         return ""
-    if id_ == scope.id:
+    if id_ == scope.id or (other and id_ == other):
         return id_
     if kind == "tag" and id_.endswith("=*"):
         return scope.id if scope.id.startswith(id_[:-1]) else ""

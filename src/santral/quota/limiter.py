@@ -60,6 +60,20 @@ class Limiter(Protocol):
         """
         ...
 
+    async def extend(self, hold: Hold, need: Need) -> None:
+        """Reserve ``need`` more under a hold, or nothing at all: another attempt may use so much.
+
+        Tokens and money grow in the slots that the hold has, and ``hold.need`` grows with them; a slot
+        that has left takes anything. It is one request still, so requests and requests at once are
+        not asked. A limit that would fall to another deployment refuses here: the hold is made. A
+        hold that is closed or has expired is left alone.
+
+        Raises:
+            QuotaExceeded: there is no room under one of its limits; the hold is as it was.
+            LimitsUnavailable: nobody can be asked, and a rule refuses while that is so.
+        """
+        ...
+
     async def settle(self, hold: Hold, used: Need) -> None:
         """Replace what ``hold`` reserved by what was used. A second call changes nothing."""
         ...

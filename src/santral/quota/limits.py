@@ -8,7 +8,16 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from santral.config.limits import LimitsConfig
-from santral.quota.rule import EACH, NANO_PER_USD, Measure, Rule, Scope, Uncoordinated, WindowName
+from santral.quota.rule import (
+    DECLARED,
+    EACH,
+    NANO_PER_USD,
+    Measure,
+    Rule,
+    Scope,
+    Uncoordinated,
+    WindowName,
+)
 from santral.tenants.tenant import EVERYWHERE
 
 #: Name -> what it counts, and over which time. Minutes and hours roll: a calendar minute would let
@@ -83,4 +92,4 @@ def nano(usd: float) -> int:
 def default_rules(config: LimitsConfig) -> list[Rule]:
     """Return the limits that the configuration gives to each tenant without one of its own."""
     given = {name: getattr(config, name) for name in Limits.__struct_fields__}
-    return list(Limits(**given).rules(EVERYWHERE, Scope("tenant", EACH), id_="config."))
+    return list(Limits(**given).rules(EVERYWHERE, Scope("tenant", EACH), id_=DECLARED))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 from santral.errors import QuotaExceeded
+from santral.quota.account import SOON_S
 from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold, Limiter
 
@@ -21,9 +21,10 @@ _LOOK_EVERY_S = 0.1
 
 
 class _Waiter:
-    __slots__ = ("rank", "serial", "turn")
+    __slots__ = ("account", "rank", "serial", "turn")
 
     def __init__(self, rank: int, serial: int) -> None:
+        self.account = ""
         self.rank = rank
         self.serial = serial
         self.turn = asyncio.Event()
@@ -69,6 +70,14 @@ class WaitingLine:
             return await self._limiter.reserve(claims, need)  # refused by its limit, most likely
         return await self._wait(claims, need, account, patience_s, _RANK[priority])
 
+    async def extend(self, hold: Hold, need: Need) -> None:
+        """Reserve more for another attempt; nobody waits for that.
+
+        Raises:
+            QuotaExceeded: there is no room.
+        """
+        await self._limiter.extend(hold, need)
+
     async def settle(self, hold: Hold, used: Need) -> None:
         """Replace what was reserved by what was used; who waits looks again."""
         await self._limiter.settle(hold, used)
@@ -86,28 +95,39 @@ class WaitingLine:
         ends_at = loop.time() + patience_s
         self._serial += 1
         me = _Waiter(rank, self._serial)
-        line = self._lines.setdefault(account, [])
-        heapq.heappush(line, me)
-        self.waiting += 1
+        self._join(me, account)
         try:
             while True:
+                me.turn.clear()  # before the look: room that comes during it is not missed
                 pause_s = ends_at - loop.time()
-                if line[0] is me or pause_s <= 0:
+                if self._lines[me.account][0] is me or pause_s <= 0:
                     try:
                         return await self._limiter.reserve(claims, need)
                     except QuotaExceeded as error:
                         if pause_s <= 0 or not _may_wait(error):
                             raise
                         pause_s = min(pause_s, _LOOK_EVERY_S, max(0.001, error.retry_after_s or 0))
+                        if error.account != me.account:  # who waits here need not wait for that
+                            self._leave(me)
+                            self._join(me, error.account)
                 await _turn(me, pause_s)
         finally:
-            self.waiting -= 1
-            line.remove(me)
-            heapq.heapify(line)
-            if line:
-                line[0].turn.set()
-            else:
-                self._lines.pop(account, None)
+            self._leave(me)
+
+    def _join(self, me: _Waiter, account: str) -> None:
+        me.account = account
+        heapq.heappush(self._lines.setdefault(account, []), me)
+        self.waiting += 1
+
+    def _leave(self, me: _Waiter) -> None:
+        line = self._lines[me.account]
+        line.remove(me)
+        heapq.heapify(line)
+        self.waiting -= 1
+        if line:
+            line[0].turn.set()
+        else:
+            del self._lines[me.account]
 
     def _line_ahead(self, claims: Sequence[Claim], rank: int) -> Claim | None:
         """Return the claim at whose account others wait that this request must not overtake."""
@@ -123,7 +143,6 @@ class WaitingLine:
 
 
 async def _turn(me: _Waiter, pause_s: float) -> None:
-    me.turn.clear()
     try:
         async with asyncio.timeout(max(0.0, pause_s)):
             await me.turn.wait()
@@ -133,4 +152,7 @@ async def _turn(me: _Waiter, pause_s: float) -> None:
 
 def _may_wait(error: QuotaExceeded) -> bool:
     """Whether waiting may help: the limit lets it, and begins anew or is held within that time."""
-    return error.patience_s > 0 and (error.retry_after_s or math.inf) <= error.patience_s
+    if error.patience_s <= 0:
+        return False
+    # Where running requests alone are in the way one may end at any time: the second is a hint.
+    return (error.retry_after_s or 0.0) <= max(error.patience_s, SOON_S)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from santral.errors import Overloaded
 from santral.quota.account import Account, new_account
-from santral.quota.answer import Standing, refusal, standing
+from santral.quota.answer import refusal, standing
 from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
 
@@ -84,18 +84,19 @@ class MemoryLimiter:
         if self._open or self._added:
             self._sweep(now)
         asked: list[tuple[Claim, Account]] = []
-        fall_to, is_refused, skipped = "", False, ()
+        fall_to, skipped = "", ()
+        refused: list[Claim] = []
         for claim in claims:
             account = self._accounts.get(claim.account) or self._add(claim, now)
             asked.append((claim, account))
             if not account.has_room(claim, _need(need, claim), now):
                 if claim.is_enforced:
-                    is_refused = True
+                    refused.append(claim)
                 elif not claim.rule.is_dry_run:
                     fall_to = fall_to or claim.rule.fall_to
                     skipped = (*skipped, claim)
-        if is_refused:
-            raise self._refusal(asked, need, now)
+        if refused:
+            raise _refusal(asked, refused, need, now)
         if len(self._open) >= self._max_holds:
             raise Overloaded(f"{self._max_holds} requests are open here. Try again in a moment.")
         taking = asked if not skipped else [pair for pair in asked if pair[0] not in skipped]
@@ -113,7 +114,6 @@ class MemoryLimiter:
         for claim, account in taking:
             amount = _need(need, claim)
             account.holds += 1
-            account.held += amount
             slots.append(account.take(amount))
         self._last_id += 1
         hold = MemoryHold(
@@ -123,6 +123,29 @@ class MemoryLimiter:
         hold.asked, hold.clock, hold.fall_to = asked, self._clock, fall_to
         self._open[hold.id] = hold
         return hold
+
+    async def extend(self, hold: Hold, need: Need) -> None:
+        """Reserve ``need`` more under a hold, or nothing at all: another attempt may use so much.
+
+        Raises:
+            QuotaExceeded: there is no room under one of its limits.
+        """
+        found = self._open.get(hold.id)
+        if found is None:
+            return  # closed or expired: what is used counts when it is settled
+        now = self._clock()
+        asked = list(zip(found.claims, found.accounts, strict=True))
+        amounts = [_more(need, claim) for claim in found.claims]
+        refused = [
+            claim
+            for (claim, account), slot, amount in zip(asked, found.slots, amounts, strict=True)
+            if amount and not claim.rule.is_dry_run and not account.fits(claim, slot, amount, now)
+        ]
+        if refused:
+            raise _refusal(asked, refused, need, now)
+        for (_, account), slot, amount in zip(asked, found.slots, amounts, strict=True):
+            account.grow(slot, amount)
+        hold.need = Need(hold.need.tokens + need.tokens, hold.need.nanousd + need.nanousd)
 
     async def settle(self, hold: Hold, used: Need) -> None:
         """Replace what ``hold`` reserved by what was used. A second call changes nothing.
@@ -139,7 +162,8 @@ class MemoryLimiter:
         for claim, slot in zip(hold.claims, hold.slots, strict=True):
             account = self._accounts.get(claim.account) or self._add(claim, self._clock())
             account.used(claim, self._clock())
-            account.change(slot, _need(used, claim) if claim.measure != "requests" else 0)
+            if claim.measure != "requests":
+                account.close(slot, 0, _need(used, claim))
 
     async def release(self, hold: Hold) -> None:
         """Give back what ``hold`` reserved. After ``settle``, or twice, nothing changes.
@@ -163,20 +187,7 @@ class MemoryLimiter:
         for claim, account, slot in zip(hold.claims, hold.accounts, hold.slots, strict=True):
             reserved = _need(hold.need, claim)
             account.holds -= 1
-            account.held -= reserved
-            if claim.measure != "requests":
-                account.change(slot, _need(used, claim) - reserved)
-
-    def _refusal(self, asked: list[tuple[Claim, Account]], need: Need, now: float) -> Exception:
-        standings: list[Standing] = []
-        refused: list[tuple[Standing, int]] = []
-        for claim, account in asked:
-            amount = _need(need, claim)
-            stands = standing(claim, account, amount, now)
-            standings.append(stands)
-            if claim.is_enforced and not account.has_room(claim, amount, now):
-                refused.append((stands, amount))
-        return refusal(refused, standings, now)
+            account.close(slot, reserved, _need(used, claim))
 
     def _add(self, claim: Claim, now: float) -> Account:
         self._added += 1
@@ -201,3 +212,19 @@ class MemoryLimiter:
 
 def _need(need: Need, claim: Claim) -> int:
     return max(0, need.of(claim.measure))
+
+
+def _more(need: Need, claim: Claim) -> int:
+    """Return what another attempt takes of a claim: it is one request still."""
+    return _need(need, claim) if claim.measure in ("tokens", "usd") else 0
+
+
+def _refusal(
+    asked: list[tuple[Claim, Account]], refused: list[Claim], need: Need, now: float
+) -> Exception:
+    standings = [standing(claim, account, _need(need, claim), now) for claim, account in asked]
+    return refusal(
+        [(stands, _need(need, stands.claim)) for stands in standings if stands.claim in refused],
+        standings,
+        now,
+    )

@@ -19,6 +19,8 @@ WINDOWS: tuple[WindowName, ...] = get_args(WindowName)
 
 #: In a scope's ``id``: each one for itself, also those that nobody has heard of yet.
 EACH = "*"
+#: How the ids of rules begin that the configuration gives to whoever has none of its own.
+DECLARED = "config."
 NANO_PER_USD = 1_000_000_000
 
 

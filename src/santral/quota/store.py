@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, select
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, literal, select
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -97,9 +97,10 @@ async def all_rules(conn: Connection) -> list[Rule]:
 async def used_since(conn: Connection, kind: ScopeKind, since_s: int) -> list[UsedRow]:
     """Return what was used from a moment on, by tenant and by whom of ``kind``: seeds of limiters.
 
-    Of ``tag`` the row's whole tags stand for whom, as JSON.
+    Of ``tag`` the row's whole tags stand for whom, as JSON; of ``model`` its deployment comes with it.
     """
     column = _OF[kind]
+    other = ledger.c.deployment if kind == "model" else literal("")
     statement = (
         select(
             ledger.c.tenant_id,
@@ -107,13 +108,16 @@ async def used_since(conn: Connection, kind: ScopeKind, since_s: int) -> list[Us
             func.count(func.distinct(ledger.c.request_id)).label("requests"),
             func.coalesce(func.sum(TOKENS), 0).label("tokens"),
             func.coalesce(func.sum(ledger.c.cost_nanousd), 0).label("nanousd"),
+            other.label("other"),
         )
         .where(ledger.c.occurred_s >= since_s)
         .where(IS_BILLED)
-        .group_by(ledger.c.tenant_id, column)
+        .group_by(ledger.c.tenant_id, column, *([other] if kind == "model" else ()))
     )
     return [
-        UsedRow(row.tenant_id, row.id, int(row.requests), int(row.tokens), int(row.nanousd))
+        UsedRow(
+            row.tenant_id, row.id, int(row.requests), int(row.tokens), int(row.nanousd), row.other
+        )
         for row in await conn.execute(statement)
     ]
 

@@ -18,13 +18,14 @@ _SHORTEST_S = LENGTH_S["minute"]
 
 
 class UsedRow(Struct, frozen=True, array_like=True):
-    """What one tenant used through one key, route, user or set of tags, from a moment on."""
+    """What one tenant used through one key, route, user, model or set of tags, from a moment on."""
 
     tenant_id: str
     id: str
     requests: int
     tokens: int
     nanousd: int
+    other: str = ""  # of a model: the deployment
 
 
 #: Asks the ledger: of a kind of scope, from a moment on (seconds since 1970).
@@ -85,6 +86,8 @@ def _ids(rule: Rule, tree: TenantTree, row: UsedRow) -> list[str]:
             return names
         prefix = id_[:-1] if id_.endswith("=*") else None
         return [n for n in names if n == id_ or (prefix is not None and n.startswith(prefix))]
+    if kind == "model" and id_ == row.other:
+        return [id_]
     if not row.id or id_ not in (EACH, row.id):
         return []
     if kind == "user" and rule.tenant_id == EVERYWHERE:
