@@ -25,6 +25,7 @@ from generator.losses import losses_page
 from generator.metrics import metrics_page
 from generator.providers import providers_page
 from generator.roles import roles_page
+from generator.survival import survival_page
 
 DOCS = Path(__file__).parent
 
@@ -33,6 +34,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/errors.md": errors_page,
     "reference/faults.md": faults_page,
+    "reference/what-survives.md": survival_page,
     "reference/headers.md": headers_page,
     "reference/losses.md": losses_page,
     "reference/metrics.md": metrics_page,
