@@ -42,7 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
             check=True, capture_output=True, timeout=30,
         )  # fmt: skip
         deadline = time.monotonic() + 15
-        while b"cluster_state:ok" not in nodes[0].ask("CLUSTER", "INFO"):
+        while not all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield nodes

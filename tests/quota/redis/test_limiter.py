@@ -358,3 +358,35 @@ async def _until_joined(*limiters: RedisLimiter) -> None:
             if one.is_coordinated:
                 break
             await asyncio.sleep(0.01)
+
+
+async def test_another_attempt_reserves_more_or_nothing(redis: RedisServer) -> None:
+    claims = claims_of(Limits(tokens_per_day=100, tokens_per_minute=100, requests_per_minute=1))
+    async with worker(redis) as one:
+        hold = await one.reserve(claims, Need(40))
+        await one.extend(hold, Need(40))
+        with pytest.raises(QuotaExceeded):
+            await one.extend(hold, Need(21))
+        await one.extend(hold, Need(20))
+        assert hold.need.tokens == 100
+        await settled(one, hold, Need(70))
+        await one.extend(hold, Need(1000))  # it is over: left alone
+        more = await one.reserve(claims_of(Limits(tokens_per_day=100)), Need(30))
+        with pytest.raises(QuotaExceeded):
+            await one.reserve(claims_of(Limits(tokens_per_day=100)), Need(1))
+        await settled(one, more, Need(30))
+
+
+async def test_what_was_reserved_twice_is_given_back_when_its_worker_is_killed(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limiter, "HOLD_S", 0.4)
+    killed = limiter(redis)
+    await killed.begin()
+    await killed.extend(await killed.reserve(claims_of(DAY), Need(40)), Need(60))
+    async with worker(redis) as one:
+        with pytest.raises(QuotaExceeded):
+            await one.reserve(claims_of(DAY), Need(1))
+        await asyncio.sleep(0.6)
+        await one.reserve(claims_of(DAY), Need(100))
+    killed._nodes.close()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from santral.errors import LimitsUnavailable, QuotaExceeded
 from santral.quota.answer import Standing, refusal
 from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
@@ -131,6 +132,64 @@ class RedisLimiter:
         except (RedisDown, RedisRefused) as error:
             self._failed(error)
             return await self._reserve_share(id_, claims, need)
+
+    async def extend(self, hold: Hold, need: Need) -> None:
+        """Reserve ``need`` more under a hold, or nothing at all; see ``Limiter``.
+
+        Raises:
+            QuotaExceeded: there is no room; the hold is as it was.
+            LimitsUnavailable: Redis cannot be asked, and a rule refuses while that is so.
+        """
+        if hold.is_closed or not hold.claims:
+            return
+        local = hold.local if isinstance(hold, RedisHold) else None
+        if local is not None:
+            return await self._share.extend(local, need)
+        growing = [
+            (claim, slot)
+            for claim, slot in zip(hold.claims, hold.slots, strict=True)
+            if claim.measure in ("tokens", "usd") and need.of(claim.measure)
+        ]
+        done: list[tuple[str, list[tuple[Claim, int]]]] = []
+        try:
+            for group in dict.fromkeys(claim.group for claim, _ in growing):
+                part = [pair for pair in growing if pair[0].group == group]
+                await self._extend(hold, group, part, need)
+                done.append((group, part))
+        except QuotaExceeded:
+            for group, part in done:
+                await self._extend(hold, group, part, Need(-need.tokens, -need.nanousd))
+            raise
+        except (RedisDown, RedisRefused) as error:
+            self._failed(error)
+            raise LimitsUnavailable(
+                "What is left of a limit is kept in Redis, which does not answer.",
+                retry_after_s=1.0,
+            ) from None
+        hold.need = Need(hold.need.tokens + need.tokens, hold.need.nanousd + need.nanousd)
+        self._note(hold)
+
+    async def _extend(
+        self, hold: Hold, group: str, part: Sequence[tuple[Claim, int]], need: Need
+    ) -> None:
+        keys = self._keys(group)[1:]
+        words: list[Word] = [hold.id, int(HOLD_S * 1000), len(part)]
+        for claim, slot in part:
+            key, field, _ = self._place(claim, slot)
+            keys.append(key)
+            kind, _, amount, limit, a, b, _, _ = _arguments(claim, need)
+            words += [kind, "d" if claim.rule.is_dry_run else "e", field, amount, limit, a, b]
+        reply: list[int] = await self._nodes.run("extend", group, keys, words)
+        if reply[0] == _REFUSED:
+            claims = [claim for claim, _ in part]
+            stands = _standings(claims, reply)
+            rooms = reply[_HEAD + 5 :: _EACH]
+            refused = [
+                (standing, need.of(standing.claim.measure))
+                for standing, room in zip(stands, rooms, strict=True)
+                if not room and not standing.claim.rule.is_dry_run
+            ]
+            raise refusal(refused, hold.standings, self._now())
 
     async def settle(self, hold: Hold, used: Need) -> None:
         """Replace what ``hold`` reserved by what was used. A second call changes nothing.

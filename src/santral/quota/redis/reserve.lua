@@ -56,10 +56,10 @@ for i = 1, n do
     if now < a or now >= b then return {3, ms} end
     local v = redis.call('HMGET', key, 'u', 'h')
     used, held, slot, field = tonumber(v[1] or 0), tonumber(v[2] or 0), a, 'u'
-    if seed > used and seed_start == a then
-      redis.call('HSET', key, 'u', whole(seed))
+    if seed > used - held and seed_start == a then
+      used = seed + held -- the ledger knows no request that runs
+      redis.call('HSET', key, 'u', whole(used))
       redis.call('PEXPIREAT', key, whole((b + 3600) * 1000))
-      used = seed
     end
     room = used + need <= limit
     opens = (b - now) * 1000
@@ -80,10 +80,10 @@ for i = 1, n do
         end
       end
     end
-    if seed > used and seed_start > gone then
-      redis.call('HINCRBY', key, field, whole(seed - used))
+    if seed > used - held and seed_start > gone then
+      redis.call('HINCRBY', key, field, whole(seed + held - used))
       redis.call('PEXPIRE', key, whole((b + 2 * a) * 1000))
-      used = seed
+      used = seed + held
     end
     room = used + need <= limit
     if not room then

@@ -70,6 +70,10 @@ class Share:
             error.headers.pop("x-should-retry", None)  # it may be back in a moment
             raise
 
+    async def extend(self, hold: Hold, need: Need) -> None:
+        """Reserve more within this worker's share; raises as ``reserve``."""
+        await self._local.extend(hold, need)
+
     async def settle(self, hold: Hold, used: Need) -> None:
         """Count what a request of the share has used."""
         await self._local.settle(hold, used)
