@@ -75,7 +75,8 @@ def _kinds(burn: Burn, now: datetime) -> list[str]:
     found: list[str] = []
     if rule.measure == "usd" and burn.spent >= _TOLD_FROM * rule.limit:
         seen = forecast(burn, int(now.timestamp()))
-        if seen.outlook == "before the end" and seen.end_s is not None:
+        is_known = seen.low_per_hour > 0  # what began just now says nothing of the hours to come
+        if seen.outlook == "before the end" and seen.end_s is not None and is_known:
             found.append(FORECAST)
     found += [
         f"warned at {fraction:g}"
