@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from santral.errors import StoreError
+from santral.errors import SantralError, StoreError
 from santral.traces.account import Account, Waiting
 from santral.traces.deliver import Sink, deliver
 from santral.traces.metrics import Metrics
@@ -140,7 +140,7 @@ class Collector:
         try:
             await self.collect_once()
         except Exception as error:  # noqa: BLE001 - a sink may raise anything; collecting goes on
-            log.warning("collecting_failed", extra={"error": str(error)})
+            log.warning("collecting_failed", extra={"error": _told(error)})
             return False
         return True
 
@@ -270,6 +270,13 @@ def _reading() -> Generator[None]:
         yield
     except OSError as error:
         raise _Unreadable(error.strerror or str(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says, without the statement and values that a driver adds to it."""
+    if isinstance(error, SantralError):
+        return error.message
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
 
 
 def _put_aside(path: Path) -> bool:
