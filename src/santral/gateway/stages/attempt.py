@@ -65,7 +65,7 @@ class Attempts:
 class _Run:
     """One way over the route for one request."""
 
-    __slots__ = ("_ctx", "_fallback", "_gate", "_limits", "recovery")
+    __slots__ = ("_ctx", "_fallback", "_gate", "_limits", "_running", "recovery")
 
     def __init__(
         self, fallback: Fallback, ctx: RequestContext, gate: OutputGate, limits: ModelLimits
@@ -74,6 +74,7 @@ class _Run:
         self._limits = limits
         self._ctx = ctx
         self._gate = gate
+        self._running = 0  # attempts that have not ended: more than one while a hedge races
         self.recovery = ctx.route.route.recovery
 
     def plan(self) -> Plan:
@@ -94,11 +95,18 @@ class _Run:
         return may_ask(self._ctx, deployment)
 
     async def attempt(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
-        """Ask one deployment within its model's limits."""
-        if not self._ctx.snapshot.limits.has_model_rules:
-            return await self._ask(deployment, purpose, race)
-        async with self._limits(self._ctx, deployment):
-            await self._ask(deployment, purpose, race)
+        """Ask one deployment within the limits of the request and of its model."""
+        ctx = self._ctx
+        if ctx.attempts or self._running:
+            await self._limits.make_room(ctx, deployment, self._running)
+        self._running += 1
+        try:
+            if not ctx.snapshot.limits.has_model_rules:
+                return await self._ask(deployment, purpose, race)
+            async with self._limits(ctx, deployment):
+                await self._ask(deployment, purpose, race)
+        finally:
+            self._running -= 1
 
     async def _ask(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
         """Ask one deployment; what becomes of it is recorded and noted in its health."""

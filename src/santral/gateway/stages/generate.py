@@ -8,6 +8,7 @@ from santral.gateway.context import RequestContext
 from santral.gateway.stages.attempt import Attempts
 from santral.gateway.stages.output_gate import Correction, OutputGate
 from santral.gateway.stages.through_cache import ThroughCache
+from santral.wire.usage import estimate_tokens
 
 #: Corrective attempts after an answer that broke its schema or citations. Specified: issue "one
 #: corrective retry".
@@ -36,7 +37,9 @@ class Generate:
             correction = await gate.finish(may_retry=left > 0)
             if correction is None:
                 return
-            ctx.call.messages.extend(_messages(correction))
+            said = _messages(correction)
+            ctx.call.messages.extend(said)
+            ctx.unit_tokens += sum(estimate_tokens(message["content"]) for message in said)
 
 
 def _messages(correction: Correction) -> list[dict[str, Any]]:

@@ -1,13 +1,24 @@
-"""Limits of a model: they hold for each attempt, since only then it is known who answers."""
+"""Limits at each attempt: those of its model, and the request's own where one answer came to more."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from santral.errors import DeploymentLimited, LimitsUnavailable, NotAllowed, QuotaExceeded
+from santral.errors import (
+    DeploymentLimited,
+    LimitsUnavailable,
+    NotAllowed,
+    QuotaExceeded,
+    SantralError,
+)
 from santral.gateway.context import RequestContext
-from santral.gateway.stages.worst_case import reserved_output, worst_cost
+from santral.gateway.stages.worst_case import (
+    another_answer,
+    reserved_output,
+    used_in,
+    worst_cost,
+)
 from santral.quota.claim import Claim, Need
 from santral.quota.line import WaitingLine
 from santral.routing.health import Health
@@ -15,7 +26,7 @@ from santral.routing.route import Deployment
 
 
 class ModelLimits:
-    """Reserves before each attempt at a limited model. One that is used up is passed over."""
+    """Reserves before an attempt. A model whose limit is used up is passed over."""
 
     def __init__(self, line: WaitingLine, health: Health) -> None:
         self._line = line
@@ -40,15 +51,35 @@ class ModelLimits:
         try:
             hold = await self._line.reserve(claims, _need(ctx, deployment, claims))
         except (QuotaExceeded, LimitsUnavailable, NotAllowed) as error:
-            self._health.abandoned(deployment.name)  # if it was to be a probe, it was none
-            raise DeploymentLimited(
-                error.message, code=error.detail_code, retry_after_s=error.retry_after_s
-            ) from None
+            raise self._limited(deployment, error) from None
         before = len(ctx.attempts)
         try:
             yield
         finally:
-            await self._line.settle(hold, _used(ctx, before, hold.need))
+            await self._line.settle(hold, used_in(ctx.attempts[before:], hold.need))
+
+    async def make_room(self, ctx: RequestContext, deployment: Deployment, running: int) -> None:
+        """Reserve for another attempt of a request what those before it have used of its hold.
+
+        ``running`` attempts go on beside it: a hedge needs an answer's worth of its own.
+
+        Raises:
+            DeploymentLimited: a limit of the request has no room for another attempt.
+        """
+        hold = ctx.hold
+        more = another_answer(ctx, hold, running) if hold is not None else Need()
+        if hold is None or more == Need():
+            return
+        try:
+            await self._line.extend(hold, more)
+        except (QuotaExceeded, LimitsUnavailable) as error:
+            raise self._limited(deployment, error) from None
+
+    def _limited(self, deployment: Deployment, error: SantralError) -> DeploymentLimited:
+        self._health.abandoned(deployment.name)  # if it was to be a probe, it was none
+        return DeploymentLimited(
+            error.message, code=error.detail_code, retry_after_s=error.retry_after_s
+        )
 
 
 def _need(ctx: RequestContext, deployment: Deployment, claims: tuple[Claim, ...]) -> Need:
@@ -56,11 +87,3 @@ def _need(ctx: RequestContext, deployment: Deployment, claims: tuple[Claim, ...]
     is_money = any(claim.measure == "usd" for claim in claims)
     cost = worst_cost(ctx, deployment, output) if is_money else 0
     return Need(ctx.unit_tokens + output, cost)
-
-
-def _used(ctx: RequestContext, before: int, reserved: Need) -> Need:
-    made = ctx.attempts[before:]
-    tokens = sum(attempt.usage.total_tokens for attempt in made if attempt.usage is not None)
-    costs = [attempt.cost_nanousd for attempt in made]
-    known = sum(cost for cost in costs if cost is not None)
-    return Need(tokens, max(known, reserved.nanousd) if None in costs else known)

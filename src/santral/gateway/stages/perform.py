@@ -91,6 +91,8 @@ class Perform:
         async def attempt(deployment: Deployment, purpose: str, race: Race | None) -> None:
             del race  # a task has one body: there is no first content to wait for
             ctx.losses.restart()
+            if ctx.attempts:
+                await self._limits.make_room(ctx, deployment, 0)
             call = _call(ctx, task, deployment, answered.setdefault(deployment.name, {}))
             async with self._limits(ctx, deployment):
                 bodies.append(await self._one_attempt(ctx, call, deployment, purpose, finish))

@@ -7,9 +7,8 @@ from types import TracebackType
 from santral.errors import LimitsUnavailable, QuotaExceeded
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.trace import user_of
-from santral.gateway.stages.worst_case import worst_case
+from santral.gateway.stages.worst_case import used_in, worst_case
 from santral.providers.batch.deferred import Deferred
-from santral.quota.claim import Need
 from santral.quota.line import Priority, WaitingLine
 
 
@@ -67,15 +66,7 @@ class _Reserved:
         if isinstance(error, Deferred):
             await self._line.release(hold)  # nothing was sent; it counts when it is answered
             return
-        await self._line.settle(hold, used_by(ctx, hold.need))
-
-
-def used_by(ctx: RequestContext, reserved: Need) -> Need:
-    """Return what the attempts used. One whose price became unknown has cost what was reserved."""
-    tokens = sum(a.usage.total_tokens for a in ctx.attempts if a.usage is not None)
-    costs = [attempt.cost_nanousd for attempt in ctx.attempts]
-    known = sum(cost for cost in costs if cost is not None)
-    return Need(tokens, max(known, reserved.nanousd) if None in costs else known)
+        await self._line.settle(hold, used_in(ctx.attempts, hold.need))
 
 
 def _priority(ctx: RequestContext) -> Priority:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from santral.errors import NotAllowed
 from santral.gateway.context import RequestContext
 from santral.quota.claim import Claim, Need
+from santral.quota.limiter import Hold
 from santral.routing.route import Deployment
+from santral.traces.record import AttemptRecord
 from santral.wire.usage import BYTES_PER_TOKEN, Usage
 
 #: Output reserved for a request that names no maximum, where its route names none either. Chosen:
@@ -22,13 +24,34 @@ def worst_case(ctx: RequestContext, claims: Sequence[Claim]) -> Need:
         NotAllowed: money is limited, and a deployment that may answer has no price.
     """
     ctx.unit_tokens = int(ctx.body_bytes / BYTES_PER_TOKEN) + 1
-    output = _output_tokens(ctx, claims)
-    nanousd = 0
-    if any(claim.measure == "usd" for claim in claims):
-        nanousd = max(
-            (worst_cost(ctx, deployment, output) for deployment in _may_answer(ctx)), default=0
-        )
-    return Need(ctx.unit_tokens + output, nanousd)
+    return _one_answer(ctx, claims, _output_tokens(ctx, claims))
+
+
+def another_answer(ctx: RequestContext, hold: Hold, running: int) -> Need:
+    """Return what a hold lacks for another attempt beside those that ended and ``running`` others.
+
+    A hold is made for one answer; what ended attempts have used of it is not there any more.
+    """
+    if not any(claim.measure in ("tokens", "usd") for claim in hold.claims):
+        return Need()
+    one = _one_answer(ctx, hold.claims, reserved_output(ctx))
+    used = used_in(ctx.attempts, one)
+    most = running + 1
+    return Need(
+        max(0, used.tokens + most * one.tokens - hold.need.tokens),
+        max(0, used.nanousd + most * one.nanousd - hold.need.nanousd),
+    )
+
+
+def used_in(attempts: Iterable[AttemptRecord], reserved: Need) -> Need:
+    """Return what attempts used. One whose price became unknown has cost what was reserved."""
+    tokens = known = 0
+    is_unknown = False
+    for attempt in attempts:
+        tokens += attempt.usage.total_tokens if attempt.usage is not None else 0
+        known += attempt.cost_nanousd or 0
+        is_unknown = is_unknown or attempt.cost_nanousd is None
+    return Need(tokens, max(known, reserved.nanousd) if is_unknown else known)
 
 
 def worst_cost(ctx: RequestContext, deployment: Deployment, output: int) -> int:
@@ -63,6 +86,15 @@ def reserved_output(ctx: RequestContext) -> int:
     asked = ctx.call.max_output_tokens
     most = ctx.output_cap or (DEFAULT_OUTPUT_TOKENS if asked is None else asked)
     return most * ctx.call.answers
+
+
+def _one_answer(ctx: RequestContext, claims: Sequence[Claim], output: int) -> Need:
+    nanousd = 0
+    if any(claim.measure == "usd" for claim in claims):
+        nanousd = max(
+            (worst_cost(ctx, deployment, output) for deployment in _may_answer(ctx)), default=0
+        )
+    return Need(ctx.unit_tokens + output, nanousd)
 
 
 def _output_tokens(ctx: RequestContext, claims: Sequence[Claim]) -> int:
