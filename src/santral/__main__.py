@@ -39,6 +39,7 @@ def full_app() -> typer.Typer:
     from santral.prompts.cli import prompts_app  # noqa: PLC0415
     from santral.providers.catalogue.cli import prices_app  # noqa: PLC0415
     from santral.providers.cli import providers_app  # noqa: PLC0415
+    from santral.quota.budgets.cli import alerts_app, print_budgets  # noqa: PLC0415
     from santral.quota.cli import budgets_app, limits_app  # noqa: PLC0415
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
@@ -65,7 +66,9 @@ def full_app() -> typer.Typer:
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(limits_app, name="limits")
+    budgets_app.command("show")(print_budgets)
     app.add_typer(budgets_app, name="budgets")
+    app.add_typer(alerts_app, name="alerts")
     app.add_typer(prices_app, name="prices")
     app.add_typer(privacy_commands(finish_job), name="privacy")
     app.add_typer(prompts_app, name="prompts")

@@ -21,13 +21,17 @@ from santral.app.station import Station
 from santral.app.upkeep import upkeep
 from santral.audit.api import audit_router
 from santral.config.load import LoadedConfig
+from santral.config.schema import Config
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
 from santral.quota.api import limits_router
+from santral.quota.budgets.api import budgets_router
+from santral.quota.budgets.watch import Watch, sender_of
 from santral.quota.ledger.api import ledger_router
+from santral.quota.limits import default_rules
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
@@ -57,6 +61,8 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(users_router(engine, authority))
     app.include_router(limits_router(engine, authority))
     app.include_router(ledger_router(engine, store, authority))
+    declared = partial(default_rules, loaded.config.limits)
+    app.include_router(budgets_router(engine, authority, declared=declared))
     app.include_router(jobs_router(engine, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))
@@ -120,6 +126,11 @@ async def _open(store: TraceStore) -> None:
         log.error("telemetry_store_damaged", extra={"error": error.message})
 
 
+def _watch(config: Config, engine: Engine, metrics: Metrics) -> Watch:
+    tries = metrics["santral_alerts_total"]
+    return Watch(engine, sender_of(config), count=lambda outcome, n: tries.child(outcome).inc(n))
+
+
 async def run_control(loaded: LoadedConfig, station: Station) -> None:
     """Run the control process at its station until a signal."""
     config = loaded.config
@@ -139,7 +150,9 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
         runner = runner_of(config, engine, store, collector)
         app = build_app(loaded, engine, store, metrics)
         server = Server(app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready()))
-        await serve(server, [*station.sockets], [collect, runner.run, *upkeep(config, engine)])
+        watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
+        work = [collect, runner.run, watch, *upkeep(config, engine)]
+        await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()

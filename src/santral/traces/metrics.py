@@ -264,6 +264,12 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(name="santral_spool_bytes", kind="gauge", help="Bytes of the workers' spools on disk."),
     Metric(
+        name="santral_alerts_total",
+        kind="counter",
+        help="Tries to deliver an alert about a limit: taken, to be tried again, given up.",
+        labels=(Label("outcome", ("sent", "failed", "given_up")),),
+    ),
+    Metric(
         name="santral_collector_records_total",
         kind="counter",
         help="What the collector read from the spool: received = stored + rejected + duplicate.",
