@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from santral.audit.entry import SYSTEM, Note
@@ -29,14 +30,11 @@ class Acts:
         self._waiting: deque[Note] = deque()
         self.dropped = 0
 
-    def reloaded(self, before: LoadedConfig, after: LoadedConfig) -> None:
-        """Note that a configuration came into force while running."""
-        self._add(
-            "config.reload",
-            after,
-            {"digest": before.digest},
-            {"digest": after.digest, **changed(before, after)},
-        )
+    def reloaded(self, before: LoadedConfig, after: LoadedConfig, files: list[str]) -> None:
+        """Note that a configuration came into force while running; ``files`` of it changed."""
+        names = {**changed(before, after), "files": files[:MOST_NAMES]}
+        now = {"digest": after.digest, **names}
+        self._add("config.reload", after, {"digest": before.digest}, now)
 
     def refused(self, in_force: LoadedConfig, reason: str) -> None:
         """Note that a configuration was refused and the last one stays."""
@@ -55,8 +53,8 @@ class Acts:
         self,
         action: str,
         loaded: LoadedConfig,
-        before: dict[str, object],
-        after: dict[str, object],
+        before: Mapping[str, object],
+        after: Mapping[str, object],
     ) -> None:
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1

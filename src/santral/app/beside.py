@@ -80,6 +80,7 @@ class ParentsWork:
         from santral.app.prepare import prepare  # noqa: PLC0415 - heavy, and the children begin first
 
         self._publisher, first = prepare(self._loaded, os.environ, self._acts)
+        self._rounds.prepared()
         if first is not None:
             sys.stdout.write(
                 "First start. These keys are shown once and stored only as hashes:\n"

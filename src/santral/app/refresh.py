@@ -106,6 +106,7 @@ class Rounds:
         what is put in force or refused is noted in ``acts``."""
         self.loaded = loaded
         self._acts = acts or Acts()
+        self._files = files_of(loaded)
         self.refusals = 0
         self.mark: str = mark(loaded)
         self.generation = before[0] + (before[1] != self.mark)
@@ -125,6 +126,11 @@ class Rounds:
     def ask(self) -> None:
         """Reload at the next look, changed or not."""
         self._is_asked = True
+
+    def prepared(self) -> None:
+        """Take the files as they are now for those of the start: the start itself writes one."""
+        self.mark = self._seen = mark(self.loaded)
+        self._files = files_of(self.loaded)
 
     def tick(self, workers: Mapping[int, Callable[[Message], object]]) -> None:
         """Go on; ``workers`` are those that are ready, by number, and how to tell them something."""
@@ -190,7 +196,9 @@ class Rounds:
                 self._refuse(f"a worker did not compile it within {COMPILE_WITHIN_S:g} s")
             return
         self.generation += 1
-        self._acts.reloaded(self.loaded, fresh)
+        files = files_of(fresh)
+        self._acts.reloaded(self.loaded, fresh, changed_names(self._files, files))
+        self._files = files
         self.loaded, self._fresh, self._rereads = fresh, None, 0
         self.mark = self._seen = mark(fresh)
         for tell in workers.values():
@@ -230,6 +238,20 @@ def mark(loaded: LoadedConfig) -> str:
     """Return what tells a configuration, and the state of the files it names, from any other."""
     seen = repr((loaded.digest, stamp(_watched(loaded))))
     return hashlib.blake2b(seen.encode(), digest_size=16).hexdigest()
+
+
+def files_of(loaded: LoadedConfig) -> dict[str, tuple[int, int]]:
+    """Return the files that a configuration names, each with its time and size."""
+    return {name: (time_ns, size) for name, time_ns, size in stamp(_watched(loaded))}
+
+
+def changed_names(
+    before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]
+) -> list[str]:
+    """Return the names of files that came, went or changed."""
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
 
 
 def _watched(loaded: LoadedConfig) -> list[Path]:

@@ -1,0 +1,299 @@
+"""Every endpoint and every command that writes leaves a row in the audit log: none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.app.test_admin_api import endpoints, methods
+from tests.db.databases import anyio_backend, sqlite_template
+from tests.tenants.acting import NOW
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from santral.__main__ import full_app
+from santral.app.control import build_app
+from santral.audit import store as audit
+from santral.audit.entry import Entry
+from santral.audit.verify import verify
+from santral.config.load import load
+from santral.db.engine import Engine, connect, reading, sqlite_url
+from santral.providers.catalogue.catalogue import SHIPPED
+from santral.tenants.issue import ensure_first_keys
+from santral.traces.metrics import Metrics
+from santral.traces.store import TraceStore
+
+__all__ = ["anyio_backend", "sqlite_template"]
+
+TOML = '[data]\nfolder = "."\n[secrets]\nmaster_key = "env:MASTER_KEY"\n'
+
+#: What happened before, by name: ids of what was made.
+Known = Mapping[str, str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MASTER_KEY", secrets.token_bytes(32).hex())
+    monkeypatch.setenv("SANTRAL_CONFIG", str(tmp_path / "santral.toml"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sqlite_template, tmp_path / "santral.db")
+    (tmp_path / "santral.toml").write_text(TOML)
+    return tmp_path
+
+
+async def entries_since(engine: Engine, number: int) -> list[Entry]:
+    async with reading(engine) as conn:
+        return await audit.entries_after(conn, number, 1000)
+
+
+# the admin API
+
+#: Endpoints that change nothing although their method is one that writes, and why.
+READS = {
+    "POST /api/ledger/verify": "a proof that reads for long",
+}
+
+#: Every endpoint that writes, in an order in which each finds what it needs: what stands for the names in
+#: its path, body, and what its answer is remembered as. ``{…}`` are filled with what is remembered.
+CALLS: Sequence[tuple[str, str, Any, str]] = (
+    ("POST /api/tenants", "", {"id": "acme"}, ""),
+    ("POST /api/tenants", "", {"id": "spare"}, ""),
+    ("PATCH /api/tenants/{id}", "acme", {"name": "Acme"}, ""),
+    ("DELETE /api/tenants/{id}", "spare", None, ""),
+    ("POST /api/keys", "", {"tenant_id": "acme", "name": "app"}, "key"),
+    ("PATCH /api/keys/{id}", "{key}", {"name": "other"}, ""),
+    ("POST /api/keys/{id}/rotate", "{key}", {}, ""),
+    ("DELETE /api/keys/{id}", "{key}", None, ""),
+    ("POST /api/users", "", {"name": "Ada", "email": "ada@example.com"}, "id"),
+    ("PATCH /api/users/{id}", "{id}", {"is_active": False}, ""),
+    ("PUT /api/users/{id}/roles", "{id}", {"role": "viewer", "over": "acme"}, ""),
+    ("DELETE /api/users/{id}/roles/{over}", "{id}/acme", None, ""),
+    (
+        "PUT /api/limits",
+        "",
+        {"tenant_id": "acme", "measure": "requests", "window": "minute", "amount": 10},
+        "limit",
+    ),
+    ("DELETE /api/limits/{id}", "{limit}", None, ""),
+    ("PUT /api/secrets/{name}", "openai", {"value": "sk-value"}, ""),
+    ("POST /api/secrets/rotate", "", None, ""),
+    ("DELETE /api/secrets/{name}", "openai", None, ""),
+    (
+        "PUT /api/privacy/policy",
+        "",
+        {"tenant_id": "acme", "payloads": "none", "retention_days": None},
+        "",
+    ),
+    ("POST /api/privacy/exports", "", {"tenant_id": "acme", "user": "u1"}, "job"),
+    ("POST /api/privacy/erasures", "", {"tenant_id": "acme", "user": "u1"}, ""),
+    ("POST /api/jobs/{id}/cancel", "{job}", None, ""),
+)
+
+
+@pytest.fixture
+async def engine(folder: Path, anyio_backend: str) -> AsyncGenerator[Engine]:
+    made = connect(sqlite_url(folder))
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def app(folder: Path, engine: Engine) -> FastAPI:
+    loaded = load(folder / "santral.toml", {})
+    return build_app(loaded, engine, TraceStore(Path(":memory:")), Metrics())
+
+
+def writing_endpoints(app: FastAPI) -> set[str]:
+    return {
+        f"{method} {route.path}"
+        for route in endpoints(app)
+        for method in methods(route) - {"GET", "HEAD", "OPTIONS"}
+    }
+
+
+def test_every_endpoint_that_writes_is_called_here(app: FastAPI) -> None:
+    assert writing_endpoints(app) == {call[0] for call in CALLS} | READS.keys() & writing_endpoints(
+        app
+    )
+
+
+@pytest.mark.anyio
+async def test_every_endpoint_that_writes_leaves_a_row(app: FastAPI, engine: Engine) -> None:
+    first = await ensure_first_keys(engine, Random(1).randbytes, NOW)
+    assert first is not None
+    transport = httpx.ASGITransport(app, client=("203.0.113.7", 5000))
+    headers = {"authorization": f"Bearer {first.admin.plaintext}"}
+    known: dict[str, str] = {}
+    silent: list[str] = []
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://control", headers=headers
+    ) as client:
+        for endpoint, values, body, name in CALLS:
+            method, _, path = endpoint.partition(" ")
+            number = len(await entries_since(engine, 0))
+            url = _path(path, values.format_map(known))
+            answer = await client.request(method, url, json=body)
+            assert answer.status_code < 300, (endpoint, answer.text)
+            rows = await entries_since(engine, number)
+            if not [row for row in rows if _is_whole(row, f"key:{first.admin.key.id}")]:
+                silent.append(endpoint)
+            assert "sk-value" not in str(rows)
+            if name:
+                known[name] = _found(answer.json(), name)
+    assert silent == []
+    assert (await verify(engine, [])).broken is None
+
+
+def _path(path: str, values: str) -> str:
+    """Return ``path`` with its names replaced by ``values``, in their order."""
+    left = values.split("/")
+    return re.sub(r"\{\w+\}", lambda _: left.pop(0), path)
+
+
+def _found(answer: Any, name: str) -> str:
+    """Return the id of what was made: ``{"id": …}``, or ``{name: {"id": …}}``."""
+    return str(answer[name]["id"] if isinstance(answer.get(name), dict) else answer["id"])
+
+
+def _is_whole(row: Entry, actor: str) -> bool:
+    """Whether a row says who, what, on what, and from where."""
+    is_said = bool(row.action and row.object and row.tenant_id)
+    return is_said and row.actor == actor and row.origin == "203.0.113.7"
+
+
+# the command line
+
+#: Commands that change nothing that anybody administers, and why.
+SILENT = {
+    "serve": "notes the configuration it starts with, and the first keys: tests of journeys",
+    "restart": "a signal to the parent, which notes what comes into force",
+    "search": "reads",
+    "db migrate": "tables, not what is in them",
+    "db status": "reads",
+    "guardrails try": "tries a text, changes nothing",
+    "import litellm": "writes a file that nobody uses until an operator does",
+    "providers test": "asks providers, changes nothing",
+    "routes explain": "reads",
+    "routes train": "writes a file that nobody uses until an operator does",
+    "routes compare": "reads",
+    "prices check": "reads",
+    "privacy verify": "reads",
+    "privacy key": "reads",
+    "prompts lint": "reads",
+    "prompts render": "reads",
+    "traces tail": "reads",
+    "cache stats": "reads",
+    "cache shadow-report": "reads",
+    "config schema": "reads",
+    "config check": "reads",
+    "audit verify": "reads",
+    "alerts key": "reads",
+    "alerts test": "sends a word to a receiver, changes nothing",
+    "ledger verify": "reads",
+    "ledger reprice": "notes what it changed, and here is nothing to change: tests/quota/ledger",
+    "ledger reconcile": "reads",
+    "ledger invoice": "reads",
+    "ledger export": "reads",
+    "ledger forecast": "reads",
+}
+READING_VERBS = ("list", "show")
+
+#: Every command that writes, in an order in which each finds what it needs. ``{…}`` are filled with
+#: what earlier ones printed or what the log names.
+COMMANDS: Sequence[tuple[str, ...]] = (
+    ("tenants create", "acme"),
+    ("tenants create", "spare"),
+    ("tenants rename", "acme", "Acme"),
+    ("tenants move", "acme", "--parent", "spare"),
+    ("tenants off", "acme"),
+    ("tenants on", "acme"),
+    ("keys create", "--tenant", "acme", "--name", "app"),
+    ("keys update", "{key}", "--name", "other"),
+    ("keys rotate", "{key}"),
+    ("keys revoke", "{key}"),
+    ("users create", "Ada", "--email", "ada@example.com"),
+    ("users grant", "ada@example.com", "viewer", "--over", "acme"),
+    ("users revoke", "ada@example.com", "--over", "acme"),
+    ("users disable", "ada@example.com"),
+    ("users enable", "ada@example.com"),
+    ("limits set", "acme", "--requests-per-minute", "10"),
+    ("budgets set", "10", "--per", "day", "--tenant", "acme"),
+    ("limits remove", "{limit}"),
+    ("secrets set", "openai", "--from-env", "MASTER_KEY"),
+    ("secrets rotate",),
+    ("secrets rewrap", "--all"),
+    ("secrets remove", "openai"),
+    ("privacy payloads", "none", "--tenant", "acme"),
+    ("privacy retention", "30", "--tenant", "acme"),
+    ("privacy export", "--tenant", "acme", "--user", "u1", "--out", "export.zip"),
+    ("privacy erase", "--tenant", "acme", "--user", "u1"),
+    ("cache kill", "0123456789abcdef"),
+    ("cache unkill", "0123456789abcdef"),
+    ("prices update", "{catalogue}"),
+    ("ingest", "page.md", "--tenant", "acme"),
+    ("audit export", "log.jsonl"),
+    ("tenants delete", "acme", "--force"),
+)
+
+
+#: Commands that a job would have to wait for; the endpoint calls the same function.
+_BY_API = {"jobs cancel"}
+
+
+def commands(command: Any, name: str = "") -> Iterator[str]:
+    inner: dict[str, Any] = getattr(command, "commands", {})
+    if not inner:
+        yield name
+    for part, child in inner.items():
+        yield from commands(child, f"{name} {part}".strip())
+
+
+def test_every_command_that_writes_is_run_here() -> None:
+    known = set(commands(get_command(full_app())))
+    reading = {name for name in known if name.split()[-1] in READING_VERBS} | SILENT.keys() & known
+    assert known - reading == {command[0] for command in COMMANDS} | _BY_API
+
+
+def test_every_command_that_writes_leaves_a_row(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    (folder / "page.md").write_text("# Permits\n\nBring an identity card.\n")
+    shutil.copy(SHIPPED, folder / "newer.jsonl")
+    known = {"catalogue": "newer.jsonl"}
+    silent: list[str] = []
+    app, runner = full_app(), CliRunner()
+    for name, *arguments in COMMANDS:
+        before = _rows(folder, 0)
+        line = [*name.split(), *(argument.format_map(known) for argument in arguments)]
+        result = runner.invoke(app, line)
+        assert result.exit_code == 0, (line, result.output, result.exception)
+        rows = _rows(folder, len(before))
+        if not [r for r in rows if r.actor.startswith("cli:") and r.origin == "cli"]:
+            silent.append(name)
+        for row in rows:
+            kind, _, id_ = row.object.partition(":")
+            known[kind] = id_
+    assert silent == []
+    assert asyncio.run(_with(folder, lambda engine: verify(engine, []))).broken is None
+
+
+def _rows(folder: Path, number: int) -> list[Entry]:
+    return asyncio.run(_with(folder, lambda engine: entries_since(engine, number)))
+
+
+async def _with(folder: Path, ask: Callable[[Engine], Any]) -> Any:
+    engine = connect(sqlite_url(folder))
+    try:
+        return await ask(engine)
+    finally:
+        await engine.dispose()
