@@ -390,3 +390,24 @@ async def test_what_was_reserved_twice_is_given_back_when_its_worker_is_killed(
         await asyncio.sleep(0.6)
         await one.reserve(claims_of(DAY), Need(100))
     killed._nodes.close()
+
+
+async def test_a_request_of_nothing_is_settled_too(redis: RedisServer) -> None:
+    async with worker(redis) as one:
+        hold = await one.reserve(claims_of(DAY), Need(0))
+        await settled(one, hold, Need(0))
+        assert (one.errors, one.dropped) == (0, 0)
+        assert b"$1\r\n0" in redis.ask("HGET", _account(one), "h")
+
+
+async def test_a_settlement_that_redis_will_never_take_does_not_stop_the_others(
+    redis: RedisServer,
+) -> None:
+    async with worker(redis) as one:
+        broken = await one.reserve(claims_of(Limits(tokens_per_minute=100)), Need(1))
+        redis.ask("SET", one._account(broken.claims[0], time.time()), "nothing of ours")
+        await one.settle(broken, Need(1))
+        hold = await one.reserve(claims_of(DAY), Need(1))
+        await settled(one, hold, Need(1))
+        assert one.is_coordinated
+        assert one.dropped == 1

@@ -422,8 +422,15 @@ class RedisLimiter:
                 self._journal.open.move_to_end(id_)
 
     async def _send_pending(self) -> None:
-        for name, (script, group, keys, arguments) in list(self._pending.items()):
-            await self._nodes.run(script, group, keys, arguments)
+        """Send what was not sent or not answered. What Redis will never take does not stop the rest."""
+        for name, (script, group, keys, arguments) in list(self._pending.items())[:_AT_ONCE]:
+            try:
+                await self._nodes.run(script, group, keys, arguments)
+            except RedisRefused as error:
+                if not str(error).startswith(("ERR ", "WRONGTYPE ")):
+                    raise  # it is loading, or its cluster is not whole
+                self.dropped += 1
+                log.error("limits_settlement_refused", extra={"reason": str(error)})
             self._pending.pop(name, None)
 
     def _note(self, hold: Hold) -> None:

@@ -5,7 +5,7 @@
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
-local function whole(n) return string.format('%.0f', n) end
+local function whole(n) return string.format('%.0f', n + 0) end
 
 local kept = redis.call('HGET', KEYS[2], ARGV[1])
 if kept == 'd' then return 0 end

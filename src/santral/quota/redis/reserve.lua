@@ -16,7 +16,8 @@ local ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local now = ms / 1000
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {2, ms} end
 
-local function whole(n) return string.format('%.0f', n) end
+-- never '-0', which Redis does not take for a number
+local function whole(n) return string.format('%.0f', n + 0) end
 
 local function give_back(id)
   local kept = redis.call('HGET', KEYS[3], id)

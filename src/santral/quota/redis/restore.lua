@@ -8,7 +8,7 @@
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
-local function whole(n) return string.format('%.0f', n) end
+local function whole(n) return string.format('%.0f', n + 0) end
 
 redis.call('SET', KEYS[1], ARGV[1])
 local at, taken = 3, 0
