@@ -23,7 +23,7 @@ from santral.config.load import load
 from santral.providers.provider import ChatOnly, Provider, ProviderCall
 from santral.quota.book import LimitBook
 from santral.quota.limits import Limits
-from santral.quota.rule import Scope
+from santral.quota.rule import Rule, Scope
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
 from santral.traces.record import TraceRecord, decode_record, encode_record
@@ -207,7 +207,10 @@ class Worker:
 
     def limit(self, limits: Limits | None = None) -> None:
         """Give the tenant limits, and none of them used."""
-        rules = [] if limits is None else [*limits.rules("acme", Scope("tenant", "acme"))]
+        self.limit_by(*(() if limits is None else limits.rules("acme", Scope("tenant", "acme"))))
+
+    def limit_by(self, *rules: Rule) -> None:
+        """Put these limits in force, and none of them used."""
         current = self.process.current
         self.process._limiter._accounts.clear()
         current.put_access(current.snapshot.ring, LimitBook(rules))
@@ -222,6 +225,12 @@ class Worker:
             if name.startswith("tokens_per_day"):
                 return account.used(account.claim, time.time()) - account.held, account.held
         return 0, 0
+
+    def used_under(self, rule: Rule) -> int:
+        """What is spent and reserved in all accounts of a rule now."""
+        accounts = self.process._limiter._accounts.items()
+        now = time.time()
+        return sum(a.used(a.claim, now) for name, a in accounts if name.startswith(f"{rule.id}/"))
 
     @property
     def record(self) -> TraceRecord:
