@@ -63,6 +63,15 @@ PASSED = {
         "A batch that is not over reads the file.",
         "Cancel the batch first, or wait for its end.",
     ),
+    "payloads_not_kept": (
+        "The tenant's words are masked, hashed or not kept, and a batch has to be kept as it is.",
+        "Send the requests one by one. Operator: `santral privacy payloads full --tenant ...`.",
+    ),
+    "batch_running": (
+        "An erasure met a batch under way that holds the person's requests; nothing was changed.",
+        "Cancel the batch or wait for its end, then erase again.",
+    ),
+    "job_over": ("The job has ended; it cannot be cancelled.", "Nothing."),
     "batch_over": ("The batch has ended; it cannot be cancelled.", "Nothing."),
     "unknown_endpoint": (
         "There is no such path.",
