@@ -300,6 +300,30 @@ def test_a_budget_is_set_and_removed(owner: Any) -> None:
     assert "No limit holds here" in owner.get("/limits?tenant=acme").text
 
 
+def test_a_budget_says_what_is_left_how_fast_it_goes_and_when_it_is_used_up(
+    house: Any, owner: Any, make_sample: Any
+) -> None:
+    records = [
+        make_sample(n, epoch_us() - n * 60 * 10**6, "ok", tenant_id="globex", cost_nanousd=0,
+                    request_id=f"req_burn_{n}") for n in range(1, 9)
+    ]  # fmt: skip
+    house.do(write_ledger(house.engine, records))
+    cost = sum(a.cost_nanousd for r in records for a in r.attempts)
+    for amount, rolling, says in (
+        (cost * 10**6, "", "holds"),
+        (cost * 100, "yes", "badge bad"),
+        (cost // 2, "yes", "used up"),
+    ):
+        owner.send_form(
+            "/limits", tenant="globex", kind="tenant", measure="usd", amount=f"{amount / 1e9:.9f}",
+            window="month", rolling=rolling,
+        )  # fmt: skip
+        rows = re.search(r"<tbody>.*?</tbody>", owner.get("/limits?tenant=globex").text, re.DOTALL)
+        assert rows is not None
+        assert says in rows[0], amount
+        assert "an hour" in rows[0]
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -331,7 +355,7 @@ def test_a_month_of_the_ledger_adds_up_and_is_exported(
     ]
     house.do(write_ledger(house.engine, records))
     month = datetime.now(UTC).strftime("%Y-%m")
-    for by in ("model", "prompt", "route", "tags"):
+    for by in ("day", "model", "prompt", "route", "tags"):
         page = owner.get(f"/ledger?tenant=acme&month={month}&by={by}").text
         assert "acme-search" in page
         assert "gpt-5.1-mini" in page or by != "model"
@@ -390,6 +414,26 @@ def test_a_job_is_listed_shown_and_cancelled(house: Any, owner: Any) -> None:
     assert "cancelled" in owner.get(f"/jobs/{job.id}").text
     assert owner.get("/jobs?state=done").text.count(job.id) == 0
     assert owner.get("/jobs?state=odd").status_code == 400
+
+
+def test_a_person_is_counted_exported_or_erased_by_a_job(house: Any, owner: Any) -> None:
+    started = owner.send_form("/jobs", tenant="acme", user="u-77", task="count")
+    assert started.status_code == 303
+    assert "privacy.erase" in owner.get(started.headers["location"]).text
+    assert (
+        owner.send_form("/jobs", tenant="acme", texts="ada@example.com", task="export").status_code
+        == 303
+    )
+    for fields, says in (
+        ({"task": "erase"}, "Say whom"),
+        ({"task": "explode", "user": "u"}, "Choose what to do"),
+        ({"task": "erase", "texts": "ab"}, "at least 4 characters"),
+    ):
+        answer = owner.send_form("/jobs", tenant="acme", **fields)
+        assert (answer.status_code, says in answer.text) == (400, True), answer.text
+    with house.client("operator", "acme") as operator:
+        assert "task" not in operator.get("/jobs").text
+        assert operator.send_form("/jobs", tenant="acme", user="u", task="erase").status_code == 403
 
 
 def test_empty_pages_say_what_to_do(empty_console: Any) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.console.frame import DONE, MENU
-from santral.console.jobs import STATES
-from santral.console.ledger import DIMENSIONS
+from santral.console.jobs import STATES, TASKS
+from santral.console.ledger import VIEWS
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES
@@ -33,7 +33,8 @@ def used_words() -> set[str]:
         "scope": SCOPE_KINDS,
         "measure": MEASURES,
         "per": WINDOWS[1:],
-        "by": DIMENSIONS,
+        "view": VIEWS,
+        "task": TASKS,
         "job": STATES,
     }
     found |= {f"{family}_{name}" for family, names in families.items() for name in names}

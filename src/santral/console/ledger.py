@@ -6,7 +6,7 @@ import asyncio
 import io
 import tempfile
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import cast, get_args
 
@@ -18,12 +18,15 @@ from santral.console.render import HEADERS
 from santral.console.traces import choice
 from santral.db.engine import reading
 from santral.errors import Overloaded
+from santral.quota.ledger.entry import Used
 from santral.quota.ledger.export import export_month
-from santral.quota.ledger.showback import Month, invoice, showback
+from santral.quota.ledger.showback import Line, Month, invoice, showback
 from santral.quota.ledger.store import Dimension
-from santral.tenants.tenant import tenant_id
+from santral.quota.ledger.write import show_ledger
+from santral.tenants.tenant import TenantId, tenant_id
 
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+VIEWS = ("day", *DIMENSIONS)
 #: Months that can be chosen from. Chosen.
 _MONTHS = 13
 #: How long a page waits for an export; beyond it, the command line writes it. Chosen.
@@ -41,10 +44,9 @@ class LedgerPages:
         """What a tenant and everything beneath it used in a month."""
         choices = await tenant_choices(visit, "ledger.read")
         tenant = pick_tenant(visit, choices, "ledger.read")
-        month, by = _month(visit), cast("Dimension", choice(visit.asked("by"), DIMENSIONS, "model"))
+        month, by = _month(visit), choice(visit.asked("by"), VIEWS, "model")
         bill = await invoice(visit.engine, tenant, month, by=visit.principal)
-        async with reading(visit.engine) as conn:
-            lines = await showback(conn, tenant, by, month)
+        lines = await _lines(visit, tenant, by, month)
         return visit.page(
             "ledger.html",
             tenant=tenant,
@@ -52,9 +54,9 @@ class LedgerPages:
             month=str(month),
             months=_months(visit),
             by=by,
-            dimensions=DIMENSIONS,
+            views=VIEWS,
             bill=bill,
-            lines=sorted(lines, key=lambda line: -line.used.cost_nanousd),
+            lines=lines,
             most=max((line.used.cost_nanousd for line in lines), default=0),
         )
 
@@ -81,6 +83,30 @@ class LedgerPages:
             "content-disposition": f'attachment; filename="ledger-{month}-{tenant}.zip"',
         }
         return Response(archive, 200, headers, "application/zip")
+
+
+async def _lines(visit: Visit, tenant: TenantId, by: str, month: Month) -> list[Line]:
+    """Return what the tenant used itself: the latest day first, else the dearest first."""
+    if by == "day":
+        return await _by_day(visit, tenant, month)
+    async with reading(visit.engine) as conn:
+        lines = await showback(conn, tenant, cast("Dimension", by), month)
+    return sorted(lines, key=lambda line: -line.used.cost_nanousd)
+
+
+async def _by_day(visit: Visit, tenant: TenantId, month: Month) -> list[Line]:
+    sums: dict[date, Used] = {}
+    for day, _, _, spent in await show_ledger(visit.engine, tenant, None, by=visit.principal):
+        if month.first <= day <= month.last:
+            used = Used(
+                attempts=spent.attempts,
+                input_tokens=spent.tokens,
+                cost_nanousd=spent.cost_nanousd,
+                unpriced=spent.unpriced,
+                estimated=spent.estimated,
+            )
+            sums[day] = sums[day].plus(used) if day in sums else used
+    return [Line(name=day.isoformat(), used=sums[day]) for day in sorted(sums, reverse=True)]
 
 
 def _month(visit: Visit) -> Month:

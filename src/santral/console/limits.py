@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from fastapi import Response
+from msgspec import Struct
 
 from santral.console.form import Form
 from santral.console.frame import Frame, Visit
 from santral.console.pick import pick_tenant, tenant_choices
+from santral.db.engine import reading
 from santral.errors import BadRequest
+from santral.quota.budgets.burn import read_burns
+from santral.quota.budgets.forecast import Burn, Outlook, forecast
 from santral.quota.change import KnownRule, remove_rule, set_rules, show_rules
 from santral.quota.limits import default_rules, default_uncoordinated, nano
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS, Measure, Rule, Scope
 from santral.tenants.tenant import EVERYWHERE, TenantId
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """How much of a limit is used, and what is to come; ``scope_id`` says whose, of one for each."""
+
+    scope_id: str
+    used: int
+    left: int
+    limit: int
+    per_hour: int
+    outlook: Outlook
+    likely_at: datetime | None
+    earliest_at: datetime | None
 
 
 class LimitPages:
@@ -42,7 +60,7 @@ class LimitPages:
             kinds=SCOPE_KINDS,
             measures=MEASURES,
             windows=[window for window in WINDOWS if window],
-            outlook={},
+            seen=await _seen(visit, tenant, known),
         )
 
     async def set(self, visit: Visit) -> Response:
@@ -94,6 +112,41 @@ def read_rule(form: Form, tenant: str) -> Rule:
         uncoordinated=default_uncoordinated(measure),
         is_dry_run=form("dry_run") == "yes",
     )
+
+
+async def _seen(visit: Visit, tenant: TenantId, known: list[KnownRule]) -> dict[str, Seen]:
+    """Return by rule what is used of it: by the tenant, or by the scope that used most."""
+    now_s = int(visit.now.timestamp())
+    async with reading(visit.engine) as conn:
+        burns = await read_burns(conn, [row.rule for row in known], now_s)
+    may_everywhere = visit.principal.may("limits.read", EVERYWHERE)
+    found: dict[str, Burn] = {}
+    for burn in sorted(burns, key=lambda b: (b.scope_id == tenant, b.spent)):
+        # A rule of the installation counts for tenants that this reader may not see.
+        if burn.scope_id == tenant or burn.rule.tenant_id != EVERYWHERE or may_everywhere:
+            found[burn.rule.id] = burn
+    return {id_: _read(burn, now_s) for id_, burn in found.items()}
+
+
+def _read(burn: Burn, now_s: int) -> Seen:
+    ahead = forecast(burn, now_s)
+    return Seen(
+        scope_id=burn.scope_id,
+        used=ahead.spent,
+        left=ahead.left,
+        limit=burn.rule.limit,
+        per_hour=round(ahead.per_hour),
+        outlook=ahead.outlook,
+        likely_at=_moment(ahead.likely_s),
+        earliest_at=_moment(ahead.earliest_s),
+    )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # thousands of years ahead
+        return None
 
 
 def _whole(number: float) -> int:
