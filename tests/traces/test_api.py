@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,30 +10,31 @@ import pytest
 from fastapi import FastAPI, Header, Request, Response
 
 from santral.errors import SantralError, Unauthenticated
-from santral.tenants.keyring import Caller
-from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
+from santral.tenants.permission import Action, Grant, Principal, role_named
+from santral.tenants.tenant import EVERYWHERE, TenantId
+from santral.tenants.tree import TenantTree
 from santral.traces.api import traces_router
 from santral.traces.question import Progress
 from santral.traces.store import TraceStore
 from santral.web.errors import openai_error
 
+TREE = TenantTree(
+    {TenantId("acme"): None, TenantId("globex"): None, TenantId("acme-team"): TenantId("acme")}
+)
 START_US = 1_760_000_000_000_000
 
 
-async def authorise(authorization: Annotated[str, Header()] = "") -> Caller:
-    name = authorization.removeprefix("Bearer ")
-    if name not in ("admin", "acme", "globex"):
-        raise Unauthenticated("No key.")
-    tenant = TenantId(name)
-    key = VirtualKey(
-        id=KeyId("k"),
-        tenant_id=tenant,
-        name="k",
-        prefix="",
-        digest="",
-        is_admin=name == "admin",
-    )
-    return Caller(Tenant(tenant, name), key)
+def authorise(action: Action) -> Callable[..., Awaitable[Principal]]:
+    """Let ``admin`` see everything, and the name of a tenant what is beneath it."""
+
+    async def authorised(authorization: Annotated[str, Header()] = "") -> Principal:
+        name, _, role = authorization.removeprefix("Bearer ").partition("+")
+        if name not in ("admin", "acme", "globex"):
+            raise Unauthenticated("No key.")
+        over = EVERYWHERE if name == "admin" else TenantId(name)
+        return Principal("key:k", "203.0.113.7", (Grant(role_named(role or "admin"), over),), TREE)
+
+    return authorised
 
 
 def build_app(store: TraceStore) -> FastAPI:
@@ -53,6 +55,7 @@ def ask(make_record: Any, path: str, key: str = "admin", **params: str) -> httpx
         make_record(1, tenant_id="acme", route="support"),
         make_record(2, tenant_id="globex", route="support"),
         make_record(3, tenant_id="acme", route="search", status=429, error="rate_limit_exceeded"),
+        make_record(4, tenant_id="acme-team", route="other"),
     ]
 
     async def scenario() -> httpx.Response:
@@ -76,14 +79,14 @@ def ids(answer: httpx.Response) -> list[str]:
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, ["req_3", "req_2", "req_1"]),
+        ({}, ["req_4", "req_3", "req_2", "req_1"]),
         ({"tenant": "acme"}, ["req_3", "req_1"]),
         ({"route": "support", "tenant": "acme"}, ["req_1"]),
         ({"status": "error"}, ["req_3"]),
         ({"error": "rate"}, ["req_3"]),
         ({"since": "30s"}, []),
-        ({"until": "30s"}, ["req_3", "req_2", "req_1"]),
-        ({"since": "2025-10-09T08:53:20.002500"}, ["req_3"]),
+        ({"until": "30s"}, ["req_4", "req_3", "req_2", "req_1"]),
+        ({"since": "2025-10-09T08:53:20.002500"}, ["req_4", "req_3"]),
     ],
 )
 def test_an_administrator_lists_and_filters(
@@ -94,19 +97,35 @@ def test_an_administrator_lists_and_filters(
 
 def test_pages_follow_one_another(make_record: Any) -> None:
     first = ask(make_record, "/api/traces", limit="2")
-    assert ids(first) == ["req_3", "req_2"]
+    assert ids(first) == ["req_4", "req_3"]
     second = ask(make_record, "/api/traces", limit="2", before=first.json()["next"])
-    assert ids(second) == ["req_1"]
+    assert ids(second) == ["req_2", "req_1"]
     assert second.json()["next"] is None
 
 
-def test_a_tenant_is_shown_its_own_whatever_it_asks_for(make_record: Any) -> None:
-    assert ids(ask(make_record, "/api/traces", "globex", tenant="acme")) == ["req_2"]
+def test_a_tenant_is_shown_its_own_and_nothing_of_others(make_record: Any) -> None:
+    assert ids(ask(make_record, "/api/traces", "globex")) == ["req_2"]
+    for asked in ("acme", "nowhere"):
+        assert ask(make_record, "/api/traces", "globex", tenant=asked).status_code == 404
+        assert ask(make_record, "/api/signals", "globex", tenant=asked).status_code == 404
     theirs = make_record(1).trace_id
     assert ask(make_record, f"/api/traces/{theirs}", "globex").status_code == 404
-    signals = ask(make_record, "/api/signals", "globex", tenant="acme").json()
+    signals = ask(make_record, "/api/signals", "globex").json()
     assert signals["total"]["n"] == 1
     assert set(signals["by_tenant"]) == {"globex"}
+
+
+def test_whoever_stands_above_is_shown_what_is_beneath(make_record: Any) -> None:
+    assert ids(ask(make_record, "/api/traces", "acme")) == ["req_4", "req_3", "req_1"]
+    assert ids(ask(make_record, "/api/traces", "acme", tenant="acme-team")) == ["req_4"]
+
+
+def test_what_was_said_is_shown_to_roles_that_may_read_it(make_record: Any) -> None:
+    path = f"/api/traces/{make_record(1).trace_id}"
+    assert "payload" in ask(make_record, path, "acme+reviewer").json()["trace"]
+    shown = ask(make_record, path, "acme+viewer").json()["trace"]
+    assert shown["request_id"] == "req_1"
+    assert "payload" not in shown
 
 
 def test_one_trace_comes_with_everything_that_belongs_to_it(make_record: Any) -> None:

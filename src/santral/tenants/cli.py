@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -16,8 +16,9 @@ from santral.tenants import issue, organise
 from santral.tenants.issue import KeyTerms, KnownKey
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import TenantLine
+from santral.tenants.permission import role_named
 from santral.tenants.table import print_table
-from santral.tenants.tenant import DEFAULT_TENANT, Role, VirtualKey
+from santral.tenants.tenant import DEFAULT_TENANT, VirtualKey
 
 tenants_app = typer.Typer(no_args_is_help=True, help="Make, arrange and delete tenants.")
 keys_app = typer.Typer(no_args_is_help=True, help="Issue, change, rotate and revoke virtual keys.")
@@ -295,20 +296,6 @@ def key_state(key: VirtualKey, now: datetime) -> str:
     return "in force" if key.is_user_active else "owner is off"
 
 
-def chosen_role(name: str) -> Role:
-    """Return ``name`` as a role.
-
-    Raises:
-        BadRequest: it is none; the nearest is named.
-    """
-    known = get_args(Role)
-    if name not in known:
-        raise BadRequest(
-            f"There is no role {name[:64]!r}.{nearest(name[:64], known)} Roles: {', '.join(known)}."
-        )
-    return cast("Role", name)
-
-
 def _switch(tenant: str, is_active: bool) -> None:
     switched = with_database(
         os.environ,
@@ -355,7 +342,7 @@ def _terms(
         "networks": network or None,
         "scopes": scope or None,
         "expires_at": None if days is None else now + timedelta(days=days),
-        "role": None if role is None else chosen_role(role),
+        "role": None if role is None else role_named(role),
         "role_over": over,
         "owner": owner,
     }

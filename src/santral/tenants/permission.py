@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 from msgspec import Struct
 
 from santral.audit.note import Actor
-from santral.errors import NotAllowed, NotFound, nearest
+from santral.errors import BadRequest, NotAllowed, NotFound, nearest
 from santral.tenants.tenant import EVERYWHERE, Role, TenantId
 from santral.tenants.tree import TenantTree
 
@@ -98,6 +98,20 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
 def may(role: Role, action: Action) -> bool:
     """Whether ``role`` may do ``action``, where it is held."""
     return action in PERMISSIONS[role]
+
+
+def role_named(name: str) -> Role:
+    """Return the role that somebody names.
+
+    Raises:
+        BadRequest: there is none of that name; the nearest is named.
+    """
+    if name not in ROLES:
+        hint = nearest(name[:64], ROLES)
+        raise BadRequest(
+            f"There is no role {name[:64]!r}.{hint} Roles: {', '.join(ROLES)}.", param="role"
+        )
+    return name
 
 
 class Grant(Struct, frozen=True):

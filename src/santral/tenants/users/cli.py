@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from santral.db.session import with_database
-from santral.tenants.cli import chosen_role
 from santral.tenants.operator import local_operator
-from santral.tenants.permission import Grant
+from santral.tenants.permission import Grant, role_named
 from santral.tenants.table import print_table
 from santral.tenants.tenant import EVERYWHERE, TenantId
 from santral.tenants.users import change
@@ -40,7 +39,7 @@ def create_user(
     over: OverOption = EVERYWHERE,
 ) -> None:
     """Make a person or a service account."""
-    grant = None if role is None else Grant(chosen_role(role), TenantId(over))
+    grant = None if role is None else Grant(role_named(role), TenantId(over))
     made = with_database(
         os.environ,
         lambda engine: change.create_user(
@@ -110,7 +109,7 @@ def grant_role(
     over: OverOption,
 ) -> None:
     """Give a user a role over a tenant, in place of the one they hold there."""
-    grant = Grant(chosen_role(role), TenantId(over))
+    grant = Grant(role_named(role), TenantId(over))
     changed = with_database(
         os.environ,
         lambda engine: change.grant_role(engine, user, grant, _now(), by=local_operator()),
