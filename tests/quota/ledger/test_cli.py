@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from santral.db.engine import connect, sqlite_url
 from santral.errors import BadRequest, NotFound, StoreError
-from santral.providers.catalogue.archive import keep_prices
+from santral.providers.catalogue.archive import PriceArchive, keep_prices
 from santral.providers.catalogue.catalogue import load_catalogue
 from santral.quota.ledger.cli import ledger_app
 from santral.quota.ledger.write import write_ledger
@@ -147,6 +147,9 @@ def test_a_replay_is_printed_by_tenant_and_a_dry_run_writes_nothing(tmp_path: Pa
     assert "0.000090000" in ledger("show", "-t", "acme").stdout
     again = ledger(*order).stdout.splitlines()[1].split("\t")
     assert again[2:] == ["0", "0", "0", "0.000090000", "0.000090000", "0.000000000"]
+    Path(june).unlink()  # a copy is kept: what it corrected can still be proved
+    assert "june" in PriceArchive(tmp_path / "santral-data").versions()
+    price_file(Path(june), "june", "4")
     wrong = ledger("reprice", "--price-version", "jume", *WINDOW, "--price-file", june)
     assert "june" in str(wrong.exception)
 

@@ -166,6 +166,9 @@ async def test_corrections_are_proved_too(
     # The second row was written without a price, though its version has one: that is told.
     assert [(one.request_id, one.what) for one in told] == [("r2", "cost is not usage times price")]
     assert done.corrections == 2
+    lost = PriceArchive(tmp_path / "elsewhere")
+    done, _ = await verified(engine, traces, lost)
+    assert done.unproved == {"may": 2, "june": 2}
     wrong = PriceArchive(tmp_path, price_file(tmp_path / "given.toml", "june", "4"))
     _, told = await verified(engine, traces, wrong)
     assert {one.what for one in told} == {

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from santral.errors import BadRequest, ConfigError, nearest
+from santral.errors import BadRequest, ConfigError, StoreError, nearest
 from santral.providers.catalogue.catalogue import SHIPPED, load_catalogue, refreshed
 from santral.providers.catalogue.prices import PriceBook
 
@@ -31,6 +31,21 @@ def keep_prices(data: Path, own: Path | None) -> None:
             _keep(data / _FOLDER, own, _OWN)
     except OSError as error:
         log.warning("prices_not_kept", extra={"reason": str(error)})
+
+
+def keep_price_file(data: Path, given: Path) -> None:
+    """Keep a copy of prices that were replayed with: what they corrected can be proved afterwards.
+
+    Raises:
+        StoreError: it cannot be kept.
+    """
+    try:
+        _keep(data / _FOLDER, given, _CATALOGUE if given.suffix == _CATALOGUE else _OWN)
+    except OSError as error:
+        raise StoreError(
+            f"{data / _FOLDER}: the prices cannot be kept there: {error.strerror or error}. Without "
+            "them nobody could prove what they correct."
+        ) from None
 
 
 class PriceArchive:

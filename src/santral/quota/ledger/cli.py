@@ -19,7 +19,7 @@ from santral.config.load import load
 from santral.db.engine import Engine, reading
 from santral.db.session import with_database
 from santral.errors import BadRequest
-from santral.providers.catalogue.archive import PriceArchive
+from santral.providers.catalogue.archive import PriceArchive, keep_price_file
 from santral.quota.ledger import store
 from santral.quota.ledger.draw import (
     COMPARED,
@@ -139,6 +139,8 @@ def reprice_(
     """Replay what was used with other prices; corrections are added, rows stay. Twice is once."""
     config = load(None, os.environ).config
     book = PriceArchive(config.data.folder, price_file).book(price_version)
+    if price_file is not None and not dry_run:
+        keep_price_file(config.data.folder, price_file)
     now_s = int(datetime.now(UTC).timestamp())
 
     async def run(engine: Engine) -> list[Repriced]:

@@ -208,7 +208,8 @@ class _Proof:
                 done.outlived += 1
         for row in rows:
             version = row.price_version
-            if usage_of(row).total_tokens and not self._prices.books(version):
+            is_priced = usage_of(row).total_tokens or not _is_attempt(row)
+            if is_priced and not self._prices.books(version):
                 done.unproved[version] = done.unproved.get(version, 0) + 1
 
     def _may_be_gone(self, row: LedgerRow) -> bool:
