@@ -25,7 +25,7 @@ class Load:
         self.slowest_s = 0.0
         self._is_over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._started_at = time.monotonic()
+        self.started_at = time.monotonic()
 
     def __enter__(self) -> Load:
         return self
@@ -72,7 +72,7 @@ class Load:
             try:
                 ask(rng, connection)
             except (OSError, http.client.HTTPException, AssertionError) as error:
-                at = time.monotonic() - self._started_at
+                at = time.monotonic() - self.started_at
                 self.faults.append(f"{at:.2f} s {kind}: {error!r}"[:400])
                 connection.close()
             else:
@@ -82,19 +82,19 @@ class Load:
         connection.close()
 
     def _whole(self, connection: http.client.HTTPConnection) -> None:
-        body = self.santral.chat("ok")
+        body = self.santral.chat("calm-ok")
         assert b"choices" in self._ask(
             connection, "/v1/chat/completions", json.dumps(body).encode()
         )
 
     def _stream(self, connection: http.client.HTTPConnection) -> None:
-        body = self.santral.chat("paced", "word " * 40, stream=True)
+        body = self.santral.chat("calm-paced", "word " * 40, stream=True)
         answer = self._ask(connection, "/v1/chat/completions", json.dumps(body).encode())
         assert "finish_reason" in json.dumps(check_chat_stream(answer)[-1])
 
     def _upload(self, connection: http.client.HTTPConnection) -> None:
         line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions"}
-        content = json.dumps(line | {"body": self.santral.chat("ok")}).encode() + b"\n"
+        content = json.dumps(line | {"body": self.santral.chat("calm-ok")}).encode() + b"\n"
         head = (
             b'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
             b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'

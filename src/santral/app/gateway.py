@@ -7,6 +7,7 @@ import gc
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -227,7 +228,7 @@ class GatewayProcess:
         if station.handover is not None:
             background.append(partial(server.take_from, station.handover))
         try:
-            await serve(server, [*station.sockets], background)
+            await serve(server, [*station.sockets], background, self._finish)
         finally:
             await self._pool.close()
             self._spool.close()
@@ -238,6 +239,13 @@ class GatewayProcess:
         self.current.is_draining = not is_replaced
         self._attendance.drain(self._loaded.config.server.drain_s)
         self._shadows.drain()
+        self.app.batches.drain()
+
+    async def _finish(self) -> None:
+        """Keep what batches have asked for, within the drain."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._loaded.config.server.drain_s):
+                await self.app.batches.drained()
 
     def _open_sealed(self, config: Config) -> None:
         """Open the sealed secrets where a setting names one, and again when they were changed."""

@@ -219,8 +219,10 @@ async def serve(
     server: Server,
     sockets: list[socket.socket],
     background: list[Callable[[], Awaitable[None]]],
+    finish: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Serve until a signal, with the background loops beside it; they end with the server."""
+    """Serve until a signal, with the background loops beside it; they end with the server, and after
+    ``finish``."""
     # uvicorn raises a signal it caught once more when it is done; a drained end is a good end.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -229,6 +231,8 @@ async def serve(
         tasks.append(group.create_task(end_with_parent(server)))
         try:
             await server.serve(sockets=sockets)
+            if finish is not None:
+                await finish()
         finally:
             for task in tasks:
                 task.cancel()

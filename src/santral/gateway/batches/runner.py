@@ -49,6 +49,7 @@ SWEEP_EVERY_S = 3600.0
 #: How long to wait while interactive requests go first, and before a busy provider is asked again,
 #: in seconds. Chosen.
 YIELD_S, BUSY_S, MAX_BUSY_S = 0.1, 1.0, 60.0
+_DRAIN_LOOK_S = 0.02
 
 
 class BatchRunner:
@@ -71,6 +72,8 @@ class BatchRunner:
         self._wall = wall
         self._running: dict[str, asyncio.Task[None]] = {}
         self._busy = 0  # requests of batches under way
+        self._unkept = 0  # lines that were asked for and are not kept yet
+        self._draining = asyncio.Event()
         self._swept_at = 0.0
         self._lock_fd: int | None = None
         self._woken = asyncio.Event()
@@ -83,21 +86,41 @@ class BatchRunner:
         """Look at once: a batch was made or cancelled."""
         self._woken.set()
 
+    def drain(self) -> None:
+        """Begin nothing more; another worker goes on as soon as this one lets go."""
+        self._draining.set()
+        self.wake()
+
+    async def drained(self) -> None:
+        """Wait until what was asked for is kept, so that nobody asks for it again."""
+        while self._unkept:  # noqa: ASYNC110 - at the end of a process, and bounded by its drain
+            await asyncio.sleep(_DRAIN_LOOK_S)
+
     async def run(self) -> None:
         """Advance batches until cancelled; what is under way then is asked again by the next run."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
-                    if self.settings.enabled and self._holds_lock():
+                    if self._draining.is_set():
+                        self._let_go()
+                    elif self.settings.enabled and self._holds_lock():
                         await self._start(tasks)
                         await self._sweep()
                     self._woken.clear()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
         finally:
-            if self._lock_fd is not None:
-                os.close(self._lock_fd)
-                self._lock_fd = None
+            self._release()
+
+    def _let_go(self) -> None:
+        """Let another worker run batches, once none of ours is under way."""
+        if all(task.done() for task in self._running.values()):
+            self._release()
+
+    def _release(self) -> None:
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         self._running = {name: task for name, task in self._running.items() if not task.done()}
@@ -139,6 +162,8 @@ class BatchRunner:
         if self.settings.native:
             await self._native(progress, lines)
         await self._ask_all(progress, [x for x in lines if x.custom_id not in progress.results])
+        if self._draining.is_set() and len(progress.results) < len(lines):
+            return  # the next runner goes on from here
         await self._finish(progress, lines)
 
     async def _native(self, progress: Progress, lines: list[Line]) -> None:
@@ -165,12 +190,16 @@ class BatchRunner:
 
         async def work() -> None:
             for line in queue:
-                if await self._is_cut_short(progress.batch):
+                if self._draining.is_set() or await self._is_cut_short(progress.batch):
                     return
-                result = await self._ask(progress.batch, line)
-                if result is None:
-                    return
-                await keep(self._cabinet, progress, result, self._wall)
+                self._unkept += 1
+                try:
+                    result = await self._ask(progress.batch, line)
+                    if result is None:
+                        return
+                    await keep(self._cabinet, progress, result, self._wall)
+                finally:
+                    self._unkept -= 1
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self.settings.concurrency, len(left))):
@@ -184,10 +213,13 @@ class BatchRunner:
             answer = await self._ask_once(batch, line)
             if answer.status not in LATER or not is_worth_waiting(answer):
                 return result_of(batch, line, answer)
+            if self._draining.is_set():
+                return None
             hint = float(answer.headers.get("retry-after", 0) or 0)
-            await asyncio.sleep(min(max(wait_s, hint), MAX_BUSY_S))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), min(max(wait_s, hint), MAX_BUSY_S))
             wait_s = min(wait_s * 2, MAX_BUSY_S)
-            if await self._is_cut_short(batch):
+            if self._draining.is_set() or await self._is_cut_short(batch):
                 return None
 
     async def _ask_once(self, batch: Batch, line: Line) -> InnerAnswer:
@@ -200,7 +232,8 @@ class BatchRunner:
 
     async def _yield_to_others(self) -> None:
         while True:
-            if len(self._attendance) - self._busy <= self.settings.yield_above:
+            is_free = len(self._attendance) - self._busy <= self.settings.yield_above
+            if is_free or self._draining.is_set():
                 return
             await asyncio.sleep(YIELD_S)
 
