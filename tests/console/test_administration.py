@@ -163,6 +163,9 @@ def test_a_key_is_shown_once_rotated_with_an_overlap_and_revoked(owner: Any) -> 
         assert text not in shown
         assert text[:17] in shown
     assert "2040-02-01" in owner.get(f"/keys/{key_id}").text, "the end of that day"
+    form = {"name": "crawler", "expires_on": "2040-01-31", "networks": "10.0.0.0/8"}
+    owner.send_form(f"/keys/{key_id}/change", **form)
+    assert "2040-02-01" in owner.get(f"/keys/{key_id}").text, "saving again moves no end"
     rotated = owner.send_form(f"/keys/{key_id}/rotate", overlap_hours="2")
     [newer] = re.findall(r'<code id="new-key">(sk-santral-[\w-]{47})</code>', rotated.text)
     assert newer != text

@@ -134,6 +134,45 @@ def test_a_live_list_takes_up_new_traces(visit: Visit, console: Any, make_sample
     assert visit.is_clean()
 
 
+def test_a_key_is_issued_with_a_keyboard_and_shown_once(visit: Visit) -> None:
+    page = visit.go("/keys")
+    page.get_by_label("Name").fill("by keyboard")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#new-key")
+    text = page.locator("#new-key").inner_text()
+    assert text.startswith("sk-santral-")
+    page.get_by_role("link", name="I have kept it").click()
+    assert text not in page.content()
+    assert page.get_by_role("link", name="by keyboard").is_visible()
+    assert visit.is_clean()
+
+
+def test_a_choice_shows_its_page_at_once(visit: Visit) -> None:
+    page = visit.go("/tenants")
+    page.get_by_label("Id (never changes)").fill("chosen")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/tenants/chosen*")
+    assert page.get_by_role("status").inner_text() == "Created."
+    visit.go("/limits").get_by_label("Tenant").first.select_option("chosen")
+    page.wait_for_url("**/limits?tenant=chosen")
+    assert visit.is_clean()
+
+
+def test_pages_work_without_scripts(browser: Browser, console: Any) -> None:
+    visit = Visit(browser, console, java_script_enabled=False)
+    page = visit.go("/tenants")
+    page.get_by_label("Id (never changes)").fill("plain")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("link", name="Delete …").click()
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/tenants?done=done_deleted")
+    assert not page.get_by_role("link", name="plain").count()
+    visit.go("/keys").get_by_label("Tenant").first.select_option("default")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**/keys?tenant=default")
+    visit.context.close()
+
+
 @pytest.mark.parametrize(("scheme", "lang"), [("light", "en"), ("dark", "tr")])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_their_screen_and_can_be_read(
@@ -141,7 +180,9 @@ def test_pages_fit_their_screen_and_can_be_read(
 ) -> None:
     visit = Visit(browser, console, viewport={"width": width, "height": 844}, color_scheme=scheme)
     trace = visit.go("/traces").locator("table.traces a.id").first.get_attribute("href")
-    for path in ("/", "/traces", trace or "", "/traces?route=nothing"):
+    administration = ("/tenants", "/tenants/default", "/tenants/default/delete", "/keys", "/users",
+                      "/limits", "/ledger", "/audit", "/audit/1", "/jobs")  # fmt: skip
+    for path in ("/", "/traces", trace or "", "/traces?route=nothing", *administration):
         page = visit.go(f"{path}{'&' if '?' in path else '?'}lang={lang}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert page.evaluate(CONTRAST) == [], path

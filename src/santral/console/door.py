@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from santral.audit.refusals import Refusals
 from santral.config.sso import SsoConfig
 from santral.console.form import read_form, require_same_site, require_token
 from santral.console.frame import COOKIE, Frame
@@ -38,6 +39,7 @@ class Door:
         self._frame = frame
         self._identify = identify
         self._sign_in = sign_in
+        self._refusals = Refusals(frame.engine, frame.clock)
         self._sso: SsoConfig | None = frame.config.sso
         add = frame.router.add_api_route
         add("/sign-in", self.show)
@@ -61,6 +63,7 @@ class Door:
             key_id = KeyId(principal.name.removeprefix("key:"))
             return await self._begin(request, Holder(None, key_id), wanted)
         except RequestError as error:
+            await self._refusals.note(self._frame.origin(request), error)
             return self._page(request, error.status, error.message, wanted)
         except SantralError as error:
             return self._frame.error(request, error)
@@ -92,6 +95,7 @@ class Door:
             user_id = await admit(frame.engine, frame.rng, arrival.identity, self._sso, now, origin)
             response = await self._begin(request, Holder(user_id, None), local(arrival.wanted))
         except SantralError as error:
+            await self._refusals.note(self._frame.origin(request), error)
             response = self._page(request, error.status, error.message, "/")
         response.delete_cookie(JOURNEY_COOKIE, RETURN, httponly=True, samesite="lax")
         return response

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import Response
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from santral.console.frame import Frame, Visit
 from santral.console.pick import pick_role, pick_tenant, tenant_choices
@@ -75,7 +77,10 @@ class KeyPages:
     async def change(self, visit: Visit) -> Response:
         """Change what a key is for."""
         id_ = visit.place("id")
+        known = await issue.show_key(visit.engine, id_, visit.now, by=visit.principal)
         terms = _terms(visit, name=visit.form("name"))
+        if visit.form("expires_on") == last_day(known.key):  # to the day: its hour stays as it is
+            terms = replace(terms, expires_at=UNSET)
         await issue.update_key(visit.engine, id_, terms, visit.now, by=visit.principal)
         return visit.done("done_changed", f"/keys/{quote(id_, safe='')}")
 
@@ -108,6 +113,12 @@ def state_of(key: VirtualKey, now: datetime) -> str:
     if key.expires_at is not None and key.expires_at <= now:
         return "expired"
     return "on" if key.is_user_active else "off"
+
+
+def last_day(key: VirtualKey) -> str:
+    """Return the last day on which a key is good, in UTC; empty where it does not end."""
+    end = key.expires_at
+    return "" if end is None else (end - timedelta(microseconds=1)).date().isoformat()
 
 
 def _terms(visit: Visit, **changes: str) -> KeyTerms:
@@ -148,4 +159,12 @@ def _hours(hours: float) -> timedelta:
 
 
 def _form_values(visit: Visit) -> dict[str, Any]:
-    return {"roles": ROLES, "scopes": SCOPES, "today": visit.now.date().isoformat()}
+    chosen = visit.form.every("scopes") if visit.trouble else None
+    today = visit.now.date().isoformat()
+    return {
+        "roles": ROLES,
+        "scopes": SCOPES,
+        "today": today,
+        "chosen": chosen,
+        "last_day": last_day,
+    }
