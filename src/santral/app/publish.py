@@ -18,7 +18,7 @@ from santral.db.store import read_revision
 from santral.errors import StoreError
 from santral.quota.rule import Rule
 from santral.quota.store import all_rules, used_since
-from santral.quota.used import used_under
+from santral.quota.used import DaySums, used_under
 from santral.tenants.store import list_tenants, load_keys, load_tree
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,19 @@ REWRITE_EVERY_S = 15.0
 LOG_EVERY_S = 60.0
 
 
-async def read_access(engine: Engine, defaults: Sequence[Rule], now: float) -> AccessRecord:
+async def read_access(
+    engine: Engine, defaults: Sequence[Rule], now: float, days: DaySums | None = None
+) -> AccessRecord:
     """Read keys, limits and what the ledger says was used under them, at one moment.
 
-    ``defaults`` are the configuration's rules, ``now`` is in seconds since 1970.
+    ``defaults`` are the configuration's rules, ``now`` is in seconds since 1970, ``days`` remembers
+    what was summed before.
     """
+    days = days or DaySums()
     async with reading(engine) as conn:
         tree = await load_tree(conn)
         rules = await all_rules(conn)
+        sums = partial(days.since, partial(used_since, conn), now)
         return AccessRecord(
             revision=await read_revision(conn),
             read_at=now,
@@ -48,7 +53,7 @@ async def read_access(engine: Engine, defaults: Sequence[Rule], now: float) -> A
             parents=tree.parents(),
             keys=await load_keys(conn),
             rules=rules,
-            used=await used_under([*rules, *defaults], tree, partial(used_since, conn), now),
+            used=await used_under([*rules, *defaults], tree, sums, now),
         )
 
 
@@ -70,6 +75,7 @@ class Publisher:
         self._defaults = defaults
         self._clock = clock
         self._wall = wall
+        self._days = DaySums()
         self._sealed_path = sealed_path
         self._acts = acts
         self._stop = threading.Event()
@@ -95,7 +101,7 @@ class Publisher:
                     async with reading(engine) as conn:
                         seen = await read_revision(conn)
                     if seen != revision or self._clock() > written_at + REWRITE_EVERY_S:
-                        record = await read_access(engine, self._defaults, self._wall())
+                        record = await read_access(engine, self._defaults, self._wall(), self._days)
                         await publish_sealed(engine, self._sealed_path)
                         write_access(self._path, record)
                         revision, written_at = record.revision, self._clock()

@@ -94,10 +94,12 @@ async def all_rules(conn: Connection) -> list[Rule]:
     return _ordered(await conn.execute(select(limit_rules)))
 
 
-async def used_since(conn: Connection, kind: ScopeKind, since_s: int) -> list[UsedRow]:
+async def used_since(
+    conn: Connection, kind: ScopeKind, since_s: int, until_s: int | None = None
+) -> list[UsedRow]:
     """Return what was used from a moment on, by tenant and by whom of ``kind``: seeds of limiters.
 
-    Of ``tag`` the row's whole tags stand for whom, as JSON; of ``model`` its deployment comes with it.
+    The times are in seconds since 1970, ``until_s`` is the first that does not count. Of ``tag`` the row's whole tags stand for whom, as JSON; of ``model`` its deployment comes with it.
     """
     column = _OF[kind]
     other = ledger.c.deployment if kind == "model" else literal("")
@@ -114,6 +116,8 @@ async def used_since(conn: Connection, kind: ScopeKind, since_s: int) -> list[Us
         .where(IS_BILLED)
         .group_by(ledger.c.tenant_id, column, *([other] if kind == "model" else ()))
     )
+    if until_s is not None:
+        statement = statement.where(ledger.c.occurred_s < until_s)
     return [
         UsedRow(
             row.tenant_id, row.id, int(row.requests), int(row.tokens), int(row.nanousd), row.other

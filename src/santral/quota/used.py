@@ -32,6 +32,42 @@ class UsedRow(Struct, frozen=True, array_like=True):
 Sums = Callable[[ScopeKind, int], Awaitable[Sequence[UsedRow]]]
 
 
+#: Asks the ledger: of a kind of scope, from one moment up to another, or on.
+SumsBetween = Callable[[ScopeKind, int, int | None], Awaitable[Sequence[UsedRow]]]
+
+_DAY_S = LENGTH_S["day"]
+
+
+class DaySums:
+    """Sums of the ledger that remember whole days which are over: a month is not read again each time.
+
+    Days before yesterday are read once a day; a row that comes later than that counts from the next
+    day on.
+    """
+
+    def __init__(self) -> None:
+        self._today = 0
+        self._days: dict[tuple[ScopeKind, int], Sequence[UsedRow]] = {}
+
+    async def since(
+        self, between: SumsBetween, now: float, kind: ScopeKind, since_s: int
+    ) -> list[UsedRow]:
+        """Return what was used from a moment on, by tenant and by whom, perhaps in several rows each."""
+        today = int(now // _DAY_S)
+        if today != self._today:
+            self._today, self._days = today, {}
+        first, last = -(-since_s // _DAY_S), today - 1
+        if first >= last:
+            return [*await between(kind, since_s, None)]
+        rows = [*await between(kind, since_s, first * _DAY_S)] if since_s % _DAY_S else []
+        for day in range(first, last):
+            if (kind, day) not in self._days:
+                begin = day * _DAY_S
+                self._days[kind, day] = await between(kind, begin, begin + _DAY_S)
+            rows += self._days[kind, day]
+        return [*rows, *(await between(kind, last * _DAY_S, None))]
+
+
 async def used_under(
     rules: Iterable[Rule], tree: TenantTree, sums: Sums, now: float
 ) -> dict[str, Used]:
