@@ -122,6 +122,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="santral_limits_uncoordinated",
         kind="gauge",
+        across="max",
         help="1 while the Redis of limits does not answer and rules hold as each of them says.",
     ),
     Metric(
