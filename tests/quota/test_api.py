@@ -1,81 +1,143 @@
-"""``/api/limits``, as an administrator and as anybody else."""
+"""``/api/limits``, as an owner, as others, and as nobody."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
+from tests.quota.rules import limit
+from tests.tenants.acting import NOW, plant
+from tests.tenants.test_api import Everybody, as_answer, code
 
 from santral.db.engine import Engine
-from santral.errors import NotAllowed, SantralError
+from santral.errors import SantralError
 from santral.quota.api import limits_router
-from santral.tenants.issue import create_tenant
-from santral.web.errors import openai_error
 
 pytestmark = pytest.mark.anyio
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-async def only_root(request: Request) -> None:
-    if request.headers.get("x-who") != "root":
-        raise NotAllowed("Administrators only.")
-
-
-async def as_answer(request: Request, error: Exception) -> Response:
-    assert isinstance(error, SantralError)
-    answer = openai_error(error)
-    return Response(answer.body, answer.status, media_type="application/json")
+DAY: dict[str, Any] = {
+    "tenant_id": "acme",
+    "measure": "tokens",
+    "window": "day",
+    "amount": 1000,
+}
 
 
 @pytest.fixture
 async def client(engine: Engine) -> AsyncGenerator[httpx.AsyncClient]:
-    await create_tenant(engine, "acme", None, NOW)
+    await plant(engine, "acme", "team<acme")
     app = FastAPI()
     app.add_exception_handler(SantralError, as_answer)
-    app.include_router(limits_router(engine, only_root, clock=lambda: NOW))
+    numbers = iter(range(1, 100))
+    app.include_router(
+        limits_router(
+            engine,
+            Everybody(engine),
+            declared=lambda: [
+                limit(binds="tenant:*", owner="*", amount=7, id="config.tokens_per_day")
+            ],
+            clock=lambda: NOW,
+            new_id=lambda: f"lim_{next(numbers)}",
+        )
+    )
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://control", headers={"x-who": "root"}
+        transport=httpx.ASGITransport(app), base_url="http://control", headers={"x-who": "owner@*"}
     ) as made:
         yield made
 
 
-async def test_limits_are_put_and_read_back(client: httpx.AsyncClient) -> None:
-    wanted = {
-        "tenant_id": "acme",
-        "key_id": None,
-        "requests_per_second": 5.0,
-        "burst": 10,
-        "tokens_per_day": 1000,
+async def shown(client: httpx.AsyncClient, tenant: str = "acme") -> list[dict[str, Any]]:
+    found = await client.get("/api/limits", params={"tenant_id": tenant})
+    return found.json()["limits"]
+
+
+async def test_a_limit_is_set_shown_replaced_and_removed(client: httpx.AsyncClient) -> None:
+    wanted = DAY | {
+        "time_zone": "Europe/Istanbul",
+        "warn_at": [0.5, 0.9],
+        "webhook": "https://example.com/alerts",
+        "fall_to": "small",
+        "is_dry_run": True,
     }
-    assert (await client.put("/api/limits", json=wanted)).json() == wanted
-    found = await client.get("/api/limits", params={"tenant_id": "acme"})
-    assert found.json() == {"limits": [wanted]}
+    made = (await client.put("/api/limits", json=wanted)).json()
+    assert made | wanted == made
+    assert (made["id"], made["scope"], made["scope_id"]) == ("lim_1", "tenant", "acme")
+    assert made["uncoordinated"] == "share"
+    assert [row for row in await shown(client) if not row["is_declared"]] == [made]
+    again = (await client.put("/api/limits", json=DAY | {"amount": 5})).json()
+    assert (again["id"], again["amount"], again["warn_at"]) == ("lim_1", 5, [])
+    assert (await client.delete("/api/limits/lim_1")).json() == again
+    assert code(await client.delete("/api/limits/lim_1")) == (404, "not_found")
 
 
-async def test_an_unknown_limit_is_refused_by_name_and_nothing_changes(
-    client: httpx.AsyncClient,
+async def test_limits_of_the_file_are_shown_and_marked(client: httpx.AsyncClient) -> None:
+    (row,) = await shown(client)
+    assert (row["id"], row["is_declared"], row["amount"]) == ("config.tokens_per_day", True, 7)
+    assert code(await client.delete("/api/limits/config.tokens_per_day")) == (404, "not_found")
+
+
+async def test_money_is_not_guessed_while_redis_is_away(client: httpx.AsyncClient) -> None:
+    made = await client.put("/api/limits", json=DAY | {"measure": "usd"})
+    assert made.json()["uncoordinated"] == "refuse"
+    said = await client.put("/api/limits", json=DAY | {"measure": "usd", "uncoordinated": "allow"})
+    assert said.json()["uncoordinated"] == "allow"
+
+
+@pytest.mark.parametrize("field", ["budget", "tokens_per_day", "id", "is_declared"])
+async def test_an_unknown_field_is_refused_by_name_and_nothing_changes(
+    client: httpx.AsyncClient, field: str
 ) -> None:
-    body = {"tenant_id": "acme", "tokens_per_day": 5, "budget": 5}
-    refused = await client.put("/api/limits", json=body)
+    refused = await client.put("/api/limits", json=DAY | {field: 5})
     assert refused.status_code == 422
-    assert refused.json()["detail"][0]["loc"] == ["body", "budget"]
-    found = await client.get("/api/limits", params={"tenant_id": "acme"})
-    assert found.json()["limits"][0]["tokens_per_day"] is None
+    assert refused.json()["detail"][0]["loc"] == ["body", field]
+    assert len(await shown(client)) == 1
 
 
-async def test_a_contradiction_is_refused_with_its_name(client: httpx.AsyncClient) -> None:
-    refused = await client.put("/api/limits", json={"tenant_id": "acme", "burst": 5})
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"amount": 0}, "amount"),
+        ({"burst": 5}, "burst"),
+        ({"scope": "user"}, "scope_id"),
+        ({"scope": "key"}, "scope_id"),
+        ({"scope": "tag", "scope_id": "team"}, "scope_id"),
+        ({"wait_s": 5, "fall_to": "small"}, "fall_to"),
+    ],
+)
+async def test_what_means_nothing_is_refused_with_its_name(
+    client: httpx.AsyncClient, fields: dict[str, Any], param: str
+) -> None:
+    refused = await client.put("/api/limits", json=DAY | fields)
     assert refused.status_code == 400
-    assert refused.json()["error"]["param"] == "burst"
+    assert refused.json()["error"]["param"] == param
+    assert len(await shown(client)) == 1
 
 
-async def test_only_administrators_get_in(client: httpx.AsyncClient) -> None:
-    for method in ("GET", "PUT"):
-        refused = await client.request(
-            method, "/api/limits", json={"tenant_id": "acme"}, headers={"x-who": "guest"}
-        )
-        assert refused.status_code == 403
+async def test_a_contradiction_has_a_code_of_its_own(client: httpx.AsyncClient) -> None:
+    await client.put("/api/limits", json=DAY)
+    refused = await client.put("/api/limits", json=DAY | {"window": "month", "amount": 999})
+    assert code(refused) == (400, "limits_contradict")
+
+
+@pytest.mark.parametrize(
+    ("who", "tenant", "statuses"),
+    [
+        ("owner@*", "acme", (200, 200)),
+        ("operator@acme", "team", (200, 200)),
+        ("viewer@acme", "acme", (200, 403)),
+        ("owner@team", "acme", (404, 404)),
+        ("owner@team", "*", (403, 403)),
+        ("", "acme", (403, 403)),
+    ],
+)
+async def test_a_role_reaches_its_tenant_and_what_is_beneath(
+    client: httpx.AsyncClient, who: str, tenant: str, statuses: tuple[int, int]
+) -> None:
+    headers = {"x-who": who}
+    read = await client.get("/api/limits", params={"tenant_id": tenant}, headers=headers)
+    body = DAY | {"tenant_id": tenant}
+    written = await client.put("/api/limits", json=body, headers=headers)
+    assert (read.status_code, written.status_code) == statuses

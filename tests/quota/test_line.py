@@ -238,7 +238,7 @@ class Slow(MemoryLimiter):
     asked = 0
     seen: asyncio.Event
 
-    async def reserve(self, claims: Sequence[Claim], need: Need):  # noqa: ANN201 - as its base
+    async def reserve(self, claims: Sequence[Claim], need: Need):
         try:
             return await super().reserve(claims, need)
         except QuotaExceeded:

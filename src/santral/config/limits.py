@@ -11,7 +11,9 @@ from santral.config.section import Section
 class LimitsConfig(Section):
     """Limits of each tenant that has none of its own, and where limits are counted."""
 
-    requests_per_second: float | None = Field(default=None, gt=0, description="Sustained rate.")
+    requests_per_second: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Sustained rate."
+    )
     burst: int | None = Field(
         default=None, ge=1, description="Requests at once; default is the rate."
     )
@@ -27,13 +29,17 @@ class LimitsConfig(Section):
         default=None, ge=1, description="Requests that run at once."
     )
     usd_per_hour: float | None = Field(
-        default=None, gt=0, description="US dollars in any 60 minutes."
+        default=None, gt=0, allow_inf_nan=False, description="US dollars in any 60 minutes."
     )
-    usd_per_day: float | None = Field(default=None, gt=0, description="US dollars, UTC day.")
+    usd_per_day: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="US dollars, UTC day."
+    )
     usd_per_week: float | None = Field(
-        default=None, gt=0, description="US dollars, UTC week from Monday on."
+        default=None, gt=0, allow_inf_nan=False, description="US dollars, UTC week from Monday on."
     )
-    usd_per_month: float | None = Field(default=None, gt=0, description="US dollars, UTC month.")
+    usd_per_month: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="US dollars, UTC month."
+    )
     url: OutsideRef | None = Field(
         default=None,
         description="Redis or Valkey that counts for all workers, e.g. `redis://host:6379/0`; "

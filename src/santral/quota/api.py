@@ -28,7 +28,7 @@ class LimitBody(BaseModel):
     scope_id: str | None = Field(
         None,
         description="Which one: an id, a key's prefix, `name=value` of a tag, or `*` for each one by "
-        "itself; default is the tenant.",
+        "itself; of scope `tenant` the default is the tenant.",
     )
     measure: Measure = Field(description="What it counts.")
     window: WindowName = Field("", description="Over which time; empty for concurrent requests.")
@@ -115,7 +115,7 @@ def _rule(body: LimitBody) -> Rule:
     return Rule(
         id="",
         tenant_id=body.tenant_id,
-        scope=Scope(body.scope, body.scope_id if body.scope_id is not None else body.tenant_id),
+        scope=Scope(body.scope, _scope_id(body)),
         measure=body.measure,
         window=body.window,
         is_rolling=body.is_rolling,
@@ -130,6 +130,13 @@ def _rule(body: LimitBody) -> Rule:
         uncoordinated=body.uncoordinated or default_uncoordinated(body.measure),
         is_dry_run=body.is_dry_run,
     )
+
+
+def _scope_id(body: LimitBody) -> str:
+    """Return whom a limit binds: the tenant may be left out, and nobody else."""
+    if body.scope_id is not None:
+        return body.scope_id
+    return body.tenant_id if body.scope == "tenant" else ""
 
 
 def _body(known: KnownRule) -> KnownLimit:

@@ -55,16 +55,17 @@ async def set_rules(
         NotAllowed: no role that may change limits there.
         BadRequest: a rule means nothing, or contradicts another of the same scope.
     """
-    made: list[Rule] = []
+    made: list[tuple[Rule | None, Rule]] = []
     async with writing(engine) as conn:
         for rule in rules:
             known = await _checked(conn, rule, by)
             had = await _rule_at(conn, known)
-            await _check_together(conn, known)
             stored = await store.put_rule(
                 conn, TenantId(known.tenant_id), replace(known, id=had.id if had else new_id()), now
             )
-            made.append(stored)
+            made.append((had, stored))
+        for had, stored in made:
+            await _check_together(conn, stored)  # as all of them are now
             await note(
                 conn,
                 by.actor,
@@ -74,7 +75,7 @@ async def set_rules(
                 before=shown(had) if had else None,
                 after=shown(stored),
             )
-    return made
+    return [stored for _, stored in made]
 
 
 async def remove_rule(engine: Engine, rule_id: str, *, by: Principal) -> Rule:
@@ -158,12 +159,12 @@ async def _checked(conn: Connection, rule: Rule, by: Principal) -> Rule:
     check(rule)
     kind, id_ = rule.scope
     if kind == "tenant" and id_ != EACH:
-        await known_tenant(conn, id_)
-        if not await _is_within(conn, TenantId(id_), rule):
+        if not await _is_within(conn, TenantId(id_), rule):  # nor is one that does not exist
             raise BadRequest(
                 f"The tenant '{id_}' is not a part of '{rule.tenant_id}', whose limit this would be.",
                 param="scope_id",
             )
+        await known_tenant(conn, id_)
     if kind == "key" and id_ != EACH:
         return replace(rule, scope=Scope("key", await _key_id(conn, rule)))
     return rule
@@ -201,9 +202,10 @@ async def _key_name(conn: Connection, rule: Rule) -> str:
 
 async def _rule_at(conn: Connection, rule: Rule) -> Rule | None:
     rules = await store.rules_of_tenant(conn, TenantId(rule.tenant_id))
-    if len(rules) >= _MOST_RULES:
+    found = next((other for other in rules if other.place == rule.place), None)
+    if found is None and len(rules) >= _MOST_RULES:
         raise BadRequest(f"The tenant '{rule.tenant_id}' has {_MOST_RULES} limits already.")
-    return next((other for other in rules if other.place == rule.place), None)
+    return found
 
 
 async def _check_together(conn: Connection, rule: Rule) -> None:
@@ -241,7 +243,7 @@ def _check_words(rule: Rule) -> None:
                 f"{nearest(value, known)}",
                 param=name,
             )
-    if not rule.scope.id or len(rule.scope.id) > 256 or not rule.scope.id.isprintable():
+    if not _is_name(rule.scope.id):
         raise BadRequest(
             "scope_id: name whom the limit binds, in up to 256 characters; * is each one for itself.",
             param="scope_id",
@@ -299,5 +301,11 @@ def _check_consequences(rule: Rule) -> None:
         )
     if any(not 0 < f <= 1 for f in rule.warn_at) or list(rule.warn_at) != sorted(rule.warn_at):
         raise BadRequest("warn_at: fractions above 0 up to 1, ascending.", param="warn_at")
+    if rule.fall_to and not _is_name(rule.fall_to):
+        raise BadRequest("fall_to: a deployment's name, in up to 256 characters.", param="fall_to")
     if rule.webhook and urlsplit(rule.webhook).scheme not in ("http", "https"):
         raise BadRequest("webhook: an address that begins with https://.", param="webhook")
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= 256 and text.isprintable()

@@ -16,8 +16,8 @@ from santral.db.session import with_database
 from santral.errors import BadRequest
 from santral.quota.answer import amount_text
 from santral.quota.change import KnownRule, remove_rule, set_rules, show_rules
-from santral.quota.limits import NAMED, default_rules, default_uncoordinated, nano, rule_named
-from santral.quota.rule import Rule, Scope, ScopeKind, Uncoordinated, WindowName
+from santral.quota.limits import NAMED, default_rules, default_uncoordinated, rule_named
+from santral.quota.rule import EACH, Rule, Scope, ScopeKind, Uncoordinated
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 from santral.tenants.tenant import DEFAULT_TENANT
@@ -86,6 +86,8 @@ def set_(
     named = {name: value for name, value in given.items() if value is not None}
     if not named:
         raise typer.BadParameter(f"name at least one limit: {_flags()}")
+    if burst is not None and requests_per_second is None:
+        raise typer.BadParameter("--burst goes with --requests-per-second")
     scope = _scope(tenant, key=key, user=user, route=route, model=model, tag=tag)
     rules = [
         _with_policy(
@@ -101,7 +103,7 @@ def set_(
         )
         for name, value in named.items()
     ]
-    _print(_set(rules))
+    _print(_set(rules, time_zone))
 
 
 @limits_app.command("show")
@@ -161,10 +163,12 @@ def set_budget(
         uncoordinated=uncoordinated,
         is_dry_run=dry_run,
     )
-    _print(_set([replace(rule, is_rolling=rolling, amount=nano(usd))]))
+    _print(_set([rule], time_zone))
 
 
-def _set(rules: Sequence[Rule]) -> list[KnownRule]:
+def _set(rules: Sequence[Rule], time_zone: str) -> list[KnownRule]:
+    if time_zone != "UTC" and all(rule.time_zone == "UTC" for rule in rules):
+        raise typer.BadParameter("--time-zone is for days, weeks and months that do not roll")
     made = with_database(
         os.environ,
         lambda engine: set_rules(
@@ -194,16 +198,20 @@ def _with_policy(
     is_rolling: bool = False,
     warn_at: Sequence[float] = (),
     uncoordinated: str | None = None,
+    time_zone: str = "UTC",
     **policy: Any,
 ) -> Rule:
+    """Return a rule with what is the same for all; what a window cannot have is left out of it."""
     known: Sequence[Uncoordinated] = ("share", "refuse", "allow")
     found = [word for word in known if word == uncoordinated]
     if uncoordinated is not None and not found:
         raise BadRequest(f"--uncoordinated is {', '.join(known)}.", param="uncoordinated")
-    can_roll: Sequence[WindowName] = ("minute", "hour", "day", "week", "month")
+    is_rolling = rule.is_rolling or (is_rolling and rule.window not in ("", "second"))
+    is_calendar = rule.window not in ("", "second") and not is_rolling
     return replace(
         rule,
-        is_rolling=rule.is_rolling or (is_rolling and rule.window in can_roll),
+        is_rolling=is_rolling,
+        time_zone=time_zone if is_calendar else "UTC",
         warn_at=tuple(warn_at),
         uncoordinated=found[0] if found else default_uncoordinated(rule.measure),
         **policy,
@@ -232,10 +240,10 @@ def _print(rows: Sequence[KnownRule]) -> None:
 
 def _binds(row: KnownRule) -> str:
     kind, id_ = row.rule.scope
-    if kind == "tenant" and id_ == row.rule.tenant_id:
+    if kind == "tenant" and id_ == row.rule.tenant_id != EACH:
         return "itself"
     named = f"{row.name} ({id_})" if row.name else id_
-    return f"each {kind}" if id_ == "*" else f"{kind} {named}"
+    return f"each {kind}" if id_ == EACH else f"{kind} {named}"
 
 
 def _then(rule: Rule) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from santral.config.limits import LimitsConfig
+from santral.errors import BadRequest
 from santral.quota.rule import (
     DECLARED,
     EACH,
@@ -85,7 +87,13 @@ def default_uncoordinated(measure: Measure) -> Uncoordinated:
 
 
 def nano(usd: float) -> int:
-    """Return dollars as nano-dollars."""
+    """Return dollars as nano-dollars.
+
+    Raises:
+        BadRequest: no number.
+    """
+    if not math.isfinite(usd):
+        raise BadRequest("amount: dollars are a number above zero.", param="amount")
     return round(usd * NANO_PER_USD)
 
 
