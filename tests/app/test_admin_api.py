@@ -269,3 +269,27 @@ async def test_a_reader_of_traces_is_shown_a_subtree(
     for tenant, status in (("org", 200), ("team", 200), ("globex", 404), ("nowhere", 404)):
         answer = await client.get("/api/traces", params={"tenant": tenant}, headers=bearing(key))
         assert answer.status_code == status, tenant
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [("budget", "budget"), ("x" * 65536, "x" * 64), ("a\u202eb", "…"), ("sk-santral-abc", "…")],
+)
+async def test_an_unknown_field_is_named_as_far_as_it_can_be_shown(
+    engine: Engine, client: httpx.AsyncClient, field: str, shown: str
+) -> None:
+    key = await admin_key(engine)
+    refused = await client.post("/api/tenants", json={"id": "a", field: 1}, headers=bearing(key))
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (400, "invalid_request")
+    assert error["message"].startswith(f"{shown}: ")
+    assert len(error["message"]) < 200
+
+
+async def test_a_body_of_a_thousand_faults_is_answered_with_some(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    key = await admin_key(engine)
+    body = {"id": "a", **{f"f{n}": n for n in range(1000)}}
+    refused = await client.post("/api/tenants", json=body, headers=bearing(key))
+    assert len(refused.json()["error"]["message"]) < 2000

@@ -35,6 +35,7 @@ from santral.quota.limits import default_rules
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
+from santral.tenants.key import MARK
 from santral.tenants.users.api import users_router
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
@@ -43,6 +44,9 @@ from santral.traces.store import StoreDamaged, TraceStore
 from santral.web.errors import openai_error
 
 log = logging.getLogger(__name__)
+
+#: Faults of one request that an answer names, and how much of a name it shows. Chosen.
+_MOST_FAULTS, _LONGEST_NAME = 20, 64
 
 
 def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: Metrics) -> FastAPI:
@@ -112,10 +116,16 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     faults = [
-        f"{'.'.join(str(part) for part in item['loc'] if part != 'body')}: {item['msg']}"
-        for item in error.errors()
+        f"{'.'.join(_named(part) for part in item['loc'] if part != 'body')}: {item['msg']}"
+        for item in error.errors()[:_MOST_FAULTS]
     ]
     return await _answer_error(request, BadRequest("; ".join(faults), code="invalid_request"))
+
+
+def _named(part: int | str) -> str:
+    """Return a field's name as far as it can be shown: whoever sent it chose it."""
+    name = str(part)[:_LONGEST_NAME]
+    return name if name.isprintable() and MARK not in name else "…"
 
 
 async def _open(store: TraceStore) -> None:
