@@ -72,9 +72,7 @@ def traces_router(store: TraceStore, authorise: Authorise) -> APIRouter:
         return _json(shown_to(by, await store.get_trace(visible_to(by, ""), trace_id)))
 
     @router.get("/signals")
-    async def get_signals(
-        query: Annotated[Window, Query()], by: Principal = reader
-    ) -> Response:
+    async def get_signals(query: Annotated[Window, Query()], by: Principal = reader) -> Response:
         """Return latency, cost, quality and safety of a window: in all, by route and by tenant."""
         window = query.filters(store.clock())
         whose = visible_to(by, query.tenant)
