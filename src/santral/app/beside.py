@@ -70,6 +70,7 @@ class ParentsWork:
         self._workers = metrics["santral_workers"].child()
         self._ends = metrics["santral_worker_ends_total"]
         self._refusals = metrics["santral_config_reload_failures_total"].child()
+        self._dropped_acts = metrics["santral_audit_acts_dropped_total"].child()
         name = f"parent-{os.getpid()}-{time.time_ns()}"
         self._numbers = SharedNumbers(loaded.config.data.folder, name, metrics)
         self._numbers_name = name
@@ -151,8 +152,9 @@ class ParentsWork:
             return
         self._workers.set(workers)
         self._refusals.set(self._rounds.refusals)
+        self._dropped_acts.set(self._acts.dropped)
         ends = [series.value for series in self._ends.series()]
-        shown = (workers, self._rounds.refusals, *ends)
+        shown = (workers, self._rounds.refusals, self._acts.dropped, *ends)
         if shown != self._shown:
             self._shown = shown
             self._numbers.leave()

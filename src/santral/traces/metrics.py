@@ -320,6 +320,11 @@ METRICS: tuple[Metric, ...] = (
         help="Configurations that were refused; the last good one stayed in force.",
     ),
     Metric(
+        name="santral_audit_acts_dropped_total",
+        kind="counter",
+        help="Configurations put in force or refused that could not be noted in the audit log.",
+    ),
+    Metric(
         name="santral_workers",
         kind="gauge",
         help="Gateway workers of this machine that accept connections.",
