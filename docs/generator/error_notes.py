@@ -28,8 +28,8 @@ CLASS_REMEDIES = {
     "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
     "trace has the verdicts; SDKs are told not to retry (`x-should-retry: false`).",
     "rate_limit_exceeded": "Wait for `retry-after`.",
-    "gateway_overloaded": "Try again after `retry-after`. Operator: more workers are not available "
-    "yet; raise `server.max_in_flight` if memory allows.",
+    "gateway_overloaded": "Try again after `retry-after`. Operator: run more workers "
+    "(`server.workers`), or raise `server.max_in_flight` if memory allows.",
     "sign_in_unavailable": "The OpenID provider is down, slow, or not the one that `sso.issuer` "
     "names; the message says which. Sign in with an admin key meanwhile.",
     "provider_error": "See the trace: every attempt is listed with its error.",

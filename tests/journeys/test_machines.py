@@ -105,7 +105,8 @@ def test_a_budget_worth_one_call_is_worth_one_on_both_machines_together(
     one, other = first_and_other(machines)
     one.admin("/api/tenants", {"id": "poor", "name": "Poor"}, "POST")
     key = one.admin("/api/keys", {"tenant_id": "poor", "name": "k"}, "POST")["plaintext"]
-    one.admin("/api/tenants/poor/limits", {"requests_per_second": 0.001, "burst": 1}, "PUT")
+    rule = {"tenant_id": "poor", "measure": "requests", "window": "day", "amount": 1}
+    one.admin("/api/limits", rule, "PUT")
     time.sleep(WITHIN_S)
     found: list[int] = []
     gate = threading.Barrier(20)
