@@ -293,3 +293,94 @@ async def test_a_body_of_a_thousand_faults_is_answered_with_some(
     body = {"id": "a", **{f"f{n}": n for n in range(1000)}}
     refused = await client.post("/api/tenants", json=body, headers=bearing(key))
     assert len(refused.json()["error"]["message"]) < 2000
+
+
+#: What else an endpoint wants, to come as far as asking whose it is.
+NEEDED = {
+    "month": "2026-11",
+    "since_us": "0",
+    "until_us": "1",
+}
+
+#: Bodies that would do something to a tenant; every endpoint whose body names one has its own here.
+BODIES: dict[str, dict[str, Any]] = {
+    "NewTenantBody": {"id": "inside", "parent_id": "{}"},
+    "NewKeyBody": {"tenant_id": "{}", "name": "mine"},
+    "LimitBody": {"tenant_id": "{}", "measure": "requests", "window": "day", "amount": 1},
+    "PolicyBody": {"tenant_id": "{}", "payloads": "none", "retention_days": 9},
+    "ErasureBody": {"tenant_id": "{}", "user": "ada"},
+    "PersonBody": {"tenant_id": "{}", "user": "ada"},
+}
+
+
+def foreign_requests(app: FastAPI) -> Iterator[tuple[str, str, dict[str, str], Any]]:
+    """Return a request to each endpoint that takes a tenant, with ``{}`` where the tenant goes."""
+    document = app.openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            query = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+            given = {name: "{}" for name in query if name in ("tenant", "tenant_id")}
+            content = operation.get("requestBody", {}).get("content", {})
+            schema = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+            fields = (
+                document["components"]["schemas"].get(name_of(schema), {}).get("properties", {})
+            )
+            if given or not {"tenant", "tenant_id"}.isdisjoint(fields):
+                needed = {name: NEEDED[name] for name in query if name in NEEDED}
+                body = BODIES[name_of(schema)] if schema else None
+                yield method.upper(), path, {**needed, **given}, body
+
+
+def name_of(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def put_in(template: Any, tenant: str) -> Any:
+    if isinstance(template, dict):
+        return {name: put_in(value, tenant) for name, value in template.items()}
+    return template.replace("{}", tenant) if isinstance(template, str) else template
+
+
+async def test_no_endpoint_tells_that_another_tenant_exists(
+    engine: Engine, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    await plant(engine, "acme", "globex")
+    key = await admin_key(engine, role="admin", role_over="acme")
+    requests = list(foreign_requests(app))
+    assert len(requests) > 8
+    for method, path, query, body in requests:
+        said: list[tuple[int, str]] = []
+        for tenant in ("globex", "nowhere"):
+            answer = await client.request(
+                method, path, params=put_in(query, tenant), json=put_in(body, tenant),
+                headers=bearing(key),
+            )  # fmt: skip
+            said.append((answer.status_code, answer.text.replace(tenant, "X")))
+        assert said[0][0] in (403, 404), (method, path, said[0])
+        assert said[0] == said[1], (method, path)
+
+
+async def test_what_is_the_installations_is_for_roles_over_all_of_it(
+    engine: Engine, client: httpx.AsyncClient
+) -> None:
+    await plant(engine, "acme")
+    key = await admin_key(engine, role="owner", role_over="acme")
+    for method, path, body in (
+        ("GET", "/api/secrets", None),
+        ("PUT", "/api/secrets/openai", {"value": "x"}),
+        ("DELETE", "/api/secrets/openai", None),
+        ("POST", "/api/secrets/rotate", None),
+        ("POST", "/api/tenants", {"id": "top"}),
+        (
+            "POST",
+            "/api/keys",
+            {"tenant_id": "acme", "name": "k", "role": "viewer", "role_over": "*"},
+        ),
+        (
+            "PUT",
+            "/api/limits",
+            {"tenant_id": "*", "measure": "requests", "window": "day", "amount": 1},
+        ),
+    ):
+        answer = await client.request(method, path, json=body, headers=bearing(key))
+        assert answer.status_code == 403, (method, path, answer.text)
