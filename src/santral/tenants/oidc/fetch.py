@@ -83,6 +83,6 @@ def _object(url: str, status: int, data: bytes) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise SignInUnavailable(
             f"The OpenID provider answered {url} with status {status} and no JSON object. Check that "
-            "sso.issuer is the provider's address."
+            "sso.issuer is the provider's address. An admin key signs in meanwhile."
         )
     return cast("Mapping[str, Any]", found)
