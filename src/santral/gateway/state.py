@@ -34,6 +34,7 @@ from santral.routing.compile import Facts, compile_deployments, compile_route, p
 from santral.routing.route import Deployment, Pricing, Route
 from santral.secrets.pseudonym import Pseudonyms
 from santral.tenants.keyring import KeyRing
+from santral.traces.waiting import SpoolBox
 
 #: The check that a route with an output schema always has.
 SCHEMA_CHECK = "json_schema"
@@ -76,6 +77,7 @@ class Snapshot:
     ring: KeyRing
     limits: LimitBook
     pseudonyms: Pseudonyms  # what stands for words that are not kept
+    spool_box: SpoolBox | None  # seals words in the spool, where there is a master key
 
 
 class Current:
@@ -132,8 +134,18 @@ def build_snapshot(
         prices=prices,
         ring=ring,
         pseudonyms=Pseudonyms(config),
+        spool_box=_spool_box(config),
         limits=limits or LimitBook(default_rules(config.limits)),
     )
+
+
+def _spool_box(config: Config) -> SpoolBox | None:
+    if config.secrets.master_key is None:
+        return None
+    # Ciphers are for installations with a master key: other workers start sooner without them.
+    from santral.secrets.waiting import waiting_box  # noqa: PLC0415
+
+    return waiting_box(config.secrets)
 
 
 def _now() -> float:

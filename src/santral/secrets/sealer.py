@@ -17,6 +17,7 @@ from santral.secrets import store
 from santral.secrets.box import Box, RandomBytes
 from santral.secrets.data_key import FORM, HEAD_BYTES, MARK, TenantBox, new_data_key, unwrapped
 from santral.secrets.row import DataKeyRow
+from santral.secrets.waiting import WaitingKeys
 from santral.secrets.wrappers import Wrappers
 
 #: How long a data key is used before the database is asked whether it still stands, in seconds.
@@ -44,6 +45,7 @@ class Sealer:
         self._wrappers = wrappers
         self._clock = clock
         self._rng = rng
+        self.waiting = WaitingKeys(wrappers)  # of workers, which have no database
         self._active: dict[str, _Held] = {}  # by tenant
         self._known: dict[str, _Held] = {}  # by id of the key
 
@@ -87,10 +89,8 @@ class Sealer:
 
     async def destroy(self, tenant_id: str, actor: Actor) -> int:
         """Destroy a tenant's data keys and so erase all that they sealed; return how many."""
-        async with writing(self._engine) as conn:
-            count = await destroy_data_keys(conn, tenant_id, actor)
+        count = await erase_sealed(self._engine, tenant_id, actor)
         self.forget(tenant_id)
-        await forget_on_disk(self._engine)
         return count
 
     def forget(self, tenant_id: str) -> None:
@@ -148,6 +148,23 @@ async def add_data_key(conn: Connection, row: DataKeyRow, actor: Actor) -> None:
         tenant_id=row.tenant_id,
         after={"wrapped_by": row.wrapped_by},
     )
+
+
+async def count_data_keys(engine: Engine, tenant_id: str) -> int:
+    """Return how many data keys a tenant has; 0 means that nothing of it is sealed."""
+    async with reading(engine) as conn:
+        return len(await store.data_keys_of(conn, tenant_id))
+
+
+async def erase_sealed(engine: Engine, tenant_id: str, actor: Actor) -> int:
+    """Destroy a tenant's data keys and so erase all that they sealed; return how many.
+
+    Sealers of other processes forget them within ``RECHECK_S``.
+    """
+    async with writing(engine) as conn:
+        count = await destroy_data_keys(conn, tenant_id, actor)
+    await forget_on_disk(engine)
+    return count
 
 
 async def destroy_data_keys(conn: Connection, tenant_id: str, actor: Actor) -> int:

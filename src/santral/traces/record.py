@@ -81,6 +81,7 @@ class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     request: str  # JSON: the messages as they were sent to the provider, or what stands for each
     response: str  # the answer's text, or JSON of what stands for it
     is_sealed: bool = False  # both are sealed under the tenant's data key, in base 64
+    waits_under: str = ""  # in the spool alone: the wrapped key under which a worker sealed both
 
 
 class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

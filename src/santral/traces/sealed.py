@@ -6,23 +6,41 @@ from base64 import b64decode, b64encode
 
 from msgspec.structs import replace
 
-from santral.errors import DataKeyGone
+from santral.errors import DataKeyGone, SealBroken
 from santral.secrets.sealer import Sealer
 from santral.traces.record import Payload, TraceRecord
+from santral.traces.waiting import Owner, owner_of, place_of_text
 
 #: What a reader sees of a payload that cannot be opened here.
 ERASED = "[erased: its data key was destroyed]"
 CLOSED = "[sealed: no master key is configured here]"
-
-#: Tenant, trace and request: where a payload belongs; it opens there alone.
-Owner = tuple[str, str, str]
+CHANGED = "[lost: it was changed while it waited in the spool]"
 
 
 async def sealed(record: TraceRecord, sealer: Sealer) -> TraceRecord:
-    """Return the record with its payload sealed; one that is sealed stays as it is."""
-    if record.payload is None or record.payload.is_sealed:
+    """Return the record with its payload sealed; one that is sealed stays as it is.
+
+    Raises:
+        ConfigError: a worker sealed under a master key that is not configured here.
+    """
+    payload = record.payload
+    if payload is None or payload.is_sealed:
         return record
-    return replace(record, payload=await seal_payload(owner_of(record), record.payload, sealer))
+    owner = owner_of(record)
+    if payload.waits_under:
+        payload = _arrived(owner, payload, sealer)
+    return replace(record, payload=await seal_payload(owner, payload, sealer))
+
+
+def _arrived(owner: Owner, payload: Payload, sealer: Sealer) -> Payload:
+    keys, wrapped = sealer.waiting, payload.waits_under
+    try:
+        return Payload(
+            request=keys.open(wrapped, place_of_text(owner, "request"), payload.request),
+            response=keys.open(wrapped, place_of_text(owner, "response"), payload.response),
+        )
+    except SealBroken:  # one record that was changed must not keep the others out
+        return Payload(request=CHANGED, response=CHANGED)
 
 
 async def opened(record: TraceRecord, sealer: Sealer | None) -> TraceRecord:
@@ -41,7 +59,7 @@ async def seal_payload(owner: Owner, payload: Payload, sealer: Sealer) -> Payloa
     """Return a payload sealed for its place."""
     box = await sealer.box(owner[0])
     request, response = (
-        b64encode(box.seal(_place(owner, name), text.encode())).decode()
+        b64encode(box.seal(place_of_text(owner, name), text.encode())).decode()
         for name, text in (("request", payload.request), ("response", payload.response))
     )
     return Payload(request=request, response=response, is_sealed=True)
@@ -54,17 +72,8 @@ async def open_payload(owner: Owner, payload: Payload, sealer: Sealer | None) ->
     texts: list[str] = []
     try:
         for name, text in (("request", payload.request), ("response", payload.response)):
-            data = await sealer.open(owner[0], _place(owner, name), b64decode(text))
+            data = await sealer.open(owner[0], place_of_text(owner, name), b64decode(text))
             texts.append(data.decode())
     except DataKeyGone:
         return Payload(request=ERASED, response=ERASED)
     return Payload(request=texts[0], response=texts[1])
-
-
-def owner_of(record: TraceRecord) -> Owner:
-    """Return where a record's payload belongs."""
-    return record.tenant_id, record.trace_id, record.request_id
-
-
-def _place(owner: Owner, name: str) -> str:
-    return f"traces/{owner[1]}/{owner[2]}/{name}"

@@ -195,6 +195,11 @@ class TraceStore:
         """Store new records and ``progress`` in one transaction; return it with what became of them."""
         if self.sealer is not None:
             records = [await sealed(record, self.sealer) for record in records]
+        elif any(record.payload and record.payload.waits_under for record in records):
+            raise StoreError(
+                "The spool holds payloads that were sealed under a master key, and none is configured. "
+                "Set secrets.master_key again; what waits is collected then."
+            )
         return await self._write(lambda connection: self._insert(connection, records, progress))
 
     async def progress(self) -> dict[str, Progress]:

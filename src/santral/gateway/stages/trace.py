@@ -15,6 +15,7 @@ from santral.providers.batch.deferred import Deferred
 from santral.traces.observe import RequestMetrics
 from santral.traces.record import AttemptRecord, SourceRecord, SpanRecord, TraceRecord
 from santral.traces.spool import Spool
+from santral.traces.waiting import waiting
 from santral.wire.usage import Usage
 
 #: The status of a request whose caller left before the answer. Source: nginx's 499.
@@ -101,7 +102,7 @@ def build_record(
     duration_us = ctx.elapsed_us()
     asked = ctx.asked
     extras = asked.extras if asked is not None else None
-    return TraceRecord(
+    record = TraceRecord(
         trace_id=ctx.trace_id,
         request_id=ctx.request_id,
         tenant_id=ctx.caller.tenant.id,
@@ -146,6 +147,8 @@ def build_record(
         sources=_sources(ctx),
         payload=payload_of(ctx, telemetry) if extras is not None else None,
     )
+    box = ctx.snapshot.spool_box
+    return record if box is None else waiting(record, box)
 
 
 def user_of(ctx: RequestContext) -> str:
