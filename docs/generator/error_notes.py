@@ -28,6 +28,8 @@ CLASS_REMEDIES = {
     "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
     "trace has the verdicts; SDKs are told not to retry (`x-should-retry: false`).",
     "rate_limit_exceeded": "Wait for `retry-after`.",
+    "limits_unavailable": "Try again shortly. Operator: Redis does not answer, and a rule says "
+    "`uncoordinated = refuse`; see `santral_limits_uncoordinated`.",
     "gateway_overloaded": "Try again after `retry-after`. Operator: run more workers "
     "(`server.workers`), or raise `server.max_in_flight` if memory allows.",
     "sign_in_unavailable": "The OpenID provider is down, slow, or not the one that `sso.issuer` "
