@@ -231,6 +231,8 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("secrets set", "openai", "--from-env", "MASTER_KEY"),
     ("secrets rotate",),
     ("secrets rewrap", "--all"),
+    ("secrets rotate", "--tenant", "acme"),
+    ("secrets destroy", "acme", "--force"),
     ("secrets remove", "openai"),
     ("privacy payloads", "none", "--tenant", "acme"),
     ("privacy retention", "30", "--tenant", "acme"),

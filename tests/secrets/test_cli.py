@@ -79,6 +79,17 @@ def test_rotation_and_a_new_master_key(tmp_path: Path, monkeypatch: pytest.Monke
     assert call("rotate").exit_code == 0
 
 
+def test_destroying_a_tenants_data_keys_asks_first() -> None:
+    assert isinstance(call("destroy", "acme", "--force").exception, NotFound)
+    call("rotate", "--tenant", "acme")
+    refused = call("destroy", "acme").exception
+    assert isinstance(refused, BadRequest)
+    assert "1 data key:" in refused.message
+    assert call("destroy", "acme", "--force").exit_code == 0
+    assert isinstance(call("destroy", "acme", "--force").exception, NotFound)
+    assert isinstance(call("destroy", "*", "--force").exception, BadRequest)
+
+
 def test_without_a_master_key_nothing_is_sealed(tmp_path: Path) -> None:
     (tmp_path / "santral.toml").write_text("")
     refused = call("set", "main", say="sk-1").exception

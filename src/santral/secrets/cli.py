@@ -21,10 +21,11 @@ from santral.config.schema import Config
 from santral.config.sealed import sealed_references
 from santral.db.engine import Engine
 from santral.db.session import control_database
-from santral.errors import BadRequest
+from santral.errors import BadRequest, NotFound
 from santral.secrets import change, rotate
+from santral.secrets.opened import EVERYBODY
 from santral.secrets.row import SecretRow
-from santral.secrets.sealer import Sealer
+from santral.secrets.sealer import Sealer, count_data_keys, erase_sealed
 from santral.secrets.wrappers import Wrappers, wrappers_from
 
 #: Prints rows under columns.
@@ -123,8 +124,34 @@ def secrets_commands(print_table: PrintTable, operator: Callable[[], Actor]) -> 
             )
         _conclude(done)
 
-    del set_, list_, remove, rotate_, rewrap  # the application holds them
+    @app.command("destroy")
+    def destroy(
+        tenant: Annotated[str, typer.Argument(help="Whose sealed payloads to erase.")],
+        force: Annotated[
+            bool, typer.Option("--force", help="Do it: nothing brings them back.")
+        ] = False,
+    ) -> None:
+        """Destroy a tenant's data keys: its sealed payloads open nowhere any more, in no backup."""
+        config = load(None, os.environ).config
+        asyncio.run(_with_engine(config, lambda e: _destroy(e, tenant, force, operator())))
+        typer.echo(f"What was sealed for '{tenant}' is erased.")
+
+    del set_, list_, remove, rotate_, rewrap, destroy  # the application holds them
     return app
+
+
+async def _destroy(engine: Engine, tenant: str, is_forced: bool, actor: Actor) -> None:
+    if tenant == EVERYBODY:
+        raise BadRequest("'*' are the data keys of the secrets. Remove secrets one by one.")
+    count = await count_data_keys(engine, tenant)
+    if count == 0:
+        raise NotFound(f"Nothing is sealed for a tenant '{tenant[:64]}'.")
+    if not is_forced:
+        raise BadRequest(
+            f"This destroys {count} data key{'' if count == 1 else 's'}: every sealed payload of '{tenant}' is erased for good, "
+            "in backups, too. Say --force to do it."
+        )
+    await erase_sealed(engine, tenant, actor)
 
 
 def _row(row: SecretRow, used: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
