@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from random import Random
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from tests.gateway.worker import Answer, Worker
 
 from santral.errors import ProviderFailed
+from santral.gateway.batches.batch import Batch, Line
+from santral.gateway.batches.inner import ask_inside
 from santral.quota.book import LimitBook
 from santral.tenants.key import MARK, new_key
 from santral.tenants.keyring import KeyRing
@@ -269,3 +273,37 @@ def test_a_key_without_bounds_has_no_fence_to_look_at(bound: Worker) -> None:
     bind(bound, user_id=UserId("usr_7"), models=frozenset({"one"}))
     ring = bound.process.current.snapshot.ring
     assert ring.identify(KEY.plaintext, 0.0).fence is None
+
+
+# work that goes on after its request
+
+
+@pytest.mark.parametrize(
+    ("bounds", "status"),
+    [
+        ({"scopes": frozenset({"batches", "files", "conversations"})}, 200),
+        ({"scopes": frozenset({"batches", "files"})}, 403),
+        ({"networks": ("198.51.100.0/24",)}, 200),  # it was asked for from there
+        ({"models": frozenset({"two"})}, 403),
+    ],
+)
+def test_a_batchs_requests_are_held_to_the_bounds_of_its_key(
+    bound: Worker, bounds: dict[str, Any], status: int
+) -> None:
+    bind(bound, **bounds)
+    batch = Batch(
+        id="batch-1",
+        tenant_id="acme",
+        key_id="k9",
+        endpoint="/v1/chat/completions",
+        input_file_id="file-1",
+        completion_window="24h",
+        created_at=0,
+        expires_at=1,
+    )
+    body = msgspec.Raw(json.dumps({"model": "plain", "messages": HI}).encode())
+    line = Line(custom_id="one", url=batch.endpoint, body=body)
+    ring = bound.process.current.snapshot.ring
+    answer = asyncio.run(ask_inside(bound.process.app, ring, 0.0, batch, line))
+    assert answer.status == status, answer.body
+    assert bool(bound.provider.asked) == (status == 200)
