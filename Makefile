@@ -57,6 +57,7 @@ fmt: $(STAMP) ## Format and mend what can be mended
 
 bench: $(STAMP) ## Measure: CPU per request, added latency, streams; peers where installable
 	$(PY) -m benchmarks $(BENCH)
+	$(PY) -m benchmarks.decisions
 
 docs: $(STAMP) ## Generate the reference and build the site into site/
 	$(PY) docs/generate.py

@@ -17,7 +17,7 @@ from santral.db.store import read_revision
 from santral.errors import BadRequest, NotAllowed, NotFound
 from santral.quota import store
 from santral.quota.change import check, remove_rule, set_rules, show_rules
-from santral.quota.rule import Rule, Scope
+from santral.quota.rule import Rule, Scope, WindowName
 from santral.tenants.issue import create_key
 from santral.tenants.permission import Principal
 from santral.tenants.tenant import TenantId, VirtualKey
@@ -262,7 +262,8 @@ def test_zones_that_exist_are_taken(zone: str) -> None:
 async def test_limits_that_contradict_each_other_are_refused(engine: Engine) -> None:
     await plant(engine, "acme")
     await put(engine, limit("tokens", "day", 100))
-    for window, amount in (("hour", 101), ("month", 99)):
+    bad: list[tuple[WindowName, int]] = [("hour", 101), ("month", 99)]
+    for window, amount in bad:
         with pytest.raises(BadRequest, match="could never be reached") as caught:
             await put(engine, limit("tokens", window, amount))
         assert caught.value.detail_code == "limits_contradict"

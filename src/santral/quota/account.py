@@ -138,7 +138,8 @@ class Fixed(Account):
         return self.used(claim, now) + need <= claim.limit
 
     def take(self, need: int) -> int:
-        self.grow(self.slot, need)
+        self.amount += need
+        self.held += need
         return self.slot
 
     def fits(self, claim: Claim, slot: int, need: int, now: float) -> bool:
@@ -171,8 +172,8 @@ class _Part:
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self.amount = 0
-        self.held = 0
+        self.amount: int = 0
+        self.held: int = 0
 
 
 class Rolling(Account):
@@ -191,7 +192,8 @@ class Rolling(Account):
         parts = self.parts
         gone = now - LENGTH_S[claim.rule.window] - claim.part_s
         while parts and parts[0].start <= gone:
-            self.last = left = parts.popleft()
+            left = parts.popleft()
+            self.last = left
             self.amount -= left.amount
             self.held -= left.held
         seed = claim.seed

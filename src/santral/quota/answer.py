@@ -10,7 +10,7 @@ from msgspec import Struct
 from santral.errors import QuotaExceeded
 from santral.quota.account import SOON_S, Account, Bucket
 from santral.quota.claim import Claim
-from santral.quota.rule import EACH, NANO_PER_USD, Rule
+from santral.quota.rule import EACH, NANO_PER_USD, Measure, Rule
 from santral.quota.window import LENGTH_S
 
 
@@ -31,16 +31,21 @@ class Standing(Struct, frozen=True):
         return max(0, self.claim.limit - self.used)
 
 
-def standing(claim: Claim, account: Account, need: int, now: float) -> Standing:
+def standing(claim: Claim, account: Account, now: float, opens_in_s: float = 0.0) -> Standing:
     """Return how a claim stands whose account is in this process."""
     used = account.used(claim, now)
-    return Standing(
-        claim,
-        used,
-        account.held,
-        account.level if isinstance(account, Bucket) else 0.0,
-        account.opens_in(claim, need, now),
+    level = account.level if isinstance(account, Bucket) else 0.0
+    return Standing(claim, used, account.held, level, opens_in_s)
+
+
+def _names(measure: Measure) -> tuple[Measure, str, str, str]:
+    limit, remaining, reset = (
+        f"x-ratelimit-{what}-{measure}" for what in ("limit", "remaining", "reset")
     )
+    return measure, limit, remaining, reset
+
+
+_RATES = (_names("requests"), _names("tokens"))
 
 
 def limit_headers(standings: Sequence[Standing], now: float) -> dict[str, str]:
@@ -49,18 +54,25 @@ def limit_headers(standings: Sequence[Standing], now: float) -> dict[str, str]:
     Budgets add ``x-santral-budget-remaining-usd``; limits used beyond a fraction that asks for a
     warning add ``x-santral-limit-warning``.
     """
+    least: dict[Measure, tuple[float, Standing]] = {}
+    warnings: list[str] = []
+    for standing in standings:
+        claim = standing.claim
+        if claim.rule.warn_at and (text := _warning(standing)):
+            warnings.append(text)
+        if not claim.rule.is_dry_run:
+            left, known = standing.left, least.get(claim.measure)
+            if known is None or left < known[0]:
+                least[claim.measure] = (left, standing)
     headers: dict[str, str] = {}
-    for measure in ("requests", "tokens"):
-        of = [s for s in standings if s.claim.measure == measure and not s.claim.rule.is_dry_run]
-        if of:
-            least = min(of, key=lambda s: s.left)
-            headers[f"x-ratelimit-limit-{measure}"] = str(least.claim.limit)
-            headers[f"x-ratelimit-remaining-{measure}"] = _whole(least.left)
-            headers[f"x-ratelimit-reset-{measure}"] = duration(_resets_in(least, now))
-    budgets = [s for s in standings if s.claim.measure == "usd" and not s.claim.rule.is_dry_run]
-    if budgets:
-        headers["x-santral-budget-remaining-usd"] = usd(int(min(s.left for s in budgets)))
-    warnings = [text for s in standings if (text := _warning(s))]
+    for measure, limit, remaining, reset in _RATES:
+        if measure in least:
+            left, standing = least[measure]
+            headers[limit] = str(standing.claim.limit)
+            headers[remaining] = _whole(left)
+            headers[reset] = duration(_resets_in(standing, now))
+    if "usd" in least:
+        headers["x-santral-budget-remaining-usd"] = usd(int(least["usd"][0]))
     if warnings:
         headers["x-santral-limit-warning"] = ", ".join(warnings)
     return headers

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 from santral.errors import Overloaded
 from santral.quota.account import Account, new_account
-from santral.quota.answer import refusal, standing
+from santral.quota.answer import Standing, refusal, standing
 from santral.quota.claim import Claim, Need
 from santral.quota.limiter import Hold
+from santral.quota.rule import Measure
 
 #: After this long a hold that nobody settled is given up. Chosen: longer than any request may run
 #: under the default timeouts, so that only a defect leaves one behind.
@@ -20,15 +21,23 @@ MAX_HOLDS = 100_000
 _LOOKS = 16
 
 
+#: A claim with its account, and what the request may use of it.
+_Asked = tuple[Claim, Account, int]
+
+
 class MemoryHold(Hold):
     """A hold that knows its accounts; what it tells the caller is how they stand when it is asked."""
 
-    __slots__ = ("accounts", "asked", "clock")
+    __slots__ = ("asked", "clock", "taken")
+
+    asked: list[_Asked]
+    taken: list[_Asked]
+    clock: Callable[[], float]
 
     def headers(self) -> dict[str, str]:
         """Return what the caller is told, as things stand now."""
         self.now = now = self.clock()
-        self.standings = [standing(claim, account, 0, now) for claim, account in self.asked]
+        self.standings = [standing(claim, account, now) for claim, account, _ in self.asked]
         return super().headers()
 
 
@@ -83,44 +92,40 @@ class MemoryLimiter:
         now = self._clock()
         if self._open or self._added:
             self._sweep(now)
-        asked: list[tuple[Claim, Account]] = []
-        fall_to, skipped = "", ()
+        amounts = _amounts(need)
+        asked: list[_Asked] = []
+        fall_to = ""
         refused: list[Claim] = []
+        skipped: list[Claim] = []
         for claim in claims:
             account = self._accounts.get(claim.account) or self._add(claim, now)
-            asked.append((claim, account))
-            if not account.has_room(claim, _need(need, claim), now):
+            amount = amounts[claim.measure]
+            asked.append((claim, account, amount))
+            if not account.has_room(claim, amount, now):
                 if claim.is_enforced:
                     refused.append(claim)
                 elif not claim.rule.is_dry_run:
                     fall_to = fall_to or claim.rule.fall_to
-                    skipped = (*skipped, claim)
+                    skipped.append(claim)
         if refused:
-            raise _refusal(asked, refused, need, now)
+            raise _refusal(asked, refused, now)
         if len(self._open) >= self._max_holds:
             raise Overloaded(f"{self._max_holds} requests are open here. Try again in a moment.")
-        taking = asked if not skipped else [pair for pair in asked if pair[0] not in skipped]
-        return self._take(taking, asked, need, fall_to, now)
+        taken = asked if not skipped else [one for one in asked if one[0] not in skipped]
+        hold = self._take(taken, need, now)
+        hold.asked, hold.fall_to = asked, fall_to
+        return hold
 
-    def _take(
-        self,
-        taking: list[tuple[Claim, Account]],
-        asked: list[tuple[Claim, Account]],
-        need: Need,
-        fall_to: str,
-        now: float,
-    ) -> MemoryHold:
+    def _take(self, taken: list[_Asked], need: Need, now: float) -> MemoryHold:
         slots: list[int] = []
-        for claim, account in taking:
-            amount = _need(need, claim)
+        claims: list[Claim] = []
+        for claim, account, amount in taken:
             account.holds += 1
             slots.append(account.take(amount))
+            claims.append(claim)
         self._last_id += 1
-        hold = MemoryHold(
-            str(self._last_id), [c for c, _ in taking], slots, need, now + self._hold_s
-        )
-        hold.accounts = [account for _, account in taking]
-        hold.asked, hold.clock, hold.fall_to = asked, self._clock, fall_to
+        hold = MemoryHold(str(self._last_id), claims, slots, need, now + self._hold_s)
+        hold.taken, hold.clock = taken, self._clock
         self._open[hold.id] = hold
         return hold
 
@@ -133,18 +138,24 @@ class MemoryLimiter:
         found = self._open.get(hold.id)
         if found is None:
             return  # closed or expired: what is used counts when it is settled
-        now = self._clock()
-        asked = list(zip(found.claims, found.accounts, strict=True))
-        amounts = [_more(need, claim) for claim in found.claims]
+        now, amounts = self._clock(), _amounts(need)
+        more = [
+            (claim, account, amounts[claim.measure] if claim.measure in ("tokens", "usd") else 0)
+            for claim, account, _ in found.taken
+        ]
         refused = [
             claim
-            for (claim, account), slot, amount in zip(asked, found.slots, amounts, strict=True)
+            for (claim, account, amount), slot in zip(more, found.slots, strict=True)
             if amount and not claim.rule.is_dry_run and not account.fits(claim, slot, amount, now)
         ]
         if refused:
-            raise _refusal(asked, refused, need, now)
-        for (_, account), slot, amount in zip(asked, found.slots, amounts, strict=True):
+            raise _refusal(more, refused, now)
+        for (_, account, amount), slot in zip(more, found.slots, strict=True):
             account.grow(slot, amount)
+        found.taken = [
+            (claim, account, had + amount)
+            for (claim, account, had), (_, _, amount) in zip(found.taken, more, strict=True)
+        ]
         hold.need = Need(hold.need.tokens + need.tokens, hold.need.nanousd + need.nanousd)
 
     async def settle(self, hold: Hold, used: Need) -> None:
@@ -159,11 +170,12 @@ class MemoryLimiter:
         if found is not None:
             self._close(found, used)
             return
+        amounts = _amounts(used)
         for claim, slot in zip(hold.claims, hold.slots, strict=True):
             account = self._accounts.get(claim.account) or self._add(claim, self._clock())
             account.used(claim, self._clock())
             if claim.measure != "requests":
-                account.close(slot, 0, _need(used, claim))
+                account.close(slot, 0, amounts[claim.measure])
 
     async def release(self, hold: Hold) -> None:
         """Give back what ``hold`` reserved. After ``settle``, or twice, nothing changes.
@@ -184,10 +196,10 @@ class MemoryLimiter:
         return (account or new_account(claim, now)).used(claim, now)
 
     def _close(self, hold: MemoryHold, used: Need) -> None:
-        for claim, account, slot in zip(hold.claims, hold.accounts, hold.slots, strict=True):
-            reserved = _need(hold.need, claim)
+        amounts = _amounts(used)
+        for (claim, account, reserved), slot in zip(hold.taken, hold.slots, strict=True):
             account.holds -= 1
-            account.close(slot, reserved, _need(used, claim))
+            account.close(slot, reserved, amounts[claim.measure])
 
     def _add(self, claim: Claim, now: float) -> Account:
         self._added += 1
@@ -210,21 +222,24 @@ class MemoryLimiter:
         self._added = max(0, self._added - _LOOKS // 2)
 
 
-def _need(need: Need, claim: Claim) -> int:
-    return max(0, need.of(claim.measure))
+def _amounts(need: Need) -> dict[Measure, int]:
+    """Return what a request needs of each measure."""
+    return {
+        "requests": 1,
+        "tokens": max(0, need.tokens),
+        "usd": max(0, need.nanousd),
+        "concurrent": 1,
+    }
 
 
-def _more(need: Need, claim: Claim) -> int:
-    """Return what another attempt takes of a claim: it is one request still."""
-    return _need(need, claim) if claim.measure in ("tokens", "usd") else 0
-
-
-def _refusal(
-    asked: list[tuple[Claim, Account]], refused: list[Claim], need: Need, now: float
-) -> Exception:
-    standings = [standing(claim, account, _need(need, claim), now) for claim, account in asked]
-    return refusal(
-        [(stands, _need(need, stands.claim)) for stands in standings if stands.claim in refused],
-        standings,
-        now,
-    )
+def _refusal(asked: list[_Asked], refused: list[Claim], now: float) -> Exception:
+    standings: list[Standing] = []
+    reasons: list[tuple[Standing, int]] = []
+    for claim, account, amount in asked:
+        if claim not in refused:
+            standings.append(standing(claim, account, now))
+            continue
+        stands = standing(claim, account, now, account.opens_in(claim, amount, now))
+        standings.append(stands)
+        reasons.append((stands, amount))
+    return refusal(reasons, standings, now)
