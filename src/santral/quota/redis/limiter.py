@@ -15,8 +15,20 @@ from santral.quota.redis.journal import Amount, Journal, Settled
 from santral.quota.redis.nodes import Nodes
 from santral.quota.redis.pipe import RedisDown, RedisLate, RedisRefused, Word
 from santral.quota.redis.share import Share
+from santral.quota.redis.words import (
+    ADMITTED,
+    EACH_CLAIM,
+    HEAD,
+    REFUSED,
+    UNKNOWN_RUN,
+    RedisHold,
+    by_group,
+    new_hold,
+    slot_of,
+    standings_in,
+    words_of,
+)
 from santral.quota.window import LENGTH_S
-from santral.tenants.tenant import EVERYWHERE
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +50,8 @@ _BELIEVED_MS = 5_000
 _KNOWN_MS = 600_000
 #: Settlements that wait for Redis; the oldest one goes then, and is counted. Chosen.
 _MOST_PENDING = 100_000
-_HEAD = 2  # of a reply: outcome, milliseconds
-_EACH = 6  # of a reply: numbers for each claim
-_REFUSED, _ADMITTED, _UNKNOWN_RUN = 0, 1, 2
 
 _Command = tuple[str, str, list[str], list[Word]]
-
-
-class RedisHold(Hold):
-    """A hold of the shared counters, or of this worker's share of them."""
-
-    __slots__ = ("local",)
-
-    local: Hold | None
 
 
 class RedisLimiter:
@@ -124,7 +125,7 @@ class RedisLimiter:
         self._serial += 1
         id_ = f"{self._worker}-{self._serial}"
         if not claims:
-            return _hold(id_, [], [], need)
+            return new_hold(id_, [], [], need)
         if not self.is_coordinated:
             return await self._reserve_share(id_, claims, need)
         try:
@@ -177,13 +178,13 @@ class RedisLimiter:
         for claim, slot in part:
             key, field, _ = self._place(claim, slot)
             keys.append(key)
-            kind, _, amount, limit, a, b, _, _ = _arguments(claim, need)
+            kind, _, amount, limit, a, b, _, _ = words_of(claim, need)
             words += [kind, "d" if claim.rule.is_dry_run else "e", field, amount, limit, a, b]
         reply: list[int] = await self._nodes.run("extend", group, keys, words)
-        if reply[0] == _REFUSED:
+        if reply[0] == REFUSED:
             claims = [claim for claim, _ in part]
-            stands = _standings(claims, reply)
-            rooms = reply[_HEAD + 5 :: _EACH]
+            stands = standings_in(claims, reply)
+            rooms = reply[HEAD + 5 :: EACH_CLAIM]
             refused = [
                 (standing, need.of(standing.claim.measure))
                 for standing, room in zip(stands, rooms, strict=True)
@@ -230,20 +231,20 @@ class RedisLimiter:
         standings: list[Standing] = []
         taken: list[tuple[Claim, int]] = []
         fall_to = ""
-        for group, part in _by_group(claims):
+        for group, part in by_group(claims):
             reply = await self._decide(id_, group, part, need)
-            stands = _standings(part, reply)
+            stands = standings_in(part, reply)
             standings += stands
-            rooms = reply[_HEAD + 5 :: _EACH]
-            if reply[0] == _REFUSED:
+            rooms = reply[HEAD + 5 :: EACH_CLAIM]
+            if reply[0] == REFUSED:
                 self._give_back(id_, [claim for claim, _ in taken])
                 raise self._refusal(part, stands, rooms, standings, need)
-            for claim, room, slot in zip(part, rooms, reply[_HEAD + 4 :: _EACH], strict=True):
+            for claim, room, slot in zip(part, rooms, reply[HEAD + 4 :: EACH_CLAIM], strict=True):
                 if room or claim.rule.is_dry_run:
                     taken.append((claim, slot))
                 else:
                     fall_to = fall_to or claim.rule.fall_to
-        hold = _hold(id_, [c for c, _ in taken], [s for _, s in taken], need)
+        hold = new_hold(id_, [c for c, _ in taken], [s for _, s in taken], need)
         hold.standings, hold.now, hold.fall_to = standings, self._now(), fall_to
         self._note(hold)
         return hold
@@ -255,12 +256,12 @@ class RedisLimiter:
             keys, now = self._keys(group), self._now()
             for claim in claims:
                 keys.append(self._account(claim, now))
-                arguments += _arguments(claim, need)
+                arguments += words_of(claim, need)
             reply: list[int] = await self._nodes.run("reserve", group, keys, arguments)
             self._ahead_s = reply[1] / 1000 - self._clock()
-            if reply[0] <= _ADMITTED:
+            if reply[0] <= ADMITTED:
                 return reply
-            if reply[0] == _UNKNOWN_RUN:
+            if reply[0] == UNKNOWN_RUN:
                 await self._join(group)
         raise RedisDown("its clock and ours do not agree on the window")
 
@@ -282,8 +283,8 @@ class RedisLimiter:
     async def _reserve_share(self, id_: str, claims: Sequence[Claim], need: Need) -> Hold:
         local = await self._share.reserve(claims, need)
         now = self._now()
-        slots = [_slot(claim, now) for claim in claims]
-        hold = _hold(id_, claims, slots, need)
+        slots = [slot_of(claim, now) for claim in claims]
+        hold = new_hold(id_, claims, slots, need)
         hold.local, hold.standings, hold.now = local, local.standings, now
         return hold
 
@@ -291,7 +292,7 @@ class RedisLimiter:
         """Send what was used, group by group, and remember it until the ledger has it."""
         was_shared = isinstance(hold, RedisHold) and hold.local is not None
         amounts: list[Amount] = []
-        for group, part in _by_group(hold.claims):
+        for group, part in by_group(hold.claims):
             keys = self._keys(group)[1:]
             arguments: list[Word] = []
             for claim, slot in zip(hold.claims, hold.slots, strict=True):
@@ -441,7 +442,9 @@ class RedisLimiter:
             key, field, lasts_ms = self._place(claim, slot)
             amounts.append(Amount(claim.group, key, field, hold.need.of(claim.measure), lasts_ms))
         for standing in hold.standings:
-            self._share.saw(standing.claim.account, _slot(standing.claim, hold.now), standing.used)
+            self._share.saw(
+                standing.claim.account, slot_of(standing.claim, hold.now), standing.used
+            )
         hold.expires_at = self._clock() + HOLD_S
         self._journal.open[hold.id] = (hold, amounts)
 
@@ -463,7 +466,7 @@ class RedisLimiter:
         return [tag + "run", tag + "open", tag + "held"]
 
     def _account(self, claim: Claim, now: float) -> str:
-        return self._place(claim, _slot(claim, now))[0]
+        return self._place(claim, slot_of(claim, now))[0]
 
     def _place(self, claim: Claim, slot: int) -> tuple[str, str, int]:
         """Return an account's key, the field of a slot, and how long it lasts, in milliseconds."""
@@ -474,56 +477,3 @@ class RedisLimiter:
         if claim.kind == "rolling":
             return key, str(slot), (LENGTH_S[claim.rule.window] + 2 * claim.part_s) * 1000
         return key, "h", 0
-
-
-def _hold(id_: str, claims: Sequence[Claim], slots: Sequence[int], need: Need) -> RedisHold:
-    hold = RedisHold(id_, claims, slots, need, 0.0)
-    hold.local = None
-    return hold
-
-
-def _by_group(claims: Sequence[Claim]) -> list[tuple[str, Sequence[Claim]]]:
-    """Return the claims of each group; what all organisations share is asked first."""
-    first = claims[0].group
-    if all(claim.group == first for claim in claims):
-        return [(first, claims)]
-    groups = sorted({claim.group for claim in claims}, key=lambda group: group != EVERYWHERE)
-    return [(group, [claim for claim in claims if claim.group == group]) for group in groups]
-
-
-def _slot(claim: Claim, now: float) -> int:
-    if claim.calendar is not None:
-        return claim.calendar.at(now)
-    return int(now // claim.part_s) * claim.part_s if claim.part_s else 0
-
-
-_KINDS = {"bucket": "b", "calendar": "c", "rolling": "r", "held": "h"}
-
-
-def _arguments(claim: Claim, need: Need) -> list[Word]:
-    rule = claim.rule
-    mode = "e" if claim.is_enforced else "d" if rule.is_dry_run else "s"
-    a: Word = 0
-    b: Word = 0
-    if claim.kind == "bucket":
-        a, b = rule.rate or 1.0, rule.capacity
-    elif claim.calendar is not None:
-        a, b = claim.calendar.start, claim.calendar.end
-    elif claim.kind == "rolling":
-        a, b = claim.part_s, LENGTH_S[rule.window]
-    amount = need.of(claim.measure)
-    seed = claim.seed
-    return [_KINDS[claim.kind], mode, amount, claim.limit, a, b, seed.amount, seed.start]
-
-
-def _standings(claims: Sequence[Claim], reply: Sequence[int]) -> list[Standing]:
-    return [
-        Standing(
-            claim,
-            reply[at],
-            reply[at + 1],
-            reply[at + 2] / 1000,
-            reply[at + 3] / 1000,
-        )
-        for claim, at in zip(claims, range(_HEAD, len(reply), _EACH), strict=True)
-    ]
