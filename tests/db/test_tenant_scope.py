@@ -18,6 +18,7 @@ OF_TENANTS = {name for name, table in metadata.tables.items() if "tenant_id" in 
 
 #: Statements over all tenants, and why they may.
 ALLOWED = {
+    "privacy/store.py:user_rules": "rules of the tenants above count its users, too",
     "privacy/store.py:rewrite": "the file of the database holds every tenant's rows",
     "jobs/store.py:find_job": "a job is named alone; who asks is held against its tenant afterwards",
     "jobs/store.py:list_jobs": "the operator sees every tenant's; others name theirs",

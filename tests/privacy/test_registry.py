@@ -44,7 +44,7 @@ def tables_that_tell() -> set[str]:
 
 def places() -> list[Any]:
     nothing = cast("Any", None)
-    return list(places_of(Path(), nothing, nothing, nothing, None, nothing, nothing))
+    return list(places_of(Path(), nothing, nothing, nothing, None, None, nothing, nothing))
 
 
 def test_every_table_that_may_name_somebody_has_a_place_or_a_reason() -> None:

@@ -17,6 +17,7 @@ from santral.db.engine import Engine
 from santral.jobs import queue
 from santral.jobs.job import Job, JobKind
 from santral.jobs.runner import LOOK_EVERY_S, Runner
+from santral.privacy.counters import counters_of
 from santral.privacy.erase import ERASE, EraseArguments, Eraser
 from santral.privacy.export import EXPORT, ExportArguments, Exporter
 from santral.privacy.places.exports import exports_folder
@@ -56,6 +57,7 @@ def job_kinds(
         store,
         collector,
         redis_tier(config.cache),
+        counters_of(config.limits),
         Pseudonyms(config),
         _now,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from santral.cache.redis_tier import RedisTier
 from santral.db.engine import Engine
 from santral.gateway.batches.cabinet import Cabinet
+from santral.privacy.counters import Counters
 from santral.privacy.place import Place
 from santral.privacy.places.caches import CachedAnswers
 from santral.privacy.places.database import Documents, Ledger, Limits
@@ -44,6 +45,7 @@ def places_of(
     store: TraceStore,
     collector: Collector,
     redis: RedisTier | None,
+    counters: Counters | None,
     pseudonyms: Pseudonyms,
     clock: Callable[[], datetime],
 ) -> Sequence[Place]:
@@ -52,7 +54,7 @@ def places_of(
     return (
         Files(Cabinet(objects)),
         Ledger(engine, pseudonyms),
-        Limits(engine),
+        Limits(engine, counters),
         Responses(objects),
         CachedAnswers(engine, data_folder, redis, clock),
         Documents(engine),

@@ -10,7 +10,8 @@ from santral.db.engine import Connection, Engine
 from santral.db.store import bump_revision
 from santral.db.tables import alerts, chunks, documents, ledger, limit_rules
 from santral.errors import StoreError
-from santral.tenants.tenant import TenantId
+from santral.tenants.store import load_tree
+from santral.tenants.tenant import EVERYWHERE, TenantId
 
 # the ledger
 
@@ -83,6 +84,17 @@ async def count_limits(conn: Connection, tenant_id: TenantId, user: str) -> dict
         "rules": (await conn.execute(rules)).scalar_one(),
         "alerts": (await conn.execute(said)).scalar_one(),
     }
+
+
+async def user_rules(conn: Connection, tenant_id: TenantId) -> list[str]:
+    """Return the ids of rules that may count users of a tenant: its own, those above it, and ``*``."""
+    owners = [*(await load_tree(conn)).path(tenant_id), EVERYWHERE]
+    statement = (
+        select(limit_rules.c.id)
+        .where(limit_rules.c.tenant_id.in_(owners))
+        .where(limit_rules.c.scope_kind == "user")
+    )
+    return list((await conn.execute(statement)).scalars())
 
 
 async def limit_rows(conn: Connection, tenant_id: TenantId, user: str) -> list[dict[str, Any]]:

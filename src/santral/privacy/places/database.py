@@ -7,6 +7,7 @@ from typing import Any
 
 from santral.db.engine import Engine, reading, writing
 from santral.privacy import store
+from santral.privacy.counters import Counters
 from santral.privacy.place import Found
 from santral.privacy.subject import Subject
 from santral.quota.ledger.entry import ERASED
@@ -58,14 +59,18 @@ class Ledger:
 
 
 class Limits:
-    """Rules of limits that are about one user, and what was said about them."""
+    """Rules of limits that are about one user, what was said about them, and what Redis counts."""
 
     name = "limits"
-    about = "Limits and budgets of one user, and alerts about them. They are deleted."
+    about = (
+        "Limits and budgets of one user, alerts about them, and counters of the user in Redis. They "
+        "are deleted; what a limit counted begins anew."
+    )
     tables = frozenset({"database.limit_rules", "database.alerts"})
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, counters: Counters | None = None) -> None:
         self._engine = engine
+        self._counters = counters
 
     async def find(self, tenant_id: TenantId, subject: Subject) -> Found:
         """Count rules and alerts."""
@@ -73,6 +78,10 @@ class Limits:
             return Found()
         async with reading(self._engine) as conn:
             counts = await store.count_limits(conn, tenant_id, subject.user)
+            rules = await store.user_rules(conn, tenant_id)
+        if self._counters is not None:
+            scopes = _scopes(tenant_id, subject)
+            counts["counters in Redis"] = await self._counters.count(rules, scopes)
         return Found(own={kind: count for kind, count in counts.items() if count})
 
     async def export(self, tenant_id: TenantId, subject: Subject) -> AsyncIterator[Any]:
@@ -84,10 +93,24 @@ class Limits:
                 yield row
 
     async def erase(self, tenant_id: TenantId, subject: Subject) -> None:
-        """Delete them."""
-        if subject.user:
-            async with writing(self._engine) as conn:
-                await store.delete_limits(conn, tenant_id, subject.user)
+        """Delete counters, while their rules still name them, then rules and alerts.
+
+        Raises:
+            StoreError: Redis does not answer; it is tried again later.
+        """
+        if not subject.user:
+            return
+        if self._counters is not None:
+            async with reading(self._engine) as conn:
+                rules = await store.user_rules(conn, tenant_id)
+            await self._counters.delete(rules, _scopes(tenant_id, subject))
+        async with writing(self._engine) as conn:
+            await store.delete_limits(conn, tenant_id, subject.user)
+
+
+def _scopes(tenant_id: TenantId, subject: Subject) -> tuple[str, str]:
+    """Return what rules call the user: those of the installation put the tenant before."""
+    return subject.user, f"{tenant_id}/{subject.user}"
 
 
 class Documents:
