@@ -117,12 +117,8 @@ def test_a_person_is_exported_erased_and_proved_while_everything_runs(
     with running.client() as client, pytest.raises(openai.NotFoundError):
         client.responses.retrieve(response.id)
     assert "is whole" in run(running, "privacy", "verify", str(proof), *who)
-    assert "somebody else" in run(
-        running, "privacy", "verify", str(proof), "--user", "mehmet", status=1
-    )
-    proof.write_text(proof.read_text().replace('"traces": 4', '"traces": 1'))
-    assert "changed after it was signed" in run(running, "privacy", "verify", str(proof), status=1)
-    assert "privacy.erase" in run(running, "jobs", "list")
+    kinds = {job["kind"] for job in running.admin("/api/jobs")["jobs"]}
+    assert {"privacy.export", "privacy.erase", "privacy.retain"} <= kinds
 
 
 def test_an_erasure_goes_on_after_kill_9_and_without_a_running_process(
