@@ -197,6 +197,21 @@ class Journey:
         self.browser.close()
 
 
+def test_behind_a_proxy_that_is_trusted_cookies_are_for_https_alone(tmp_path: Path) -> None:
+    def settings(url: str) -> dict[str, Any]:
+        return {"server": {"trusted_proxies": ["127.0.0.1"]}}
+
+    running = RunningConsole(tmp_path, settings=settings)
+    try:
+        for said, is_secure in (("https", True), ("http", False)):
+            headers = {"x-forwarded-proto": said, "host": "santral.example.com"}
+            form = {"key": running.admin_key}
+            answer = httpx.post(f"{running.url}/sign-in", data=form, headers=headers)
+            assert ("Secure" in answer.headers["set-cookie"]) == is_secure
+    finally:
+        running.stop()
+
+
 def test_the_journey_cookie_is_for_the_return_alone(console: RunningConsole) -> None:
     with Journey(console) as journey:
         answer = journey.browser.get("/sign-in/provider")

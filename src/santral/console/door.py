@@ -124,7 +124,7 @@ class Door:
         self, request: Request, response: Response, name: str, value: str, age_s: int, path: str
     ) -> None:
         # Lax, not strict: who comes back from the provider comes from another site.
-        is_secure = request.url.scheme == "https" or self._is_behind_https()
+        is_secure = self._frame.is_https(request) or self._is_behind_https()
         response.set_cookie(
             name, value, age_s, path=path, secure=is_secure, httponly=True, samesite="lax"
         )
@@ -135,7 +135,8 @@ class Door:
     def _return_address(self, request: Request) -> str:
         if self._sso is not None and self._sso.redirect_url:
             return self._sso.redirect_url
-        return str(request.base_url).rstrip("/") + RETURN
+        scheme = "https" if self._frame.is_https(request) else "http"
+        return f"{scheme}://{request.url.netloc}{RETURN}"
 
     def _page(self, request: Request, status: int, message: str, wanted: str) -> Response:
         provider = ""

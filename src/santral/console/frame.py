@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from santral.config.network import parse_address
 from santral.config.schema import Config
 from santral.console.form import Form, Given, read_form, require_same_site, require_token
 from santral.console.render import HEADERS, Renderer, language_of
@@ -18,6 +19,7 @@ from santral.errors import RequestError, SantralError
 from santral.tenants.key import RandomBytes
 from santral.tenants.permission import Action, Principal
 from santral.tenants.sessions.session import Sessions, Visitor
+from santral.web.peer import Networks
 
 COOKIE = "santral_session"
 
@@ -133,6 +135,17 @@ class Frame:
         self.origin = origin
         self.rng = rng
         self.clock = clock
+        self._proxies = Networks(config.server.trusted_proxies)
+
+    def is_https(self, request: Request) -> bool:
+        """Whether the browser asks over https, to us or to a proxy that is trusted to say so."""
+        if request.url.scheme == "https":
+            return True
+        try:
+            peer = parse_address(request.client.host if request.client else "")
+        except ValueError:
+            return False
+        return peer in self._proxies and request.headers.get("x-forwarded-proto") == "https"
 
     def show(self, path: str, handler: Handler) -> None:
         """Answer GET ``path`` with ``handler``."""

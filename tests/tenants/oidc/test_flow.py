@@ -351,8 +351,8 @@ async def test_claims_that_stand_in_the_userinfo_alone_are_read_there(make_door:
 
 
 async def test_the_admin_api_takes_tokens_of_its_audience_alone(make_door: Any) -> None:
-    door = make_door(api_audiences=["santral-api"])
-    good = door.provider.token("u-1", aud=["other", "santral-api"], nonce=None)
+    door = make_door(api_audiences=["santral-api"], email_domains=["example.com"])
+    good = door.provider.token("u-1", aud=["other", "santral-api"], email=None, groups=None)
     assert (await door.sign_in.bearer(good)).subject == "u-1"
     with pytest.raises(Unauthenticated, match=r"audience"):
         await door.sign_in.bearer(door.provider.token("u-1"))

@@ -20,7 +20,7 @@ from msgspec import Struct
 from santral.config.sso import SsoConfig
 from santral.errors import Unauthenticated
 from santral.tenants.key import RandomBytes
-from santral.tenants.oidc.identity import Identity, identify, lacks
+from santral.tenants.oidc.identity import Identity, bare_identity, identify, lacks
 from santral.tenants.oidc.issuer import Issuer, Tokens
 from santral.tenants.oidc.token import Expected, verify
 
@@ -126,11 +126,11 @@ class SignIn:
         return Arrival(identify(claims, self._settings), begun.wanted)
 
     async def bearer(self, token: str) -> Identity:
-        """Return whose ``token`` this is, one of the provider's, sent to the admin API.
+        """Return whose ``token`` this is, one of the provider's, sent to the admin API: no more than
+        the name, for access tokens seldom say more.
 
         Raises:
             Unauthenticated: it is not good, or such tokens are not taken here.
-            NotAllowed: the person may not use this installation.
             SignInUnavailable: the provider's keys are not known and cannot be read.
         """
         audiences = tuple(self._settings.api_audiences)
@@ -140,7 +140,7 @@ class SignIn:
                 "audience of such tokens in sso.api_audiences."
             )
         claims = await verify(token, self._issuer.keys, self._expected(audiences))
-        return identify(claims, self._settings)
+        return bare_identity(claims, self._settings)
 
     async def _claims(self, tokens: Tokens, nonce: str) -> Mapping[str, Any]:
         """Return what the ID token says, with what the userinfo adds to it where something is missing."""

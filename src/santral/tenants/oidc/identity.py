@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from santral.config.sso import RoleName, SsoConfig
 from santral.errors import NotAllowed
@@ -41,16 +42,27 @@ def identify(claims: Mapping[str, Any], settings: SsoConfig) -> Identity:
     Raises:
         NotAllowed: the address is not verified, or of a domain whose people may not sign in.
     """
+    bare = bare_identity(claims, settings)
+    email = _email(claims, settings)
+    return replace(
+        bare,
+        email=email,
+        name=_name(claims, email or bare.subject),
+        groups=_groups(claims, settings.groups_claim),
+    )
+
+
+def bare_identity(claims: Mapping[str, Any], settings: SsoConfig) -> Identity:
+    """Return the person of ``claims`` by the provider's name for them alone.
+
+    Raises:
+        NotAllowed: it cannot be kept.
+    """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         raise _refusal("The provider names the person in a way that cannot be kept (claim sub).")
-    email = _email(claims, settings)
     return Identity(
-        issuer=settings.issuer,
-        subject=subject,
-        email=email,
-        name=_name(claims, email or subject),
-        groups=_groups(claims, settings.groups_claim),
+        issuer=settings.issuer, subject=subject, email="", name=subject, groups=frozenset()
     )
 
 
