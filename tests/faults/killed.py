@@ -80,6 +80,8 @@ class Killer:
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         told = json.loads(self._process.stdout.readline())
+        while told["folder"] != str(folder):  # of a test that was given up in the middle
+            told = json.loads(self._process.stdout.readline())
         said = told["said"].split("\n")[:-1]
         if told["signal"] == signal.SIGKILL:
             return Run(True, 0, said)
@@ -101,8 +103,13 @@ def main() -> None:
         with os.fdopen(reader, "rb") as pipe:
             said = pipe.read().decode()
         _, status = os.waitpid(child, 0)
-        told = {"said": said, "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0}
-        sys.stdout.write(json.dumps({**told, "status": os.waitstatus_to_exitcode(status)}) + "\n")
+        told = {
+            "folder": job["folder"],
+            "said": said,
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            "status": os.waitstatus_to_exitcode(status),
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
 
 

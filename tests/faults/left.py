@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from santral.app.sinks import sinks_of
+from santral.config.schema import Config
 from santral.db.engine import connect, sqlite_url
-from santral.quota.ledger.write import write_ledger
 from santral.traces.account import Account
 from santral.traces.collector import Collector
 from santral.traces.question import Filters
-from santral.traces.record import TraceRecord
 from santral.traces.store import TraceStore
 
 ALL = Filters(since_us=0, until_us=2**60)
@@ -37,10 +38,9 @@ async def stored_in(store: TraceStore) -> list[str]:
     return sorted(trace.request_id for trace in page.traces)
 
 
-def billed_in(folder: Path) -> list[str]:
-    """Return the request ids of the ledger's rows, each as often as it is there."""
-    with sqlite3.connect(folder / "santral.db") as connection:
-        return sorted(row[0] for row in connection.execute("SELECT request_id FROM ledger"))
+def _column(folder: Path, query: str) -> list[str]:
+    with contextlib.closing(sqlite3.connect(folder / "santral.db")) as connection:
+        return sorted(row[0] for row in connection.execute(query))
 
 
 def ids(numbers: Iterable[int]) -> list[str]:
@@ -57,6 +57,7 @@ class Left:
     account: Account
     stored: list[str]
     billed: list[str]
+    noted: list[str]  # decisions in the audit log, by trace
 
     def __init__(self, folder: Path, store: TraceStore) -> None:
         self._folder = folder
@@ -65,11 +66,7 @@ class Left:
     async def collect(self) -> None:
         """Collect twice into store and ledger, and look at the account in between."""
         engine = connect(sqlite_url(self._folder))
-
-        async def bill(records: Sequence[TraceRecord]) -> None:
-            await write_ledger(engine, records)
-
-        collector = Collector(self._folder / "spool", self._store, [bill])
+        collector = Collector(self._folder / "spool", self._store, sinks_of(Config(), engine))
         try:
             accounts = [await collector.account()]
             for _ in range(2):
@@ -79,7 +76,8 @@ class Left:
         finally:
             await self._store.close()
             await engine.dispose()
-        self.billed = billed_in(self._folder)
+        self.billed = _column(self._folder, "SELECT request_id FROM ledger")
+        self.noted = _column(self._folder, "SELECT object FROM audit_log")
         self.account = accounts[-1]
         assert all(account.is_balanced for account in accounts), accounts
         assert len({account.received for account in accounts}) == 1, accounts

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.traces.conftest import build_record
 
+from santral.app.sinks import sinks_of
+from santral.config.schema import Config
 from santral.db.engine import connect, sqlite_url
-from santral.quota.ledger.write import write_ledger
 from santral.traces import collector as collecting
 from santral.traces.collector import Collector
 from santral.traces.record import TraceRecord
@@ -56,11 +57,7 @@ async def _collect(folder: Path, say: Say) -> None:
     async with asyncio.timeout(60):
         engine = connect(sqlite_url(folder))
         store = TraceStore(folder / "telemetry.duckdb")
-
-        async def bill(records: Sequence[TraceRecord]) -> None:
-            await write_ledger(engine, records)
-
-        collecting_now = Collector(folder / "spool", store, [bill])
+        collecting_now = Collector(folder / "spool", store, sinks_of(Config(), engine))
         looking = asyncio.create_task(_look(collecting_now, say))
         await asyncio.sleep(0)
         await collecting_now.collect_once()
@@ -77,4 +74,19 @@ async def _look(collecting_now: Collector, say: Say) -> None:
         await asyncio.sleep(0.002)
 
 
-SCENARIOS: dict[str, Callable[[Path, Say], None]] = {"worker": worker, "collector": collector}
+def first_start(folder: Path, say: Say) -> None:
+    """Make the trace store, as the first start does."""
+
+    async def make() -> None:
+        store = TraceStore(folder / "telemetry.duckdb")
+        await store.open()
+        await store.close()
+
+    asyncio.run(make())
+
+
+SCENARIOS: dict[str, Callable[[Path, Say], None]] = {
+    "worker": worker,
+    "collector": collector,
+    "first_start": first_start,
+}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tests.faults.left import MEMORY, Left, ids, run, stored_in
 from tests.faults.scenarios import small, tiny
 from tests.traces.conftest import START_US, build_record
 
+from santral.traces import store as trace_store
 from santral.traces.collector import Collector
 from santral.traces.metrics import Metrics
 from santral.traces.record import Payload, TraceRecord
@@ -232,23 +235,32 @@ def _fields(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
-def test_a_pass_that_is_cancelled_while_it_stores_counts_every_record_once(tmp_path: Path) -> None:
+def test_a_pass_that_is_cancelled_while_it_stores_counts_every_record_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a stop of the control process does: the write goes on in its thread."""
-    spooled(tmp_path, "w0", *map(small, range(300)))
+    spooled(tmp_path, "w0", *map(small, range(30)))
+    save, is_saving = trace_store._save, threading.Event()
+
+    def save_slowly(*given: Any) -> None:
+        is_saving.set()
+        time.sleep(0.2)
+        save(*given)
 
     async def scenario() -> None:
         store = TraceStore(MEMORY)
         collector = Collector(tmp_path, store)
-        for pause in (0, 0.001, 0.004, 0.01, 0.02):
+        with monkeypatch.context() as patch:
+            patch.setattr(trace_store, "_save", save_slowly)
             passing = asyncio.create_task(collector.collect_once())
-            await asyncio.sleep(pause)
+            await asyncio.to_thread(is_saving.wait, 10)
             passing.cancel()
             await asyncio.wait([passing])
-            assert (await collector.account()).is_balanced
+        assert (await collector.account()).is_balanced
         await collector.collect_once()
         account = await collector.account()
-        assert (account.received, account.stored, account.duplicate) == (300, 300, 0)
-        assert await stored_in(store) == ids(range(300))
+        assert (account.received, account.stored, account.duplicate) == (30, 30, 0)
+        assert await stored_in(store) == ids(range(30))
         await store.close()
 
     run(scenario())

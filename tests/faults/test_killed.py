@@ -16,6 +16,9 @@ from santral.traces.spool import Spool
 from santral.traces.spool_folder import segments
 from santral.traces.store import TraceStore
 
+#: Hundreds of processes die here, each in its own database: minutes on a machine with other work.
+pytestmark = pytest.mark.timeout(600)
+
 EITHER = pytest.mark.parametrize("is_torn", [False, True], ids=["before", "torn"])
 
 
@@ -88,7 +91,26 @@ def test_a_collector_killed_at_any_write_stores_and_bills_every_record_once(
         left = Left(folder, TraceStore(folder / "telemetry.duckdb"))
         run(left.collect())
         assert left.stored == left.billed == expected
+        assert len(left.noted) == len({*left.noted}) == 3, "each masked something once"
         account = left.account
         assert (account.stored, account.duplicate, account.rejected) == (3, 0, 0)
         assert list((folder / "spool").iterdir()) == []
     assert met >= 30
+
+
+@EITHER
+def test_a_first_start_killed_at_any_write_is_no_obstacle_to_the_next(
+    killer: Killer, tmp_path: Path, sqlite_template: Path, is_torn: bool
+) -> None:
+    (template := tmp_path / "template").mkdir()
+    shutil.copy(sqlite_template, template / "santral.db")
+    spool = Spool(template / "spool", "w0", BOUND)
+    assert spool.append(small(1))
+    spool.close()
+    met = 0
+    for _, folder in deaths(killer, "first_start", template, is_torn):
+        met += 1
+        left = Left(folder, TraceStore(folder / "telemetry.duckdb"))
+        run(left.collect())
+        assert left.stored == left.billed == ["req_1"]
+    assert met >= 5

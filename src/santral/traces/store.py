@@ -51,6 +51,7 @@ _MEMORY_LIMIT = "1GB"
 _MOST_OTHERS = 50
 #: Ends of the name of a store that is being written anew; a crash leaves it and the next start removes it.
 _FRESH = ".fresh"
+_IN_MEMORY = Path(":memory:")
 
 _CHECKPOINTS = """
     CREATE TABLE IF NOT EXISTS checkpoints (
@@ -429,7 +430,11 @@ class TraceStore:
             "autoload_known_extensions": False,
         }
         if not self._is_read_only:
-            _remove(self.path.with_name(self.path.name + _FRESH))
+            fresh = self.path.with_name(self.path.name + _FRESH)
+            _remove(fresh)
+            if self.path != _IN_MEMORY and not self.path.exists():
+                duckdb.connect(fresh, config=settings).close()
+                fresh.rename(self.path)  # whole: a kill in the act leaves no half-made file here
         connection = duckdb.connect(self.path, read_only=self._is_read_only, config=settings)
         try:
             if not self._is_read_only:
