@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -18,7 +19,7 @@ from santral.quota.budgets import store
 from santral.quota.budgets.alert import Alert
 from santral.quota.budgets.burn import read_burns
 from santral.quota.budgets.deliver import MOST_TRIES, Refused, Sender, require_public, signature
-from santral.quota.budgets.watch import Watch
+from santral.quota.budgets.watch import Round, Watch
 from santral.quota.ledger.write import write_ledger
 from santral.quota.rule import Rule, Scope
 from santral.quota.store import put_rule
@@ -283,6 +284,36 @@ async def test_hours_are_told_apart(engine: Engine) -> None:
         (burn,) = await read_burns(conn, [budget()], int(NOON.timestamp()))
     assert (burn.hours[0], burn.hours[1], burn.hours[23]) == (3, 4, 8)
     assert sum(burn.hours) == 15
+
+
+async def test_a_slow_look_is_seldom_and_does_not_keep_alerts_from_leaving(engine: Engine) -> None:
+    clock, elapsed, naps = Clock(), 0.0, 0
+    await given(engine, budget())
+
+    class Slow(Watch):
+        looks = delivered = 0
+
+        async def look(self) -> int:
+            nonlocal elapsed
+            elapsed += 3.0
+            self.looks += 1
+            return 0
+
+        async def deliver(self) -> Round:
+            self.delivered += 1
+            return await super().deliver()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal elapsed, naps
+        elapsed += seconds
+        naps += 1
+        if naps == 9:
+            raise asyncio.CancelledError
+
+    watch = Slow(engine, sender(clock), clock=clock, timer=lambda: elapsed)
+    with pytest.raises(asyncio.CancelledError):
+        await watch.run(15.0, sleep)
+    assert (watch.looks, watch.delivered) == (3, 9)
 
 
 def made(url: str) -> Alert:

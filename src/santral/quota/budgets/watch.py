@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ _MOST, _MOST_EACH = 1000, 20
 _AT_ONCE = 64
 #: Windows that began earlier are over. Chosen: longer than a month.
 _OLDEST = timedelta(days=70)
+#: A look waits for so many times as long as the last one took. Chosen.
+_LOOKS_APART = 20
 _KEY_FILE = "alerts.key"
 
 
@@ -54,20 +57,29 @@ class Watch:
         sender: Sender,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timer: Callable[[], float] = time.monotonic,
         count: Callable[[str, int], None] = lambda outcome, n: None,
     ) -> None:
         self._engine = engine
         self._sender = sender
         self._clock = clock
+        self._timer = timer
         self._count = count
 
     async def run(
         self, every_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """Look and deliver every ``every_s`` seconds until cancelled."""
+        """Look and deliver every ``every_s`` seconds until cancelled.
+
+        Looking takes a twentieth of the time at most: the sums over a month of many rows are slow.
+        """
+        look_at = 0.0
         while True:
+            began = self._timer()
             try:
-                await self.look()
+                if began >= look_at:
+                    await self.look()
+                    look_at = began + _LOOKS_APART * (self._timer() - began)
                 await self.deliver()
             except SantralError as error:
                 log.warning("limits_not_watched", extra={"reason": error.message})
