@@ -115,7 +115,7 @@ class TelemetryConfig(Section):
     hash_key: OutsideRef | None = Field(
         default=None,
         description="Key of the hashes that stand for messages and of the names that stand for erased "
-        "people, e.g. env:SANTRAL_HASH_KEY; the same on every machine. Default is one made once in "
+        "people, e.g. env:HASH_KEY; the same on every machine. Default is one made once in "
         "the data folder.",
     )
     max_payload_bytes: int = Field(
