@@ -33,7 +33,7 @@ class Load:
     def __exit__(self, *error: object) -> None:
         self._is_over.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(90)
         assert not any(thread.is_alive() for thread in self._threads), "a client waits for ever"
 
     def closed_loop(self, count: int) -> None:
@@ -66,7 +66,7 @@ class Load:
 
     def _ask_on_and_on(self, kind: str, rng: random.Random, ask) -> None:  # type: ignore[no-untyped-def]
         address = urlsplit(self.santral.gateway).netloc
-        connection = http.client.HTTPConnection(address, timeout=20)
+        connection = http.client.HTTPConnection(address, timeout=60)
         while not self._is_over.is_set():
             start = time.monotonic()
             try:

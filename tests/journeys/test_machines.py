@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.journey,
     pytest.mark.postgres,
     pytest.mark.redis,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 #: What a change may take to arrive. Specified: 2 s; the rest is for a machine with other work.
