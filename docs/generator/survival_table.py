@@ -100,7 +100,7 @@ ROWS: tuple[Row, ...] = (
         "killed at any moment, and SQLite and DuckDB with it, in the middle of a write too",
         NOTHING,
         NOTHING,
-        "It goes on from its checkpoint; every record is stored and billed once.",
+        "It goes on from its checkpoint; every record is stored, billed and noted in the audit log once.",
         (
             f"{KILLED}::test_a_collector_killed_at_any_write_stores_and_bills_every_record_once",
             f"{PROCESSES}::test_the_collector_killed_comes_back_and_stores_everything_once",
@@ -209,6 +209,14 @@ ROWS: tuple[Row, ...] = (
             f"{DOWN}::test_a_store_that_another_process_holds_is_named_and_waited_for",
             f"{DISK}::test_a_store_on_a_full_disk_stores_everything_once_there_is_room",
         ),
+    ),
+    Row(
+        "trace store",
+        "killed while it is made, at any write of the first start",
+        NOTHING,
+        NOTHING,
+        "It gets its name when it is whole; the next start makes it anew.",
+        (f"{KILLED}::test_a_first_start_killed_at_any_write_is_no_obstacle_to_the_next",),
     ),
     Row(
         "trace store",
