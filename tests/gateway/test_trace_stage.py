@@ -140,9 +140,8 @@ def test_a_local_answer_in_a_models_place_is_degraded(worker: Worker) -> None:
 
 
 def test_a_request_without_routes_or_calls_still_makes_a_record(worker: Worker) -> None:
-    ctx = worker.process.app._desk.new_context(
-        {b"authorization": f"Bearer {KEY.plaintext}".encode()}, ChatDialect()
-    )
+    headers = {b"authorization": f"Bearer {KEY.plaintext}".encode()}
+    ctx = worker.process.app._desk.new_context({}, headers, ChatDialect(), "conversations")
     record = build_record(ctx, 408, "request_timeout", TelemetryConfig())
     assert (record.route, record.requested_model, record.cost_nanousd) == ("", "", 0)
 
