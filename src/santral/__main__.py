@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import typer
 
 from santral.app.check import check_servable
 from santral.app.serve import serve
+from santral.config.load import load
+from santral.config.secret import SEALED
 from santral.errors import SantralError
 
 HELP = "Santral: the exchange between applications and language models."
@@ -51,6 +54,7 @@ def full_app() -> typer.Typer:
     from santral.tenants.users.cli import users_app  # noqa: PLC0415
     from santral.traces.cli import traces_app  # noqa: PLC0415
 
+    SEALED.when_needed(_open_sealed)
     app = _empty()
     app.command("serve")(serve)
     app.command("restart")(restart)
@@ -79,6 +83,13 @@ def full_app() -> typer.Typer:
     app.add_typer(traces_app, name="traces")
     app.add_typer(users_app, name="users")
     return app
+
+
+def _open_sealed() -> Mapping[str, str]:
+    """Open the sealed secrets of the configuration, for the commands that need one."""
+    from santral.app.sealing import open_sealed  # noqa: PLC0415
+
+    return open_sealed(load(None, os.environ).config)
 
 
 def main() -> None:

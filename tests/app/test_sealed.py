@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from santral.__main__ import full_app
 from santral.app.check import check_servable
 from santral.app.providers import ProviderPool
 from santral.app.sealed import SealedReader
@@ -220,3 +221,13 @@ def test_a_removed_secret_stays_in_force_until_a_provider_needs_it_anew(
     reader.look()
     with pytest.raises(ConfigError, match="santral secrets set cheap"):
         SecretRef("secret:cheap").reveal()
+
+
+def test_a_command_opens_what_it_needs(
+    loaded: LoadedConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(loaded)
+    assert loaded.path is not None
+    monkeypatch.setenv("SANTRAL_CONFIG", str(loaded.path))
+    full_app()
+    assert SecretRef("secret:cheap").reveal() == "sk-cheap"

@@ -181,6 +181,26 @@ async def test_a_cut_tail_is_found_by_what_was_seen(engine: Engine, tmp_path: Pa
     assert await broken_at(engine, witness.sightings()) == 21
 
 
+@pytest.mark.parametrize("more", [0, 5, 30])
+async def test_a_tail_cut_under_the_eyes_of_the_witness_is_found(
+    engine: Engine, tmp_path: Path, more: int
+) -> None:
+    now = [NOON]
+    witness = Witness(tmp_path, lambda: now[0])
+    await fill(engine, 10)
+    await witness.look(engine)
+    now[0] += timedelta(seconds=2)  # no line for what only grows is due
+    await fill(engine, 20)
+    await witness.look(engine)
+    await do(engine, "DELETE FROM audit_log WHERE number > 20")
+    await fill(engine, more)
+    for _ in range(3):
+        now[0] += timedelta(seconds=2)
+        await Witness(tmp_path, lambda: now[0]).look(engine)  # also after a restart
+        await witness.look(engine)
+    assert await broken_at(engine, witness.sightings()) == (11 if more > 5 else 21 + more)
+
+
 async def test_an_emptied_log_is_found_by_what_was_seen(engine: Engine, tmp_path: Path) -> None:
     witness = Witness(tmp_path)
     await fill(engine)

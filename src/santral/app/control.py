@@ -157,11 +157,12 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
         async def collect() -> None:
             await collector.run(config.telemetry.collect_every_s)
 
+        kept = upkeep(config, engine)  # opens the sealed secrets that what follows may need
         runner = runner_of(config, engine, store, collector)
         app = build_app(loaded, engine, store, metrics)
         server = Server(app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready()))
         watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
-        work = [collect, runner.run, watch, *upkeep(config, engine)]
+        work = [collect, runner.run, watch, *kept]
         await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from santral.audit import store
 from santral.audit.entry import Link
-from santral.db.engine import Engine, reading
+from santral.db.engine import Connection, Engine, reading
 from santral.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -76,15 +76,22 @@ class Witness:
     async def look(self, engine: Engine) -> None:
         """Write down the newest row, where there is a newer one.
 
+        What was seen last and is not there any more is kept in what only grows: whoever cuts rows off
+        while this runs does not have the trace of them replaced.
+
         Raises:
-            StoreError: the database does not answer.
+            StoreError: the database does not answer, or a file cannot be read.
             OSError: the files cannot be written.
         """
+        seen = self._newest or await asyncio.to_thread(self._seen_last)
         async with reading(engine) as conn:
             link = await store.last_link(conn)
-        if link is None or link == self._newest:
-            return
-        await asyncio.to_thread(self._write, link)
+            is_there = seen is None or await _is_there(conn, seen)
+        if seen is not None and not is_there:
+            await asyncio.to_thread(self.add, seen)
+            log.error("audit_row_gone", extra={"number": seen.number, "hash": seen.hash})
+        if link is not None and link != seen:
+            await asyncio.to_thread(self._write, link)
         self._newest = link
 
     def add(self, link: Link) -> None:
@@ -111,6 +118,14 @@ class Witness:
                 raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         return [sighting for line in lines if (sighting := _sighting(line)) is not None]
 
+    def _seen_last(self) -> Link | None:
+        """Return what an earlier process saw last."""
+        try:
+            sighting = _sighting(self.newest_file.read_bytes())
+        except FileNotFoundError:
+            return None
+        return None if sighting is None else sighting.link
+
     def _write(self, link: Link) -> None:
         now = self._clock()
         sighting = Sighting(link.number, link.hash, now)
@@ -132,6 +147,14 @@ class Witness:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+async def _is_there(conn: Connection, seen: Link) -> bool:
+    """Whether a row that was seen still stands, or retention cut it."""
+    if seen.number <= (await store.read_anchor(conn)).link.number:
+        return True
+    entry = await store.find_entry(conn, seen.number)
+    return entry is not None and entry.hash == seen.hash
 
 
 def _sighting(line: bytes) -> Sighting | None:

@@ -88,8 +88,13 @@ async def list_secrets(engine: Engine) -> list[SecretRow]:
 
 async def read_sealed(engine: Engine) -> tuple[list[DataKeyRow], list[SecretRow]]:
     """Return what a gateway needs to open the secrets itself: wrapped keys and sealed values."""
-    async with reading(engine) as conn:
-        return await store.data_keys_of(conn, EVERYBODY), await store.list_secrets(conn)
+    keys, rows = list[DataKeyRow](), list[SecretRow]()
+    for _ in range(_TRIES):
+        async with reading(engine) as conn:
+            keys, rows = await store.data_keys_of(conn, EVERYBODY), await store.list_secrets(conn)
+        if {row.data_key_id for row in rows} <= {key.id for key in keys}:
+            break  # else a rotation ended between the two statements
+    return keys, rows
 
 
 async def open_from_database(engine: Engine, wrappers: Wrappers) -> dict[str, str]:
