@@ -195,13 +195,43 @@ PASSED = {
         "`santral prompts list` lists them; the message names the nearest.",
     ),
     "requests_per_second_exceeded": (
-        "The tenant or key sends more requests per second than it may.",
+        "A tenant, key, user, route, model or tag sends more requests per second than it may.",
         "Wait for `retry-after`; the SDKs do so by themselves.",
     ),
-    "tokens_per_day_exceeded": (
-        "The tokens of the UTC day are used up, or this request alone may need more than are left.",
-        "Send a smaller `max_tokens`, wait for midnight UTC, or ask an administrator. SDKs are told "
-        "not to retry where waiting a little does not help (`x-should-retry: false`).",
+    "concurrent_requests_exceeded": (
+        "As many requests run at once as may.",
+        "Wait until one ends: `retry-after` says a second.",
+    ),
+    "budget_exceeded": (
+        "The dollars of a budget are spent, or this request alone may need more than are left.",
+        "Send a smaller `max_tokens`, wait for `retry-after`, or ask for a higher budget. SDKs are "
+        "told not to retry where waiting a little does not help (`x-should-retry: false`).",
+    ),
+    **{
+        f"requests_per_{window}_exceeded": (
+            f"The requests of the {window} are made.",
+            "Wait for `retry-after`, or ask for a higher limit.",
+        )
+        for window in ("minute", "hour", "day", "week", "month")
+    },
+    **{
+        f"tokens_per_{window}_exceeded": (
+            f"The tokens of the {window} are used up, or this request alone may need more than are "
+            "left.",
+            "Send a smaller `max_tokens`, wait for `retry-after`, or ask for a higher limit. SDKs are "
+            "told not to retry where waiting a little does not help (`x-should-retry: false`).",
+        )
+        for window in ("minute", "hour", "day", "week", "month")
+    },
+    "price_unknown": (
+        "A budget in dollars holds for the request, and a deployment that may answer has no price.",
+        "Operator: add a row to the price file, name one with the deployment's `price`, or take the "
+        "budget away. A budget that guessed would be none.",
+    ),
+    "limits_contradict": (
+        "A limit over a shorter time is above one over a longer time, or a limit both waits and "
+        "falls to another deployment.",
+        "Lower the first, raise the second, or remove one.",
     ),
     "extra_missing": (
         "Reading this kind of file needs packages that are not installed.",

@@ -17,6 +17,7 @@ from santral.errors import (
     RequestError,
     SantralError,
 )
+from santral.quota.rule import MEASURES, WINDOWS, Rule, Scope
 
 INTRO = """\
 Every error body has OpenAI's shape, so that the official SDKs raise their usual exceptions:
@@ -116,7 +117,19 @@ def passed_codes() -> dict[str, type[SantralError]]:
                     cls = getattr(errors, getattr(node.func, "id", ""), None)
                     if cls is not None:
                         found.update((name, cls) for name in _values(value, tree))
-    return found
+    return found | dict.fromkeys(_limit_codes(), QuotaExceeded)
+
+
+def _limit_codes() -> list[str]:
+    """Return the codes of refusals by limits: one for each measure and window that can be set."""
+    rules = [
+        Rule(id="", tenant_id="", scope=Scope("tenant", ""), measure=measure, window=window)
+        for measure in MEASURES
+        for window in WINDOWS
+        if (window == "") == (measure == "concurrent")
+        and (window != "second" or measure == "requests")
+    ]
+    return [rule.code for rule in rules]
 
 
 def _values(value: ast.expr, tree: ast.Module) -> list[str]:

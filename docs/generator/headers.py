@@ -19,6 +19,8 @@ READ = {
     "`GET /v1/models` lists models as Google does.",
     "anthropic-beta": "On `/v1/messages`: flags for Anthropic. Those that change a message are passed "
     "on to it, the others are named in `x-santral-loss`.",
+    "x-forwarded-for": "Where the request came from, believed of the proxies in "
+    "`server.trusted_proxies` alone; a key's networks are held against it.",
     "traceparent": "The caller's W3C trace: its ids are kept with the trace and passed on to the "
     "provider. Santral's own trace id is always a new one.",
     "content-length": "A body that says it is over `server.max_body_bytes` is refused unread.",
@@ -40,14 +42,23 @@ SENT = {
     "x-santral-loss": "Parameters that were changed on the way, e.g. `max_tokens=4096`.",
     "x-santral-estimated": "`true` where `/v1/messages/count_tokens` or `:countTokens` estimated: the provider that "
     "would answer does not count.",
-    "x-ratelimit-limit-requests": "Requests that may come at once.",
-    "x-ratelimit-remaining-requests": "Requests left now.",
+    "x-ratelimit-limit-requests": "Of all limits of requests the one with least left: how many it "
+    "allows; of a rate how many may come at once.",
+    "x-ratelimit-remaining-requests": "Requests left under it now.",
     "x-ratelimit-reset-requests": "When all are back, e.g. `1s`.",
-    "x-ratelimit-limit-tokens": "Tokens of the UTC day.",
-    "x-ratelimit-remaining-tokens": "Tokens left, running requests counted with what they reserved.",
-    "x-ratelimit-reset-tokens": "Until midnight UTC, e.g. `5h3m20s`.",
+    "x-ratelimit-limit-tokens": "Of all limits of tokens the one with least left: how many it allows.",
+    "x-ratelimit-remaining-tokens": "Tokens left under it, running requests counted with what they "
+    "reserved.",
+    "x-ratelimit-reset-tokens": "Until they begin anew, e.g. `5h3m20s`.",
+    "x-santral-budget-remaining-usd": "US dollars left of the budget with least left, all digits; "
+    "running requests are counted with what they reserved.",
+    "x-santral-limit-warning": "Limits that are used beyond a fraction that asks for a warning, e.g. "
+    "`tenant sales: 81% of usd/month`.",
     "anthropic-ratelimit-requests-limit": "On `/v1/messages` in place of the six above, with "
     "`-remaining` and `-reset` (a moment, RFC 3339), and the same for `tokens`.",
+    "x-santral-signature": "On alerts to webhooks: when it was sent and its HMAC-SHA256, "
+    "`t=...,v1=...`.",
+    "x-santral-alert-id": "On alerts to webhooks: the same for each attempt to deliver one.",
     "request-id": "On answers of `/v1/messages`: the same as `x-request-id`, for Anthropic's SDKs.",
     "retry-after": "Whole seconds to wait before another attempt.",
     "retry-after-ms": "The same in milliseconds; OpenAI's SDKs prefer it.",

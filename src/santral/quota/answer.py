@@ -38,14 +38,20 @@ def standing(claim: Claim, account: Account, now: float, opens_in_s: float = 0.0
     return Standing(claim, used, account.held, level, opens_in_s)
 
 
-def _names(measure: Measure) -> tuple[Measure, str, str, str]:
-    limit, remaining, reset = (
-        f"x-ratelimit-{what}-{measure}" for what in ("limit", "remaining", "reset")
-    )
-    return measure, limit, remaining, reset
-
-
-_RATES = (_names("requests"), _names("tokens"))
+_RATES: tuple[tuple[Measure, str, str, str], ...] = (
+    (
+        "requests",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    (
+        "tokens",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+    ),
+)
 
 
 def limit_headers(standings: Sequence[Standing], now: float) -> dict[str, str]:
