@@ -316,6 +316,18 @@ async def test_a_slow_look_is_seldom_and_does_not_keep_alerts_from_leaving(engin
     assert (watch.looks, watch.delivered) == (3, 9)
 
 
+async def test_a_model_is_limited_by_its_own_name_and_its_deployments(engine: Engine) -> None:
+    rules = [
+        budget("lim_model", scope=Scope("model", "gpt")),
+        budget("lim_deployment", scope=Scope("model", "main")),
+    ]
+    await given(engine, *rules)
+    await spend(engine, "r1", 70)
+    async with reading(engine) as conn:
+        burns = await read_burns(conn, rules, int(NOON.timestamp()))
+    assert [(burn.spent, burn.hours[0]) for burn in burns] == [(70, 70), (70, 70)]
+
+
 def made(url: str) -> Alert:
     return Alert(
         id="alr_1",

@@ -13,16 +13,22 @@ from santral.quota.budgets.forecast import HOURS, Burn, has_window
 from santral.quota.claim import Used, account_of
 from santral.quota.rule import EACH, Rule, ScopeKind
 from santral.quota.store import used_since
-from santral.quota.used import UsedRow, used_under, window_start
+from santral.quota.used import DaySums, UsedRow, used_under, window_start
 from santral.tenants.store import load_tree
 from santral.tenants.tree import TenantTree
 
 
-async def read_burns(conn: Connection, rules: Iterable[Rule], now_s: int) -> list[Burn]:
-    """Return an entry for each account of ``rules`` that used something, and for each named scope."""
+async def read_burns(
+    conn: Connection, rules: Iterable[Rule], now_s: int, days: DaySums | None = None
+) -> list[Burn]:
+    """Return an entry for each account of ``rules`` that used something, and for each named scope.
+
+    ``days`` remembers what was summed before.
+    """
     meant = [rule for rule in rules if has_window(rule)]
     tree = await load_tree(conn)
-    used = await used_under(meant, tree, partial(used_since, conn), now_s)
+    sums = partial((days or DaySums()).since, partial(used_since, conn), now_s)
+    used = await used_under(meant, tree, sums, now_s)
     hourly = await _by_hour(conn, meant, tree, now_s)
     named = {(rule.scope.kind, rule.scope.id, *rule.place[3:]) for rule in meant}
     return [

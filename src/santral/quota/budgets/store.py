@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, cast, func, select, update
+from sqlalchemy import ColumnElement, Text, cast, func, literal, select, update
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -33,21 +33,23 @@ async def spent_by_hour(
     """Return what was spent in each of the last hours, 0 the running one, by tenant and by whom."""
     hour = ((now_s - ledger.c.occurred_s) // 3600).label("hour")
     column = _OF[kind]
+    other = ledger.c.deployment if kind == "model" else literal("")
     statement = (
         select(
             hour,
             ledger.c.tenant_id,
             column.label("id"),
+            other.label("other"),
             func.coalesce(func.sum(ledger.c.cost_nanousd), 0).label("nanousd"),
         )
         .where(ledger.c.occurred_s > now_s - hours * 3600)
         .where(ledger.c.occurred_s <= now_s)
         .where(IS_BILLED)
-        .group_by(hour, ledger.c.tenant_id, column)
+        .group_by(hour, ledger.c.tenant_id, column, *([other] if kind == "model" else ()))
     )
     found: dict[int, list[UsedRow]] = {}
     for row in await conn.execute(statement):
-        used = UsedRow(row.tenant_id, row.id, 0, 0, int(row.nanousd))
+        used = UsedRow(row.tenant_id, row.id, 0, 0, int(row.nanousd), row.other)
         found.setdefault(int(row.hour), []).append(used)
     return found
 

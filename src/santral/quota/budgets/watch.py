@@ -24,6 +24,7 @@ from santral.quota.budgets.alert import Alert, alerts_for
 from santral.quota.budgets.burn import read_burns
 from santral.quota.budgets.deliver import Sender
 from santral.quota.store import all_rules
+from santral.quota.used import DaySums
 from santral.secrets.pseudonym import key_file, keys_folder
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Watch:
         self._sender = sender
         self._clock = clock
         self._timer = timer
+        self._days = DaySums()
         self._count = count
 
     async def run(
@@ -92,7 +94,7 @@ class Watch:
             rules = [
                 r for r in await all_rules(conn) if r.warn_at or r.webhook or r.measure == "usd"
             ]
-            burns = await read_burns(conn, rules, int(now.timestamp()))
+            burns = await read_burns(conn, rules, int(now.timestamp()), self._days)
             told = await store.told_since(conn, now - _OLDEST)
         made = alerts_for(burns, told, now)
         if made:
