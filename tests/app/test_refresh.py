@@ -157,7 +157,8 @@ def test_files_that_change_while_they_are_read_are_read_again(file: Path) -> Non
 def test_a_worker_that_began_with_other_files_is_brought_in_line(file: Path) -> None:
     machine = Machine(file)
     welcome = machine.rounds.welcome(mark(load(file, {})))
-    assert welcome is not None and welcome.generation == 1
+    assert welcome is not None
+    assert welcome.generation == 1
     assert machine.rounds.welcome("of other files") is None
     machine.look()
     assert [worker.generation for worker in machine.workers.values()] == [2, 2]

@@ -336,7 +336,8 @@ def test_the_command_line_is_santrals_own(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: seen.extend([a[0], k]))
     child = Post("gateway", ["--fds", "3"], (3,)).start(7)
     command, options = seen
-    assert isinstance(command, list) and isinstance(options, dict)
+    assert isinstance(command, list)
+    assert isinstance(options, dict)
     assert command[:7] == [
         sys.executable, "-m", "santral.app.child", "--role", "gateway", "--number", "7",
     ]  # fmt: skip

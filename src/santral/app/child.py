@@ -10,6 +10,7 @@ import argparse
 import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -43,7 +44,8 @@ async def run(loaded: LoadedConfig, role: str, station: Station) -> None:
 def main() -> int:
     """Run; what makes a start impossible is one sentence and ``CANNOT_START``."""
     options = _parser().parse_args()
-    faulthandler.enable()  # a worker that hangs is asked where, by SIGABRT
+    # A worker that hangs is asked where. Not SIGABRT: its dump of memory would hold keys.
+    faulthandler.register(signal.SIGUSR1)
     try:
         loaded = load(options.config, os.environ)
         configure_logs(loaded.config.log.level, loaded.config.log.format)

@@ -209,7 +209,7 @@ class Supervisor:
             child.hung_at = now
             fields = {"worker": child.number, "silent_s": round(now - child.heard_at, 1)}
             log.error("worker_hangs", extra=fields)
-            child.process.send_signal(signal.SIGABRT)
+            child.process.send_signal(signal.SIGUSR1)
         elif now - child.hung_at > _TELL_WITHIN_S:
             child.process.send_signal(signal.SIGKILL)
 
