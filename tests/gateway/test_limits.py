@@ -15,7 +15,7 @@ from tests.quota.rules import limit
 
 from santral.errors import ProviderFailed, ProviderGarbled
 from santral.quota.rule import NANO_PER_USD, Rule
-from santral.wire.delta import ChoiceDelta
+from santral.wire.delta import ChoiceDelta, Source
 from santral.wire.usage import Usage
 
 #: Nano-dollars of the answer that the stub gives unless told else: 100 tokens in, 20 out.
@@ -363,6 +363,27 @@ def test_no_chain_of_attempts_passes_a_limit(worker: Worker) -> None:
     assert (refused.status, refused.error["code"]) == (429, "tokens_per_day_exceeded")
     assert len(worker.provider.asked) == 1
     assert worker.used_under(tokens) == 120
+
+
+def test_a_prompt_and_passages_are_reserved_too(worker: Worker) -> None:
+    tokens = limit("tokens", "day", 10_000)
+    reserved: list[int] = []
+
+    def script(call: Any) -> list[Step]:
+        reserved.append(worker.used_under(tokens))
+        return [whole(ChoiceDelta(text="Hi"))]
+
+    worker.provider.will(script)
+    long = Source(number=1, chunk_id="c", document="guide", text="word " * 2000)
+    for found in ((), (long,)):
+        worker.find(*found)
+        worker.limit_by(tokens)
+        assert worker.ask("found-plain", max_tokens=100).status == 200
+    assert reserved[1] - reserved[0] > 2000
+    worker.limit_by(limit("tokens", "day", reserved[1] - 1))
+    refused = worker.ask("found-plain", max_tokens=100)
+    assert (refused.status, refused.error["code"]) == (429, "tokens_per_day_exceeded")
+    assert len(worker.provider.asked) == 2
 
 
 def test_attempts_that_used_nothing_need_no_more_room(worker: Worker) -> None:

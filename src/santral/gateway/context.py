@@ -126,7 +126,7 @@ class RequestContext:
         self.route: RouteState  # api
         self.hold: Hold | None = None  # quota
         self.fall_to = ""  # quota: the only deployment that may answer, a limit being used up
-        self.unit_tokens = 0  # quota: estimate of the input; generate adds a correction
+        self.unit_tokens = 0  # quota: estimate of the input; generate adds to it
         self.placeholders = Placeholders()  # input_guard, retrieve and validate_output share them
         self.output_cap: int | None = None  # quota: most output tokens the provider may make
         self.losses = Losses()  # quota and generate: what was dropped or changed on the way

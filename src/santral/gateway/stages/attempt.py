@@ -97,7 +97,7 @@ class _Run:
     async def attempt(self, deployment: Deployment, purpose: str, race: Race | None) -> None:
         """Ask one deployment within the limits of the request and of its model."""
         ctx = self._ctx
-        if ctx.attempts or self._running:
+        if ctx.attempts or self._running or ctx.prompt or ctx.sources:
             await self._limits.make_room(ctx, deployment, self._running)
         self._running += 1
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from santral.errors import NotAllowed
 from santral.gateway.context import RequestContext
 from santral.quota.claim import Claim, Need
@@ -28,12 +30,16 @@ def worst_case(ctx: RequestContext, claims: Sequence[Claim]) -> Need:
 
 
 def another_answer(ctx: RequestContext, hold: Hold, running: int) -> Need:
-    """Return what a hold lacks for another attempt beside those that ended and ``running`` others.
+    """Return what a hold lacks for an attempt beside those that ended and ``running`` others.
 
-    A hold is made for one answer; what ended attempts have used of it is not there any more.
+    A hold is made for one answer to what the caller sent: what ended attempts have used of it is not
+    there any more, and a prompt and passages have come to it.
     """
     if not any(claim.measure in ("tokens", "usd") for claim in hold.claims):
         return Need()
+    if ctx.prompt or ctx.sources:
+        sent = len(msgspec.json.encode(ctx.call.messages))
+        ctx.unit_tokens = max(ctx.unit_tokens, int(sent / BYTES_PER_TOKEN) + 1)
     one = _one_answer(ctx, hold.claims, reserved_output(ctx))
     used = used_in(ctx.attempts, one)
     most = running + 1
