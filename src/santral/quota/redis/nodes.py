@@ -58,6 +58,10 @@ class Nodes:
         except RedisDown:
             return None
 
+    async def ask(self, *words: Word) -> Any:
+        """Return the reply of the first server to one command; raises as ``run``."""
+        return await (await self._pipe(self._address)).ask(*words)
+
     def close(self) -> None:
         """Close every connection."""
         for pipe in self._pipes.values():
