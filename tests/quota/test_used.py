@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from tests.quota.clock import START, Clock, at_once
@@ -52,8 +53,8 @@ RULES: list[Rule] = [
 ]  # fmt: skip
 
 
-def row(number: int, at: float, tokens: int, cost: int | None, **more: object) -> LedgerRow:
-    fields: dict[str, object] = {
+def row(number: int, at: float, tokens: int, cost: int | None, **more: Any) -> LedgerRow:
+    fields: dict[str, Any] = {
         "kind": SETTLE,
         "tenant_id": "org",
         "key_id": "k-org",
@@ -80,7 +81,7 @@ def row(number: int, at: float, tokens: int, cost: int | None, **more: object) -
         unpriced=int(cost is None),
         price_version="1",
         **counts,
-        **(fields | more),  # type: ignore[arg-type]
+        **(fields | more),
     )
 
 
