@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ from santral.db.engine import Engine, connect, reading, writing
 from santral.errors import BadRequest, SantralError, StoreError
 from santral.jobs import queue, store
 from santral.jobs.job import Hold, Job, JobKind, Work
-from santral.jobs.runner import FIRST_PAUSE_S, LEASE_S, LeaseLost, Runner
+from santral.jobs.runner import FIRST_PAUSE_S, LEASE_S, LOOK_EVERY_S, LeaseLost, Runner
 from santral.tenants.tenant import EVERYWHERE, TenantId
 
 pytestmark = pytest.mark.anyio
@@ -238,50 +238,64 @@ async def test_a_stopping_process_puts_its_jobs_back_and_the_try_does_not_count(
     assert (seen.state, seen.tries, seen.leased_by) == ("waiting", 0, None)
 
 
+class Enough(Exception):
+    """Ends a runner between two looks, when no statement of its is under way."""
+
+
 async def test_no_more_jobs_run_at_once_than_allowed(engine: Engine) -> None:
     under_way, most, ended = 0, 0, 0
-    everything = asyncio.Event()
+    are_two = asyncio.Event()
 
     async def watched(hold: Hold, arguments: Count) -> Mapping[str, Any]:
         nonlocal under_way, most, ended
         under_way += 1
         most = max(most, under_way)
+        if under_way == 2:
+            are_two.set()
+        await are_two.wait()
         await asyncio.sleep(0.02)
         under_way -= 1
         ended += 1
-        if ended == 6:
-            everything.set()
         return {}
 
     async def sleep(seconds: float) -> None:
         await asyncio.sleep(0.01)
+        if seconds == LOOK_EVERY_S and len(await done_jobs(engine)) == 6:
+            raise Enough
 
     for _ in range(6):
         await start(engine)
     runner = Runner(engine, kinds_of(watched), "one", Clock(), concurrency=2, sleep=sleep)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(runner.run())
-        await asyncio.wait_for(everything.wait(), 30)
-        running.cancel()
-    assert most == 2
+    async with asyncio.timeout(50):
+        with pytest.raises(ExceptionGroup):
+            await runner.run()
+    assert (most, ended) == (2, 6)
+
+
+async def done_jobs(engine: Engine) -> list[Job]:
+    return await queue.list_jobs(engine, None, state="done")
 
 
 async def test_one_job_a_day_is_made_however_many_processes_plan_it(engine: Engine) -> None:
     clock = Clock()
-
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(0.01)
-
-    runners = [
-        Runner(engine, kinds_of(count), name, clock, daily=["count"], sleep=sleep)
-        for name in ("one", "two")
-    ]
     for day in range(2):
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(runner.run()) for runner in runners]
-            await asyncio.sleep(0.3)
-            for task in running:
-                task.cancel()
+        looks = 0
+
+        async def sleep(seconds: float, day: int = day) -> None:
+            nonlocal looks
+            await asyncio.sleep(0.01)
+            looks += seconds == LOOK_EVERY_S
+            if seconds == LOOK_EVERY_S and looks > 4 and len(await done_jobs(engine)) > day:
+                raise Enough
+
+        async def run(name: str, sleep: Callable[[float], Awaitable[None]] = sleep) -> None:
+            runner = Runner(engine, kinds_of(count), name, clock, daily=["count"], sleep=sleep)
+            with pytest.raises(ExceptionGroup):
+                await runner.run()
+
+        async with asyncio.timeout(50), asyncio.TaskGroup() as tasks:
+            tasks.create_task(run("one"))
+            tasks.create_task(run("two"))
         found = await queue.list_jobs(engine, None, kind="count")
         assert [job.state for job in found] == ["done"] * (day + 1)
         assert {job.tenant_id for job in found} == {EVERYWHERE}
@@ -330,3 +344,26 @@ async def test_a_job_survives_kill_9_of_the_process_that_runs_it(
     later = datetime.now(UTC) + timedelta(seconds=LEASE_S + 1)
     done = await Runner(engine, kinds_of(count), "heir", lambda: later).run_one(job.id)
     assert done.result == {"counted": 5, "from": 2}
+
+
+async def test_a_job_whose_end_cannot_be_written_stops_no_other(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    jobs = [await start(engine), await start(engine)]
+    broken, other = sorted(jobs, key=lambda job: job.id)  # in the order in which they are taken
+    end = store.end_job
+
+    async def break_once(
+        conn: Any, tenant_id: TenantId, job: Job, *args: Any, **fields: Any
+    ) -> bool:
+        if job.id == broken.id and job.tries == 1:
+            raise RuntimeError("unforeseen")
+        return await end(conn, tenant_id, job, *args, **fields)
+
+    monkeypatch.setattr(store, "end_job", break_once)
+    runner = Runner(engine, kinds_of(count), "one", clock)
+    assert (await runner.run_one(other.id)).state == "done"
+    assert (await queue.get_job(engine, broken.id)).state == "running"
+    clock.move(LEASE_S + 1)
+    assert (await runner.run_one(broken.id)).state == "done"

@@ -44,6 +44,7 @@ class LeaseHold:
         self._engine = engine
         self._job = job
         self._clock = clock
+        self.renewing = asyncio.Lock()  # nobody cancels a renewal whose statement is under way
 
     @property
     def job(self) -> Job:
@@ -185,6 +186,8 @@ class Runner:
             with suppress(SantralError):
                 await self._put_back(hold, None, is_try=False)
             raise
+        except Exception as error:  # noqa: BLE001 - one broken job must not stop the others
+            log.error("job_broke", extra={"job": job.id, "kind": job.kind, **_where(error)})
         finally:
             self._running.discard(job.id)
 
@@ -195,7 +198,8 @@ class Runner:
             async with asyncio.TaskGroup() as beside:
                 renewal = beside.create_task(self._renew(hold))
                 result = await kind.work(hold, arguments)
-                renewal.cancel()
+                async with hold.renewing:
+                    renewal.cancel()
             return result
         except msgspec.ValidationError as error:
             await self._fail(hold, kind, StoreError(f"Its arguments cannot be read: {error}."))
@@ -210,7 +214,8 @@ class Runner:
         while True:
             await self._sleep(RENEW_EVERY_S)
             try:
-                await hold.renew()
+                async with hold.renewing:
+                    await hold.renew()
             except StoreError:  # tried again before the lease runs out
                 log.warning("lease_not_renewed", extra={"job": hold.job.id})
 
