@@ -59,6 +59,13 @@ ALLOWED = {
     "quota/ledger/store.py:used_by_day": "a provider bills the installation, not a tenant",
     "quota/ledger/store.py:used_by": "an invoice sums a tenant and those beneath it",
     "quota/ledger/store.py:tenants_between": "who operates exports the month of every tenant",
+    "quota/budgets/store.py:spent_by_hour": "budgets of all tenants are forecast together",
+    "quota/budgets/store.py:insert_alerts": "each alert carries its tenant",
+    "quota/budgets/store.py:told_since": "limits of all tenants are watched together",
+    "quota/budgets/store.py:due_alerts": "alerts of all tenants are sent by one loop",
+    "quota/budgets/store.py:list_alerts": "an administrator is shown those of the tenants they may "
+    "read, given by their ids",
+    "quota/budgets/store.py:save_try": "an alert's id is unique over all tenants",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }
