@@ -142,7 +142,7 @@ class Client(httpx.Client):
         return self.post(path, data={"form_token": found[1] if found else "", **fields})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its loop runs as long as it: async tests come after it
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         missing = "needs chromium: apt-get install -y chromium"
