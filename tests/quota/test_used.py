@@ -18,21 +18,22 @@ from santral.quota.claim import Claim, Need
 from santral.quota.ledger.entry import REPRICE, SETTLE, SHADOW, LedgerRow
 from santral.quota.ledger.store import insert_rows
 from santral.quota.memory import MemoryLimiter
-from santral.quota.rule import Rule
+from santral.quota.rule import Measure, Rule, WindowName
 from santral.quota.store import used_since
 from santral.quota.used import used_under, window_start
 from santral.tenants.store import load_tree
 
 pytestmark = pytest.mark.anyio
 
+WINDOWS: list[tuple[Measure, WindowName, str]] = [
+    ("tokens", "day", "UTC"),
+    ("usd", "month", "Europe/Istanbul"),
+    ("requests", "week", "Asia/Kolkata"),
+    ("usd", "hour", "Asia/Kolkata"),
+]
 RULES: list[Rule] = [
     limit(measure, window, 10**15, binds=binds, owner=owner, time_zone=zone)
-    for measure, window, zone in (
-        ("tokens", "day", "UTC"),
-        ("usd", "month", "Europe/Istanbul"),
-        ("requests", "week", "Asia/Kolkata"),
-        ("usd", "hour", "Asia/Kolkata"),
-    )
+    for measure, window, zone in WINDOWS
     for binds, owner in (
         ("tenant:org", "org"),
         ("tenant:team", "org"),
