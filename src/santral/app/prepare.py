@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from santral.app.access import access_file, write_access
+from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.acts import Acts
 from santral.app.noted import note_start
 from santral.app.publish import Publisher, read_access
@@ -31,10 +31,11 @@ def prepare(
         ConfigError: a sealed secret that a setting names cannot be opened.
     """
     config = loaded.config
-    first = asyncio.run(_prepare(loaded, env))
+    first, record = asyncio.run(_prepare(loaded, env))
     publisher = Publisher(
         database_url(config),
         access_file(config),
+        record,
         default_rules(config.limits),
         time.monotonic,
         time.time,
@@ -58,7 +59,9 @@ async def _rehearse(config: Config) -> None:
         await engine.dispose()
 
 
-async def _prepare(loaded: LoadedConfig, env: Mapping[str, str]) -> FirstKeys | None:
+async def _prepare(
+    loaded: LoadedConfig, env: Mapping[str, str]
+) -> tuple[FirstKeys | None, AccessRecord]:
     config = loaded.config
     engine = connect(database_url(config))
     try:
@@ -73,4 +76,4 @@ async def _prepare(loaded: LoadedConfig, env: Mapping[str, str]) -> FirstKeys | 
         write_access(access_file(config), record)
     finally:
         await engine.dispose()
-    return first
+    return first, record
