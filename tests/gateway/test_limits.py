@@ -400,3 +400,12 @@ def test_what_a_dry_run_would_refuse_is_answered(worker: Worker) -> None:
     assert answer.status == 200
     assert "x-santral-budget-remaining-usd" not in answer.headers
     assert worker.used_under(rule) == ONE
+
+
+def test_an_answer_whose_price_is_unknown_has_cost_what_was_reserved(worker: Worker) -> None:
+    need = worst(worker)
+    falls = limit("usd", "day", need - 1, fall_to="free")
+    worker.limit_by(falls, budget(10**12))
+    assert worker.ask(max_tokens=100).headers["x-santral-deployment"] == "free"
+    assert worker.records[-1].attempts[0].cost_nanousd is None
+    assert worker.used_under(budget(0)) == need
