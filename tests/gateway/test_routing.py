@@ -314,7 +314,8 @@ def test_a_reload_keeps_what_was_learnt_of_unchanged_deployments_and_drops_the_r
             'strategy = "lowest_latency"', 'strategy = "least_busy"'
         )
         (tmp_path / "santral.toml").write_text(text)
-        worker.process._apply(load(tmp_path / "santral.toml", {}))
+        loaded = load(tmp_path / "santral.toml", {})
+        worker.process._use(loaded, worker.process._compile(loaded))
         after = {n: d.load for n, d in worker.process.current.snapshot.deployments.items()}
         assert after["one"] is before["one"]
         assert after["two"] is not before["two"]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from santral.errors import (
     ContentPolicyRefused,
     ContextWindowExceeded,
+    DeploymentLimited,
     ModelNotFound,
     ParameterNotSupported,
     ProviderBusy,
@@ -31,6 +32,7 @@ TREATMENTS: dict[type[ProviderError], Treatment] = {
     ProviderUnreachable: "again",
     ProviderFailed: "again",
     ProviderBusy: "wait",
+    DeploymentLimited: "wait",
     # It cost the request a whole clock already: the next deployment is the better bet.
     ProviderTimeout: "elsewhere",
     ProviderGarbled: "elsewhere",
