@@ -90,7 +90,7 @@ def endpoints() -> set[str]:
         elif path.name in ("api.py", "control.py") and path.parent.name != "console":
             prefix = re.search(r'APIRouter\(prefix="([^"]+)"', text)
             for method, place in re.findall(
-                r"@\w+\.(get|post|put|delete|patch)\(\s*\"([^\"]+)\"", text
+                r"@\w+\.(get|post|put|delete|patch)\(\s*\"([^\"]*)\"", text
             ):
                 found.add(f"{method.upper()} {prefix[1] if prefix else ''}{place}")
     return found

@@ -21,8 +21,10 @@ from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.gateway import GatewayProcess
 from santral.config.load import load
 from santral.providers.provider import ChatOnly, Provider, ProviderCall
+from santral.quota.account import Account
 from santral.quota.book import LimitBook
 from santral.quota.limits import Limits
+from santral.quota.memory import MemoryLimiter
 from santral.quota.rule import Rule, Scope
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
@@ -209,10 +211,17 @@ class Worker:
         """Give the tenant limits, and none of them used."""
         self.limit_by(*(() if limits is None else limits.rules("acme", Scope("tenant", "acme"))))
 
+    @property
+    def counted(self) -> dict[str, Account]:
+        """The accounts of limits, by name."""
+        limiter = self.process._limiter
+        assert isinstance(limiter, MemoryLimiter)
+        return limiter._accounts
+
     def limit_by(self, *rules: Rule) -> None:
         """Put these limits in force, and none of them used."""
         current = self.process.current
-        self.process._limiter._accounts.clear()
+        self.counted.clear()
         current.put_access(current.snapshot.ring, LimitBook(rules))
 
     @property
@@ -221,14 +230,14 @@ class Worker:
 
     def used(self) -> tuple[int, int]:
         """Tokens spent and reserved today."""
-        for name, account in self.process._limiter._accounts.items():
+        for name, account in self.counted.items():
             if name.startswith("tokens_per_day"):
                 return account.used(account.claim, time.time()) - account.held, account.held
         return 0, 0
 
     def used_under(self, rule: Rule) -> int:
         """What is spent and reserved in all accounts of a rule now."""
-        accounts = self.process._limiter._accounts.items()
+        accounts = self.counted.items()
         now = time.time()
         return sum(a.used(a.claim, now) for name, a in accounts if name.startswith(f"{rule.id}/"))
 

@@ -28,7 +28,7 @@ class Account(ABC):
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.holds = 0
-        self.held = 0  # what of the amount running requests have reserved
+        self.held: int = 0  # what of the amount running requests have reserved
 
     @abstractmethod
     def used(self, claim: Claim, now: float) -> int:

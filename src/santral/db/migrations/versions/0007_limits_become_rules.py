@@ -14,7 +14,7 @@ down_revision = "0006"
 _RULES = sa.table(
     "limit_rules",
     *(
-        sa.column(name)
+        sa.column(name, sa.types.NullType())
         for name in (
             "id", "tenant_id", "scope_kind", "scope_id", "measure", "window", "amount", "rate",
             "burst", "time_zone", "wait_s", "uncoordinated",
@@ -28,7 +28,7 @@ _RULES = sa.table(
 _LIMITS = sa.table(
     "limits",
     *(
-        sa.column(name)
+        sa.column(name, sa.types.NullType())
         for name in (
             "tenant_id", "scope_kind", "scope_id", "requests_per_second", "burst", "tokens_per_day"
         )
