@@ -17,7 +17,7 @@ from santral.traces.spool_folder import segments
 from santral.traces.store import TraceStore
 
 #: Hundreds of processes die here, each in its own database: minutes on a machine with other work.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
 EITHER = pytest.mark.parametrize("is_torn", [False, True], ids=["before", "torn"])
 

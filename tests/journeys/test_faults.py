@@ -16,6 +16,8 @@ from tests.db.postgres import require_postgres
 from tests.faults.server import Mortal, mortal_postgres
 from tests.journeys.conftest import Santral, wait_until
 
+pytestmark = pytest.mark.journey
+
 
 def number(santral: Santral, name: str, of: str) -> float:
     text = santral.get(f"{of}/metrics")[2].decode()
