@@ -12,10 +12,12 @@ from tests.quota.clock import DAY_S, START, Clock, at_once
 from tests.quota.rules import claim, claims, limit
 
 from santral.errors import Overloaded, QuotaExceeded
+from santral.quota.book import LimitBook
 from santral.quota.claim import Claim, Need, Used
 from santral.quota.limiter import Hold
+from santral.quota.limits import Limits
 from santral.quota.memory import MemoryLimiter
-from santral.quota.rule import Rule
+from santral.quota.rule import Rule, Scope
 
 HOLD_S = 600.0
 DAY = limit("tokens", "day", 100)
@@ -583,3 +585,16 @@ def test_a_tenant_and_its_key_are_asked_together() -> None:
     with pytest.raises(QuotaExceeded, match="The key 'k1' may use 30 tokens"):
         at_once(limiter.reserve(both, Need(31)))
     assert limiter.used(both[0]) == 0
+
+
+def test_who_sent_all_requests_of_a_window_is_told_to_wait_and_of_no_tokens() -> None:
+    limiter = MemoryLimiter(Clock())
+    tenant = Scope("tenant", "acme")
+    found = LimitBook(Limits(requests_per_minute=1).rules("acme", tenant)).of("acme", "k1")
+    at_once(limiter.reserve(found, Need(5)))
+    with pytest.raises(QuotaExceeded) as caught:
+        at_once(limiter.reserve(found, Need(5)))
+    assert caught.value.message.startswith(
+        "The tenant 'acme' may send 1 requests in any 60 seconds, and has. Try again in 1m"
+    )
+    assert "max_tokens" not in caught.value.message

@@ -209,6 +209,12 @@ def _window_reason(standing: Standing, need: int, who: str) -> tuple[float, str,
     claim, wait_s = standing.claim, standing.opens_in_s
     code, unit = claim.rule.code, _unit(claim.rule)
     may = f"{who} may use {amount_text(claim.rule)}"
+    if claim.measure == "requests":
+        message = (
+            f"{who} may send {amount_text(claim.rule)}, and has. Try again in {duration(wait_s)}, or "
+            "ask an administrator for a higher limit."
+        )
+        return (wait_s, code, message, wait_s > 60.0)
     if need > claim.limit:
         message = (
             f"{may}, and this request alone needs up to {unit(need)}. Send a shorter request, "
