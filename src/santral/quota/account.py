@@ -58,6 +58,10 @@ class Account(ABC):
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
         """Return the seconds until ``need`` may fit, if nothing else is asked meanwhile."""
 
+    def _returns(self, claim: Claim) -> int:
+        """Return what running requests may give back: of requests nothing, they were made."""
+        return 0 if claim.measure == "requests" else self.held
+
     @abstractmethod
     def is_idle(self, now: float) -> bool:
         """Whether a new account would answer the same."""
@@ -156,7 +160,8 @@ class Fixed(Account):
             self.held -= reserved
 
     def opens_in(self, claim: Claim, need: int, now: float) -> float:
-        if need <= claim.limit and self.used(claim, now) - self.held + need <= claim.limit:
+        used = self.used(claim, now)
+        if need <= claim.limit and used - self._returns(claim) + need <= claim.limit:
             return SOON_S
         end = claim.calendar.end if claim.calendar is not None else now
         return max(0.0, end - now)
@@ -229,7 +234,7 @@ class Rolling(Account):
         used = self.used(claim, now)
         if need > claim.limit:
             return float(LENGTH_S[claim.rule.window])
-        if used - self.held + need <= claim.limit:
+        if used - self._returns(claim) + need <= claim.limit:
             return SOON_S
         for part in self.parts:
             used -= part.amount
