@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,17 +137,19 @@ def test_a_worker_that_dies_meanwhile_stops_no_change(file: Path) -> None:
     assert len(machine.workers[1].used) == 1
 
 
-def test_files_that_change_while_they_are_read_are_read_again(file: Path) -> None:
+def test_files_that_change_while_they_are_read_are_read_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = Machine(file)
     worker = machine.workers[0]
     original = worker.follower._prepare
 
-    def write_first(wish):  # type: ignore[no-untyped-def]
-        worker.follower._prepare = original  # type: ignore[method-assign]
+    def write_first(wish: Any) -> Any:
+        monkeypatch.setattr(worker.follower, "_prepare", original)
         file.write_text(ROUTE + "[routes.b]\nladder = [{ deployments = { extractive = 1 } }]\n")
         return original(wish)
 
-    worker.follower._prepare = write_first  # type: ignore[method-assign]
+    monkeypatch.setattr(worker.follower, "_prepare", write_first)
     file.write_text(ROUTE)
     machine.look(12)
     digest = load(file, {}).digest

@@ -99,7 +99,6 @@ def on_uvloop(test: Callable[[Pair], Awaitable[None]]) -> Callable[[], None]:
     def wrapped() -> None:
         uvloop.run(body())
 
-    wrapped.__name__ = test.__name__  # type: ignore[attr-defined]
     return wrapped
 
 

@@ -260,8 +260,8 @@ def test_too_much_and_compressed_bodies_are_refused_with_a_remedy(worker: Worker
 
 def test_more_requests_than_the_worker_takes_are_told_to_come_back(worker: Worker) -> None:
     server = worker.process.current.snapshot.config.server
-    fake = [object()] * server.max_in_flight
-    worker.process._attendance._guests |= {(n, id(f)) for n, f in enumerate(fake)}  # type: ignore[arg-type]
+    guests: set[Any] = worker.process._attendance._guests
+    guests.update(object() for _ in range(server.max_in_flight))
     try:
         answer = asyncio.run(_ask(worker))
     finally:

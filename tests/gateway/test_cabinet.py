@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,7 +25,7 @@ def file(number: int, at: int = 100) -> StoredFile:
 
 
 def batch(number: int = 1, **changes: object) -> Batch:
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "id": f"batch-{number:032x}",
         "tenant_id": "acme",
         "key_id": "k",
@@ -34,7 +35,7 @@ def batch(number: int = 1, **changes: object) -> Batch:
         "created_at": 100,
         "expires_at": 200,
     }
-    return Batch(**{**values, **changes})  # type: ignore[arg-type]
+    return Batch(**{**values, **changes})
 
 
 def result(name: str, status: int = 200) -> Result:

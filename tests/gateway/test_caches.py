@@ -523,10 +523,12 @@ class ShuffledLoop(asyncio.SelectorEventLoop):
         self._rng = rng
 
     def _run_once(self) -> None:
-        ready = list(self._ready)  # type: ignore[attr-defined]
+        mine: Any = self  # the queue of a loop is asyncio's own affair, and has no types
+        ready = list(mine._ready)
         self._rng.shuffle(ready)
-        self._ready = deque(ready)
-        super()._run_once()  # type: ignore[misc]
+        mine._ready = deque(ready)
+        inherited: Any = super()
+        inherited._run_once()
 
 
 @dataclass

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.journeys.conftest import Santral
@@ -57,14 +58,14 @@ class Load:
         """Clients that send a file in pieces over half a second."""
         self._start(count, "upload", lambda rng, connection: self._upload(connection))
 
-    def _start(self, count: int, kind: str, ask) -> None:  # type: ignore[no-untyped-def]
+    def _start(self, count: int, kind: str, ask: Any) -> None:
         for number in range(count):
             args = (kind, random.Random(number), ask)
             thread = threading.Thread(target=self._ask_on_and_on, args=args, daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _ask_on_and_on(self, kind: str, rng: random.Random, ask) -> None:  # type: ignore[no-untyped-def]
+    def _ask_on_and_on(self, kind: str, rng: random.Random, ask: Any) -> None:
         address = urlsplit(self.santral.gateway).netloc
         connection = http.client.HTTPConnection(address, timeout=60)
         while not self._is_over.is_set():

@@ -46,6 +46,7 @@ class Authority:
             principal.require_somewhere(action)
             return principal
 
+        # A plain function, since FastAPI cannot resolve the hints of an object that is called.
         authorised.action = action  # type: ignore[attr-defined]
         return authorised
 

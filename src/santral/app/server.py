@@ -55,6 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
     handover: Handover | None = None
     is_within_message = False
 
+    # uvicorn narrows asyncio's signature in the same way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if self.handover is not None:  # accepted while we retired
