@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from generator.markdown import code, page, table
-from santral.traces.metrics import METRICS, OTHER, Label, Metric
+from santral.traces.metric import METRICS, Label, Metric
+from santral.traces.metrics import OTHER
 
 INTRO = f"""\
 Each process serves its own metrics at `GET /metrics` in the Prometheus text format: the gateway on

@@ -15,7 +15,7 @@ from santral.__main__ import full_app
 from santral.config.schema import Config
 from santral.guardrails.registry import CHECKS
 from santral.providers.registry import VENDORS
-from santral.traces.metrics import METRICS
+from santral.traces.metric import METRICS
 
 SRC = Path(__file__).parents[2] / "src" / "santral"
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from santral.traces.metrics import METRICS, OTHER, Label, Metric, Metrics
+from santral.traces.metric import METRICS, Label, Metric
+from santral.traces.metrics import OTHER, Metrics
 from santral.traces.observe import RequestMetrics
 from santral.wire.usage import Usage
 
