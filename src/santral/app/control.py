@@ -40,7 +40,8 @@ from santral.tenants.users.api import users_router
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
-from santral.traces.store import StoreDamaged, TraceStore
+from santral.traces.store import TraceStore
+from santral.traces.trouble import StoreDamaged
 from santral.web.errors import openai_error
 
 log = logging.getLogger(__name__)

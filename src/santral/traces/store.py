@@ -21,6 +21,7 @@ import numpy as np
 
 from santral.errors import BadRequest, NotFound, StoreError
 from santral.secrets.sealer import Sealer
+from santral.traces.found import billed_in, bucket_in, progress_in, summary_in
 from santral.traces.gate import Gate
 from santral.traces.question import (
     BilledAttempt,
@@ -30,7 +31,6 @@ from santral.traces.question import (
     FoundTrace,
     Progress,
     TracePage,
-    TraceSummary,
 )
 from santral.traces.record import SHADOW_SUFFIX, TraceRecord
 from santral.traces.removal import store as removal
@@ -38,13 +38,13 @@ from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
 from santral.traces.sealed import opened, sealed
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
+from santral.traces.tables.store import check_version, make_tables
+from santral.traces.trouble import StoreDamaged, explained, no_trace
 from santral.traces.whose import MEANT, Whose, names
-from santral.wire.usage import CLASSES, INPUT_CLASSES, OUTPUT_CLASSES, Usage
+from santral.wire.usage import CLASSES, INPUT_CLASSES, OUTPUT_CLASSES
 
 T = TypeVar("T")
 
-#: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 5
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
 #: Further requests of one trace that its page names. Chosen.
@@ -53,11 +53,6 @@ _MOST_OTHERS = 50
 _FRESH = ".fresh"
 _IN_MEMORY = Path(":memory:")
 
-_CHECKPOINTS = """
-    CREATE TABLE IF NOT EXISTS checkpoints (
-        segment VARCHAR, "offset" BIGINT,
-        received BIGINT, stored BIGINT, rejected BIGINT, duplicate BIGINT)
-"""
 _DEDUP = """
     SELECT i.i FROM incoming i JOIN traces t
       ON t.tenant_id = i.tenant_id AND t.trace_id = i.trace_id AND t.request_id = i.request_id
@@ -122,31 +117,6 @@ _ROUTES = f"""
     WHERE {MEANT} AND started_at_us >= $since
     ORDER BY route LIMIT 200
 """  # noqa: S608 - composed of constants
-
-
-_DAMAGED = (
-    "is damaged. Restore it from a backup, or move {name} and {name}.wal away: a new one begins "
-    "with what waits in the spool. The ledger is not in it."
-)
-#: Part of the engine's message -> what to tell; the first that fits. Observed with DuckDB 2.0.
-_KNOWN = (
-    (
-        "could not set lock",
-        "is held by another process, most likely a running santral serve. Only one process may "
-        "open it: stop that one, or ask it over HTTP.",
-    ),
-    ("no space left", "has no room left on its disk. Free some; what is new waits in the spool."),
-    ("not a valid duckdb database", _DAMAGED),
-    ("corrupt", _DAMAGED),
-    ("could not read enough bytes", _DAMAGED),
-    ("while replaying wal", _DAMAGED),
-    ("permission denied", "may not be opened by this user. Make it and its folder writable."),
-    ("read-only file system", "is on a read-only disk. Set data.folder to another place."),
-)
-
-
-class StoreDamaged(StoreError):
-    """The telemetry store is no file that can be read; everything else can go on without it."""
 
 
 def epoch_us() -> int:
@@ -232,7 +202,7 @@ class TraceStore:
             n=before.n if before else None,
             limit=limit + 1,
         )
-        traces = [_summary(row[1:]) for row in rows[:limit]]
+        traces = [summary_in(row[1:]) for row in rows[:limit]]
         more = str(Cursor(rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None
         return TracePage(traces, more)
 
@@ -264,7 +234,7 @@ class TraceStore:
         width = max(1, -(-(until_us - since_us) // buckets))
         window = {"since": since_us, "until": until_us, "width": width, "route": route}
         rows = await self._read(_HISTORY, whose=names(whose), **window)
-        found = {row[0]: _bucket(row, since_us, width) for row in rows}
+        found = {row[0]: bucket_in(row, since_us, width) for row in rows}
         return [found.get(i, Bucket(start_us=since_us + i * width)) for i in range(buckets)]
 
     async def billed(
@@ -274,7 +244,7 @@ class TraceStore:
         rows = await self._read(
             _BILLED, whose=names(whose), since=since_us, until=until_us, limit=limit
         )
-        return list(map(_billed, rows))
+        return list(map(billed_in, rows))
 
     async def routes(self, whose: Whose, since_us: int) -> list[str]:
         """Return the names of routes that were asked since then."""
@@ -313,7 +283,7 @@ class TraceStore:
     async def _complete(self, whose: Whose, some_id: str) -> str:
         found = await self._read(_FIND, whose=names(whose), id=some_id) if some_id else []
         if not found:
-            raise NotFound(_no_trace(some_id))
+            raise NotFound(no_trace(some_id))
         if len(found) > 1:
             raise BadRequest(
                 f"'{some_id}' means several traces: {found[0][0]}, {found[1][0]} … Give one of "
@@ -327,7 +297,7 @@ class TraceStore:
             params = {"whose": names(whose), "trace_id": trace_id}
             row = cursor.execute(_GET.format(columns=_names("traces")), params).fetchone()
             if row is None:
-                raise NotFound(_no_trace(trace_id))
+                raise NotFound(no_trace(trace_id))
             owner = {"n": row[0], "tenant_id": row[1]}
             children = {
                 table: cursor.execute(
@@ -343,7 +313,7 @@ class TraceStore:
             others = (
                 cursor.execute(_OTHERS, {**owner, **caller}) if record.caller_trace_id else None
             )
-            return FoundTrace(record, [_summary(o) for o in others.fetchall()] if others else [])
+            return FoundTrace(record, [summary_in(o) for o in others.fetchall()] if others else [])
 
     def _insert(
         self,
@@ -411,7 +381,7 @@ class TraceStore:
         try:
             return ask(*args)
         except duckdb.Error as error:
-            told = _explained(self.path, error)
+            told = explained(self.path, error)
             is_lost = isinstance(error, duckdb.FatalException | duckdb.InternalException)
             if is_lost or isinstance(told, StoreDamaged):
                 self._drop()  # the next call opens what is there then
@@ -438,8 +408,8 @@ class TraceStore:
         connection = duckdb.connect(self.path, read_only=self._is_read_only, config=settings)
         try:
             if not self._is_read_only:
-                _make_tables(connection)
-            self._next_n = _check_version(connection, self.path)
+                make_tables(connection)
+            self._next_n = check_version(connection, self.path)
         except BaseException:
             connection.close()
             raise
@@ -461,49 +431,6 @@ def _remove(path: Path) -> None:
 def _log_of(path: Path) -> Path:
     """Return the write-ahead log of a store."""
     return path.with_name(path.name + ".wal")
-
-
-def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("BEGIN")
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT)")
-    if connection.execute("SELECT 1 FROM schema_version").fetchone() is None:
-        connection.execute("INSERT INTO schema_version VALUES ($v)", {"v": SCHEMA_VERSION})
-    for table, columns in TABLES.items():
-        body = ", ".join(f'"{name}" {kind}' for name, kind in columns)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
-    _upgrade(connection)
-    connection.execute(_CHECKPOINTS)
-    connection.execute("COMMIT")
-
-
-def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give the tables of an older version the columns that came since; what they held stays."""
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    if row is None or row[0] >= SCHEMA_VERSION:
-        return
-    empty = {"BIGINT": "0", "BOOLEAN": "false", "DOUBLE": "0", "VARCHAR": "''"}
-    as_json = {"losses": "'[]'", "decision": "'{}'"}
-    for table, columns in TABLES.items():
-        for name, kind in columns:
-            default = as_json.get(name, empty[kind])
-            connection.execute(
-                f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "{name}" {kind} DEFAULT {default}'
-            )
-    connection.execute("UPDATE schema_version SET version = $v", {"v": SCHEMA_VERSION})
-
-
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Return the number of the next row, if the store is of our version."""
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    if row is None or row[0] != SCHEMA_VERSION:
-        found = row[0] if row else "unknown"
-        raise StoreError(
-            f"The telemetry store {path} has version {found}; this Santral reads version "
-            f"{SCHEMA_VERSION}. Run the Santral that wrote it, or move the file away to begin anew."
-        )
-    row = connection.execute("SELECT coalesce(max(n), 0) + 1 FROM traces").fetchone()
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return row[0]
 
 
 def _without_duplicates(
@@ -564,55 +491,8 @@ def _retire(connection: duckdb.DuckDBPyConnection, segments: list[str]) -> None:
 
 def _all_progress(connection: duckdb.DuckDBPyConnection) -> dict[str, Progress]:
     rows = connection.execute("SELECT * FROM checkpoints").fetchall()
-    return {row[0]: _progress(row) for row in rows}
+    return {row[0]: progress_in(row) for row in rows}
 
 
 def _names(table: str) -> str:
     return ", ".join(f'"{name}"' for name, _ in TABLES[table])
-
-
-def _progress(row: Row) -> Progress:
-    return Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
-
-
-def _summary(row: Row) -> TraceSummary:
-    return TraceSummary(**dict(zip(TraceSummary.__struct_fields__, row, strict=True)))
-
-
-def _bucket(row: Row, since_us: int, width: int) -> Bucket:
-    p50, p95 = row[3] or (None, None)
-    return Bucket(
-        start_us=since_us + row[0] * width,
-        n=row[1],
-        errors=row[2],
-        p50_us=p50,
-        p95_us=p95,
-        cost_nanousd=row[4],
-    )
-
-
-def _billed(row: Row) -> BilledAttempt:
-    plain = BilledAttempt.__struct_fields__[:-1]
-    is_estimated, *counts = (value or 0 for value in row[len(plain) :])
-    usage = Usage(**dict(zip(CLASSES, counts, strict=True)), is_estimated=bool(is_estimated))
-    return BilledAttempt(**dict(zip(plain, row, strict=False)), usage=usage)
-
-
-def _no_trace(trace_id: str) -> str:
-    return (
-        f"No trace '{trace_id[:64]}'. Traces appear about a second after the request; list them with "
-        "santral traces list."
-    )
-
-
-def _explained(path: Path, error: duckdb.Error) -> StoreError:
-    text = str(error)
-    for part, remedy in _KNOWN:
-        if part in text.lower():
-            told = StoreDamaged if remedy is _DAMAGED else StoreError
-            return told(f"The telemetry store {path} {remedy.format(name=path.name)}")
-    if not path.parent.is_dir():
-        return StoreError(
-            f"The telemetry store cannot be opened: the folder {path.parent} does not exist."
-        )
-    return StoreError(f"The telemetry store {path} cannot be used: {text.splitlines()[0][:300]}")
