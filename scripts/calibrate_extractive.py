@@ -27,10 +27,17 @@ import numpy as np
 from santral.config.schema import CollectionConfig
 from santral.providers.local.extractive import Answerer
 from santral.providers.local.passage import Analysis, Language
-from santral.retrieval.analyse import detect_language, ngrams, query_terms, sentences, terms
-from santral.retrieval.fuse import Signal, best_rows, fuse
-from santral.retrieval.index import IndexText, build_signals
-from santral.retrieval.postings import Floats
+from santral.retrieval.analysis.analyse import (
+    detect_language,
+    ngrams,
+    query_terms,
+    sentences,
+    terms,
+)
+from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.index.embedded.index import IndexText, build_signals
+from santral.retrieval.index.signal import Signal
+from santral.retrieval.search.fuse import best_rows, fuse
 from santral.wire.delta import Source
 
 SETS: dict[Language, str] = {"en": "squad_dev_en", "tr": "tquad_train_tr"}

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from santral.config.schema import CollectionConfig
-from santral.retrieval.analyse import Language, detect_language, fold, ngrams, query_terms
-from santral.retrieval.fuse import Signal, best_rows, fuse
-from santral.retrieval.index import IndexSignals, IndexText, build_signals
-from santral.retrieval.postings import Floats
+from santral.retrieval.analysis.analyse import Language, detect_language, fold, ngrams, query_terms
+from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.index.embedded.index import IndexSignals, IndexText, build_signals
+from santral.retrieval.index.signal import Signal
+from santral.retrieval.search.fuse import best_rows, fuse
 
 COLLECTIONS = ("squad_dev_en", "tquad_train_tr", "cranfield_en", "cacm_en")
 DEPTH = 10

@@ -18,7 +18,7 @@ from santral.providers.local.passage import Analysis, read_passage
 from santral.providers.local.provider import LocalProvider, tokenize
 from santral.providers.local.support import MEASURED, WEIGHTS, confidence, threshold
 from santral.providers.provider import ProviderCall
-from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
+from santral.retrieval.analysis.analyse import detect_language, ngrams, sentences, terms
 from santral.wire.delta import Delta, Source
 
 ANALYSIS = Analysis(terms, ngrams, sentences, detect_language)

@@ -15,7 +15,7 @@ from santral.config.upstreams import TimeoutsConfig
 from santral.errors import ParameterNotSupported, ProviderRefusedRequest
 from santral.providers.local.embed import LocalEmbedder, LocalReranker, TextFeatures
 from santral.providers.provider import Operation, TaskAnswer, TaskCall
-from santral.retrieval.analyse import ngrams, terms
+from santral.retrieval.analysis.analyse import ngrams, terms
 
 FEATURES = TextFeatures(terms=lambda text: terms(text, "tr"), ngrams=ngrams)
 EMBEDDER, RERANKER = LocalEmbedder(FEATURES), LocalReranker(FEATURES)

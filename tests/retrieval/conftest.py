@@ -18,9 +18,9 @@ from tests.db.postgres import postgres_server
 
 from santral.config.schema import CollectionConfig
 from santral.db.engine import Engine
-from santral.retrieval.ingest import ingest
-from santral.retrieval.report import IngestReport
-from santral.retrieval.search import Searcher
+from santral.retrieval.ingest.ingest import ingest
+from santral.retrieval.ingest.report import IngestReport
+from santral.retrieval.search.search import Searcher
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import create_tenant
 from santral.wire.delta import Source

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from santral.retrieval import generation
 from santral.retrieval.document import StoredChunk
-from santral.retrieval.generation import publish
-from santral.retrieval.index import IndexMeta, IndexText, build_signals
-from santral.retrieval.passage import IndexedDocument, pack_passages
+from santral.retrieval.index.embedded import generation
+from santral.retrieval.index.embedded.generation import publish
+from santral.retrieval.index.embedded.index import IndexMeta, IndexText, build_signals
+from santral.retrieval.index.embedded.passages import IndexedDocument, pack_passages
 from santral.wire.usage import estimate_tokens
 
 

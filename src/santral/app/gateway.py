@@ -47,7 +47,7 @@ from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
 from santral.providers.catalogue.archive import keep_prices
 from santral.quota.line import WaitingLine
-from santral.retrieval.search import Searcher
+from santral.retrieval.search.search import Searcher
 from santral.routing.fallback import Fallback
 from santral.routing.health import BREAKER_STATES, Health
 from santral.routing.shadow import ShadowQueue

@@ -20,7 +20,7 @@ from santral.providers.provider import Operation, Provider
 from santral.providers.registry import BATCHES, VENDORS, build_provider
 from santral.providers.tasks.http import Doer
 from santral.providers.tasks.tasked import Tasked
-from santral.retrieval.analyse import detect_language, ngrams, sentences, terms
+from santral.retrieval.analysis.analyse import detect_language, ngrams, sentences, terms
 from santral.traces.ids import RandomBits
 
 #: How long a client that no configuration names is kept for the calls that still use it, in

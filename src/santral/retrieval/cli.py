@@ -22,9 +22,9 @@ from santral.config.schema import CollectionConfig, Config
 from santral.db.engine import writing
 from santral.db.session import control_database
 from santral.errors import BadRequest
-from santral.retrieval.ingest import ingest as take_in
-from santral.retrieval.report import IngestReport, Progress
-from santral.retrieval.search import Explained, Searcher
+from santral.retrieval.ingest.ingest import ingest as take_in
+from santral.retrieval.ingest.report import IngestReport, Progress
+from santral.retrieval.search.search import Explained, Searcher
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 from santral.traces.readable import visible

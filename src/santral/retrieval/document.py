@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from santral.retrieval.language import Language
+from santral.retrieval.analysis.language import Language
 
 Kind: TypeAlias = Literal["markdown", "text", "html", "pdf"]
 

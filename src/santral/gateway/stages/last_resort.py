@@ -9,7 +9,7 @@ import msgspec
 from santral.errors import ModelNotFound, ProviderError, ProviderRefusedRequest
 from santral.gateway.context import RequestContext
 from santral.guardrails.schema import compile_schema
-from santral.retrieval.language import detect_language
+from santral.retrieval.analysis.language import detect_language
 from santral.traces.record import AttemptRecord
 from santral.wire.delta import ChoiceDelta, Delta
 from santral.wire.usage import Usage

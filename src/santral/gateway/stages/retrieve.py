@@ -14,7 +14,7 @@ from santral.gateway.stages.input_guard import refused
 from santral.gateway.stages.verdicts import note
 from santral.gateway.texts import last_user_text
 from santral.guardrails.policy import inspect
-from santral.retrieval.search import Searcher
+from santral.retrieval.search.search import Searcher
 from santral.wire.delta import Source
 
 _RULES = (

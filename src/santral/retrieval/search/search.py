@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from santral.config.schema import CollectionConfig
 from santral.errors import BadRequest, NotFound, StoreError, nearest
-from santral.retrieval.fuse import Signal, best_rows, fuse, scaled
-from santral.retrieval.generation import current, list_partitions, load, partition
-from santral.retrieval.index import CollectionIndex
-from santral.retrieval.passage import FILTERS, matching_rows, select_passages
-from santral.retrieval.postings import Floats
+from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.index.embedded.generation import current, list_partitions, load, partition
+from santral.retrieval.index.embedded.index import CollectionIndex
+from santral.retrieval.index.embedded.passages import FILTERS, matching_rows
+from santral.retrieval.index.signal import Signal
+from santral.retrieval.search.fuse import best_rows, fuse, scaled
+from santral.retrieval.search.passage import select_passages
 from santral.wire.delta import Source
 
 log = logging.getLogger(__name__)

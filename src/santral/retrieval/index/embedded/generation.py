@@ -30,15 +30,15 @@ import numpy as np
 from msgspec import Struct
 
 from santral.errors import StoreError
-from santral.retrieval.embed import Embedding
-from santral.retrieval.index import (
+from santral.retrieval.embedding.lsa import Embedding
+from santral.retrieval.index.embedded.index import (
     FORMAT,
     CollectionIndex,
     IndexMeta,
     IndexSignals,
 )
-from santral.retrieval.passage import IndexedDocument, Passages
-from santral.retrieval.postings import Postings
+from santral.retrieval.index.embedded.passages import IndexedDocument, Passages
+from santral.retrieval.index.embedded.postings import Postings
 
 CURRENT = "CURRENT"
 LOCK = "ingest.lock"

@@ -11,10 +11,10 @@ import pytest
 from santral.errors import StoreError
 from santral.retrieval import extra
 from santral.retrieval.document import Document, UnreadableError
-from santral.retrieval.files import find_files
-from santral.retrieval.html import html_blocks
-from santral.retrieval.pdf import pdf_blocks
-from santral.retrieval.read import decode, kind_of, read_bytes, read_document
+from santral.retrieval.ingest.files import find_files
+from santral.retrieval.reading.html import html_blocks
+from santral.retrieval.reading.pdf import pdf_blocks
+from santral.retrieval.reading.read import decode, kind_of, read_bytes, read_document
 
 TURKISH = "Yıllık izin süresi on dört gündür. Şirket İzmir'de çalışır, ığüşöç."
 

@@ -16,9 +16,10 @@ from tests.retrieval.indexes import chunk, put_index
 
 from santral.config.schema import CollectionConfig
 from santral.errors import BadRequest, NotFound
-from santral.retrieval import generation
-from santral.retrieval.passage import IndexedDocument, pack_passages, select_passages
-from santral.retrieval.search import Searcher
+from santral.retrieval.index.embedded import generation
+from santral.retrieval.index.embedded.passages import IndexedDocument, pack_passages
+from santral.retrieval.search.passage import select_passages
+from santral.retrieval.search.search import Searcher
 from santral.wire.usage import estimate_tokens
 
 WORDS = ("leave", "travel", "laptop", "salary", "office", "holiday", "kitchen", "badge")

@@ -15,8 +15,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from santral.retrieval.analysis.counts import Counts, Floats, find_keys, term_keys
 from santral.retrieval.extra import needed
-from santral.retrieval.postings import Counts, Floats, find_keys, term_keys
 
 if TYPE_CHECKING:
     from types import ModuleType

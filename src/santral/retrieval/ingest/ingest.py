@@ -20,14 +20,15 @@ from msgspec import Struct
 from santral.config.schema import CollectionConfig
 from santral.db.engine import Engine, reading, writing
 from santral.errors import NotFound, StoreError
-from santral.retrieval import generation, store
+from santral.retrieval import store
 from santral.retrieval.document import StoredChunk, StoredDocument
-from santral.retrieval.files import Found, find_files, is_below, require_known
-from santral.retrieval.index import IndexMeta, build_signals, index_text
-from santral.retrieval.intake import Ignored, Intake, Prepared, Unchanged
-from santral.retrieval.passage import IndexedDocument, pack_passages
-from santral.retrieval.read import MAX_FILE_BYTES
-from santral.retrieval.report import IngestReport, Progress, Quarantined
+from santral.retrieval.index.embedded import generation
+from santral.retrieval.index.embedded.index import IndexMeta, build_signals, index_text
+from santral.retrieval.index.embedded.passages import IndexedDocument, pack_passages
+from santral.retrieval.ingest.files import Found, find_files, is_below, require_known
+from santral.retrieval.ingest.intake import Ignored, Intake, Prepared, Unchanged
+from santral.retrieval.ingest.report import IngestReport, Progress, Quarantined
+from santral.retrieval.reading.read import MAX_FILE_BYTES
 
 #: Documents written in one transaction. Chosen: a commit costs as much as some twenty documents.
 BATCH = 64

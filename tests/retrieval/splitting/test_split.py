@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.retrieval.document import Block
-from santral.retrieval.markdown import markdown_blocks, text_blocks
-from santral.retrieval.split import split
+from santral.retrieval.reading.markdown import markdown_blocks, text_blocks
+from santral.retrieval.splitting.split import split
 from santral.wire.usage import estimate_tokens
 
 KINDS = st.sampled_from(["heading", "paragraph", "code", "table", "item"])

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santral.retrieval.analyse import detect_language, fold, ngrams, query_terms, sentences, terms
-from santral.retrieval.stem import english_stem
+from santral.retrieval.analysis.analyse import (
+    detect_language,
+    fold,
+    ngrams,
+    query_terms,
+    sentences,
+    terms,
+)
+from santral.retrieval.analysis.stem import english_stem
 
 TURKISH_LETTERS = str.maketrans("çğıöşüÇĞİÖŞÜ", "cgiosuCGIOSU")
 

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.retrieval.indexes import put_index
-from tests.retrieval.test_search import searcher, texts_of
+from tests.retrieval.search.test_search import searcher, texts_of
 
 from santral.errors import StoreError
-from santral.retrieval import generation
-from santral.retrieval.embed import fit
-from santral.retrieval.fuse import Signal, best_rows, fuse, scaled
-from santral.retrieval.postings import Floats, build_postings, count_terms
+from santral.retrieval.analysis.counts import Floats, count_terms
+from santral.retrieval.embedding.lsa import fit
+from santral.retrieval.index.embedded import generation
+from santral.retrieval.index.embedded.postings import build_postings
+from santral.retrieval.index.signal import Signal
+from santral.retrieval.search.fuse import best_rows, fuse, scaled
 
 WRITER = """
 import sys

@@ -13,13 +13,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from santral.retrieval.analyse import ngrams, query_terms, terms
+from santral.retrieval.analysis.analyse import ngrams, query_terms, terms
+from santral.retrieval.analysis.counts import Floats, count_terms
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.document import StoredChunk
-from santral.retrieval.embed import Embedding, fit
-from santral.retrieval.fuse import Signal
-from santral.retrieval.language import Language
-from santral.retrieval.passage import IndexedDocument, Passages
-from santral.retrieval.postings import Floats, Postings, build_postings, count_terms
+from santral.retrieval.embedding.lsa import Embedding, fit
+from santral.retrieval.index.embedded.passages import IndexedDocument, Passages
+from santral.retrieval.index.embedded.postings import Postings, build_postings
+from santral.retrieval.index.signal import Signal
 
 #: Version of the files and of the analysis behind them; another one is rebuilt from the database.
 FORMAT = 1

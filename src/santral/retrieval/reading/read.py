@@ -6,11 +6,11 @@ import re
 import stat
 from pathlib import Path
 
+from santral.retrieval.analysis.language import detect_language
 from santral.retrieval.document import Block, Document, Kind, UnreadableError
-from santral.retrieval.html import html_blocks
-from santral.retrieval.language import detect_language
-from santral.retrieval.markdown import markdown_blocks, text_blocks
-from santral.retrieval.pdf import pdf_blocks
+from santral.retrieval.reading.html import html_blocks
+from santral.retrieval.reading.markdown import markdown_blocks, text_blocks
+from santral.retrieval.reading.pdf import pdf_blocks
 
 #: Largest file that is read. Chosen: a book of a thousand pages with pictures.
 MAX_FILE_BYTES = 50 * 1024 * 1024

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from santral.retrieval.postings import Floats
-
-Signal: TypeAlias = Literal["bm25", "ngrams", "dense"]
+from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.index.signal import Signal
 
 
 def fuse(signals: Mapping[Signal, Floats], weights: Mapping[Signal, float]) -> Floats:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from santral.config.schema import CollectionConfig
 from santral.retrieval.document import Kind, StoredChunk, StoredDocument, UnreadableError
-from santral.retrieval.files import FoundFile
-from santral.retrieval.read import kind_of, read_bytes, read_document
-from santral.retrieval.split import recipe, split
+from santral.retrieval.ingest.files import FoundFile
+from santral.retrieval.reading.read import kind_of, read_bytes, read_document
+from santral.retrieval.splitting.split import recipe, split
 
 
 class Prepared(Struct, frozen=True):

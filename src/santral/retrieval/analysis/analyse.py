@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from santral.retrieval.language import (
+from santral.retrieval.analysis.language import (
     ENGLISH_STOP_WORDS,
     TURKISH_STOP_WORDS,
     Language,
     detect_language,
     fold,
 )
-from santral.retrieval.sentence import sentences
-from santral.retrieval.stem import english_stem, turkish_stem
+from santral.retrieval.analysis.sentence import sentences
+from santral.retrieval.analysis.stem import english_stem, turkish_stem
 
 __all__ = ["Language", "detect_language", "fold", "ngrams", "query_terms", "sentences", "terms"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from santral.retrieval.analysis.sentence import sentences
 from santral.retrieval.document import Block, Chunk
-from santral.retrieval.sentence import sentences
 from santral.wire.usage import estimate_tokens
 
 #: Version of this splitting; documents split by another one are split anew.

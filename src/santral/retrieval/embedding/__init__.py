@@ -1,0 +1,1 @@
+"""Embeddings: what makes vectors of texts, and what was made before."""

@@ -1,0 +1,1 @@
+"""Evaluation: how good a collection's answers are, with numbers."""

@@ -1,0 +1,1 @@
+"""Ingest: documents come in, change and go; the index follows."""

@@ -1,0 +1,1 @@
+"""Splitting: a document becomes chunks, in one of several ways."""
