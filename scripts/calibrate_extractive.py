@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.providers.local.extractive import Answerer
 from santral.providers.local.passage import Analysis, Language
 from santral.retrieval.analysis.analyse import (

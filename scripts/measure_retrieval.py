@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.retrieval.analysis.analyse import Language, detect_language, fold, ngrams, query_terms
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.index.embedded.index import IndexSignals, IndexText, build_signals

@@ -16,7 +16,7 @@ from tests.db.databases import (
 )
 from tests.db.postgres import postgres_server
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.db.engine import Engine
 from santral.retrieval.ingest.ingest import ingest
 from santral.retrieval.ingest.report import IngestReport

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from santral.config.collections import CollectionConfig
 from santral.config.routes import RouteConfig
 from santral.config.schema import Config
 from santral.errors import ConfigError, nearest
@@ -65,6 +66,29 @@ def _references(config: Config) -> Iterator[Reference]:
             yield Reference(
                 (*place, "experiment"), route.experiment, "experiment", config.experiments
             )
+    for name, collection in config.collections.items():
+        yield from _parts_of_collection(name, collection, config)
+
+
+def _parts_of_collection(
+    name: str, collection: CollectionConfig, config: Config
+) -> Iterator[Reference]:
+    """Names in the settings of a collection: its engine, its policy, models and routes it asks."""
+    place = ("collections", name)
+    engines = ["embedded", *config.indexes]
+    yield Reference((*place, "engine"), collection.engine, "index", engines)
+    if collection.policy:
+        yield Reference((*place, "policy"), collection.policy, "policy", config.policies)
+    for setting, value in (
+        (("embedding",), collection.embedding),
+        (("search", "rerank"), collection.search.rerank),
+    ):
+        kind, is_deployment, deployment = value.partition(":")
+        if is_deployment and kind == "deployment":
+            yield Reference((*place, *setting), deployment, "deployment", config.deployments)
+    if collection.search.rewrite_route:
+        at = (*place, "search", "rewrite_route")
+        yield Reference(at, collection.search.rewrite_route, "route", config.routes)
 
 
 def _fallbacks(name: str, route: RouteConfig, config: Config) -> Iterator[Reference]:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from santral.config.alerts import AlertsConfig
 from santral.config.caching import CacheStoreConfig
+from santral.config.collections import CollectionConfig, IndexServerConfig
 from santral.config.limits import LimitsConfig
 from santral.config.policies import ExperimentConfig, PolicyConfig
 from santral.config.routes import RouteConfig
@@ -138,29 +139,6 @@ class TelemetryConfig(Section):
     )
 
 
-class CollectionConfig(Section):
-    """How a collection is split, indexed and searched."""
-
-    child_tokens: int = Field(
-        default=300, ge=40, le=2000, description="Length of an indexed passage."
-    )
-    parent_tokens: int = Field(
-        default=1500, ge=100, le=16_000, description="Length of the passage around it."
-    )
-    dimensions: int = Field(default=256, ge=16, le=1024, description="Of the vectors fitted to it.")
-    weights: dict[Literal["bm25", "ngrams", "dense"], float] = Field(
-        default_factory=lambda: {"bm25": 0.35, "ngrams": 0.4, "dense": 0.25},
-        description="Fusion weights of the three signals. Measured: docs/decisions/0007-retrieval.md.",
-    )
-    tenants: list[Name] | None = Field(
-        default=None,
-        description="Tenants that may search it; default is the tenant that owns it only.",
-    )
-    owner: Name = Field(
-        default="default", description="Tenant whose documents the listed tenants search."
-    )
-
-
 class ResponsesConfig(Section):
     """Responses that are kept for `previous_response_id`, in the data folder."""
 
@@ -280,6 +258,7 @@ class Config(Section):
     policies: dict[Name, PolicyConfig] = Field(default_factory=dict)
     experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
     collections: dict[Name, CollectionConfig] = Field(default_factory=dict)
+    indexes: dict[Name, IndexServerConfig] = Field(default_factory=dict)
 
 
 #: What may change without a restart; everything else is refused on reload with its name.
@@ -292,6 +271,7 @@ RELOADABLE = frozenset(
         "policies",
         "experiments",
         "collections",
+        "indexes",
         "limits",
         "responses",
         "prompts",

@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from santral.audit.note import note
+from santral.config.collections import CollectionConfig
 from santral.config.load import load
-from santral.config.schema import CollectionConfig, Config
+from santral.config.schema import Config
 from santral.db.engine import writing
 from santral.db.session import control_database
 from santral.errors import BadRequest

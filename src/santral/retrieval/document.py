@@ -1,22 +1,46 @@
-"""What a file becomes: a document of blocks, then chunks of text with their place in it."""
+"""What a source's item becomes: a document of blocks, then chunks of text with their place in it."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from santral.retrieval.analysis.language import Language
 
-Kind: TypeAlias = Literal["markdown", "text", "html", "pdf"]
+#: Formats that are read. ``reading/registry.py`` says which file is which and what reads it.
+Kind: TypeAlias = Literal[
+    "markdown",
+    "text",
+    "html",
+    "pdf",
+    "docx",
+    "pptx",
+    "xlsx",
+    "rst",
+    "email",
+    "csv",
+    "jsonl",
+    "code",
+]
+
+#: Where a document stands in its life. A search sees ``current`` ones unless it asks for others.
+Lifecycle: TypeAlias = Literal["draft", "current", "superseded", "archived"]
+
+#: A value of a document's own fields (``attributes``).
+Attribute: TypeAlias = str | float | bool
 
 
 class UnreadableError(Exception):
-    """A file that cannot become a document; the message says why, for the quarantine."""
+    """Bytes that cannot become a document; the message says why, for the quarantine."""
 
 
 class Block(Struct, frozen=True):
-    """A paragraph, heading, code block, table or list item; ``level`` counts for headings only."""
+    """A paragraph, heading, code block, table or list item; ``level`` counts for headings only.
+
+    ``page`` is the page (slide, sheet) on which it begins, from 1; None where there are no pages.
+    """
 
     kind: Literal["heading", "paragraph", "code", "table", "item"]
     text: str
@@ -25,19 +49,35 @@ class Block(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """A file that was read: its title, and its blocks in order."""
+    """What was read: its title, and its blocks in order.
+
+    ``author``, ``created_at`` and ``modified_at`` are what the format itself says, where it does.
+    """
 
     title: str
     kind: Kind
     language: Language
     blocks: tuple[Block, ...]
+    author: str = ""
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+
+
+class PageBreak(Struct, frozen=True, array_like=True):
+    """From character ``at`` of a chunk's text on, the text stands on ``page``."""
+
+    at: int
+    page: int
 
 
 class Chunk(Struct, frozen=True):
     """A passage of a document, the unit that is searched.
 
-    ``parent`` counts the longer passages of the document: chunks that share it follow each other
-    and, joined by their ``separator``, give its text.
+    ``parent`` counts the longer passages of the document: chunks that share it follow each other.
+    ``start`` and ``end`` are the chunk's place in the text of the document, in characters: that text
+    is what its chunks give, laid at their places (chunks of a sliding window overlap), each with
+    ``separator`` in front of it where it begins after the end of the one before.
+    ``pages`` says where in ``text`` a page begins, the first entry at 0; empty without pages.
     """
 
     position: int
@@ -47,10 +87,16 @@ class Chunk(Struct, frozen=True):
     tokens: int
     page: int | None = None
     separator: str = "\n\n"
+    start: int = 0
+    end: int = 0
+    pages: tuple[PageBreak, ...] = ()
 
 
 class StoredChunk(Struct, frozen=True):
-    """A chunk as the control database keeps it, with what its document says about it."""
+    """A chunk as the control database keeps it, with what its document says about it.
+
+    ``content_hash`` is of what is embedded and indexed (headings and text): equal ones share vectors.
+    """
 
     id: str
     document_id: str
@@ -61,10 +107,38 @@ class StoredChunk(Struct, frozen=True):
     separator: str
     text: str
     tokens: int
+    start: int = 0
+    end: int = 0
+    pages: tuple[PageBreak, ...] = ()
+    content_hash: str = ""
 
 
-class StoredDocument(Struct, frozen=True):
-    """A document as the control database keeps it; ``reason`` says why it is quarantined."""
+class Metadata(Struct, frozen=True, kw_only=True):
+    """What is known of a document beside its text; searches filter by it.
+
+    ``allowed_groups`` empty means: everybody who may search the collection. ``modified_at`` is when
+    its content last changed at its source; freshness rules go by it.
+    """
+
+    url: str = ""
+    owner: str = ""
+    lifecycle: Lifecycle = "current"
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+    expires_at: datetime | None = None
+    allowed_groups: tuple[str, ...] = ()
+    attributes: dict[str, Attribute] = {}
+
+
+class StoredDocument(Struct, frozen=True, kw_only=True):
+    """A document as the control database keeps it; ``reason`` says why it is quarantined.
+
+    ``location`` is the key of the item at its source (a real path, a URL, ``s3://bucket/key``, the id
+    under which it was pushed), ``root`` the folder, site, bucket or repository that was taken in,
+    ``source`` the name that people see. ``fingerprint`` changes with anything that an index holds of
+    it: content, metadata. ``duplicate_of`` names the document whose text it repeats nearly word for
+    word.
+    """
 
     id: str
     location: str
@@ -74,7 +148,10 @@ class StoredDocument(Struct, frozen=True):
     kind: str
     language: Language
     content_hash: str
-    recipe: str
     size_bytes: int
     status: Literal["indexed", "quarantined"]
+    fingerprint: str = ""
     reason: str = ""
+    source_id: str = ""
+    duplicate_of: str = ""
+    metadata: Metadata = Metadata()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, insert, select, update
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -73,7 +74,8 @@ async def list_documents(conn: Connection, tenant_id: str, collection: str) -> l
         .where(documents.c.tenant_id == tenant_id, documents.c.collection == collection)
         .order_by(documents.c.source, documents.c.id)
     )
-    return [StoredDocument(*row) for row in (await conn.execute(statement)).all()]
+    rows = (await conn.execute(statement)).mappings().all()
+    return [msgspec.convert(_without_null(row), StoredDocument) for row in rows]
 
 
 async def list_chunks(
@@ -89,7 +91,8 @@ async def list_chunks(
         )
         .order_by(chunks.c.document_id, chunks.c.position)
     )
-    return [StoredChunk(*row) for row in (await conn.execute(statement)).all()]
+    rows = (await conn.execute(statement)).mappings().all()
+    return [msgspec.convert(_without_null(row), StoredChunk) for row in rows]
 
 
 async def add_document(
@@ -134,3 +137,9 @@ async def delete_documents(
         documents.c.id.in_(document_ids),
     )
     await conn.execute(statement)
+
+
+def _without_null(row: RowMapping) -> dict[str, Any]:
+    """Return a row without its empty columns: the struct has a default for each of them."""
+    kept = ((name, value) for name, value in row.items() if value is not None or name == "page")
+    return {str(name): value for name, value in kept}  # a quoted name is no plain string

@@ -35,7 +35,7 @@ for revision in range(1000):
 
 @pytest.mark.parametrize("wait_for", [1, 4])
 def test_a_killed_writer_leaves_a_good_index_and_no_lock(wait_for: int, tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as writer:
         assert writer.stdout is not None

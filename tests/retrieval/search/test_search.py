@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.retrieval.conftest import Library, settings
 from tests.retrieval.indexes import chunk, put_index
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.errors import BadRequest, NotFound
 from santral.retrieval.index.embedded import generation
 from santral.retrieval.index.embedded.passages import IndexedDocument, pack_passages

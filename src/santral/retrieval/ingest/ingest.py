@@ -17,10 +17,11 @@ from typing import Literal, TypeVar
 
 from msgspec import Struct
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.db.engine import Engine, reading, writing
 from santral.errors import NotFound, StoreError
 from santral.retrieval import store
+from santral.retrieval.collection import FITTED_DIMENSIONS
 from santral.retrieval.document import StoredChunk, StoredDocument
 from santral.retrieval.index.embedded import generation
 from santral.retrieval.index.embedded.index import IndexMeta, build_signals, index_text
@@ -228,7 +229,7 @@ def _is_usable(job: _Job) -> bool:
     job.report.generation = name
     job.report.documents = len(index.passages.documents)
     job.report.chunks = index.meta.chunks
-    return index.meta.dimensions == job.config.dimensions
+    return index.meta.dimensions == (job.config.dimensions or FITTED_DIMENSIONS)
 
 
 def _publish(
@@ -253,14 +254,16 @@ def _publish(
             raise _CancelledError
         job.progress(Progress(stage, done, len(texts)))
 
-    signals = build_signals(texts, job.config.dimensions, lambda done: step("index", done))
+    signals = build_signals(
+        texts, (job.config.dimensions or FITTED_DIMENSIONS), lambda done: step("index", done)
+    )
     step("publish", len(texts))
     meta = IndexMeta(
         tenant_id=job.tenant_id,
         collection=job.collection,
         revision=revision,
         chunks=len(texts),
-        dimensions=job.config.dimensions,
+        dimensions=(job.config.dimensions or FITTED_DIMENSIONS),
         languages=signals.languages,
     )
     job.report.documents, job.report.chunks = len(documents), len(texts)

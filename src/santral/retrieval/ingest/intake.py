@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.retrieval.document import Kind, StoredChunk, StoredDocument, UnreadableError
 from santral.retrieval.ingest.files import FoundFile
 from santral.retrieval.reading.read import kind_of, read_bytes, read_document
@@ -78,7 +78,7 @@ class Intake(Struct, frozen=True):
             kind="",
             language="other",
             content_hash=sha256(content).hexdigest(),
-            recipe=self.recipe,
+            fingerprint=self.recipe,
             size_bytes=len(content),
             status=status,
             reason=reason,
@@ -117,5 +117,5 @@ def _is_same(known: StoredDocument, document: StoredDocument) -> bool:
     """Whether a good document would come out as it is; a quarantined one is always tried again."""
     return all(
         getattr(known, name) == getattr(document, name)
-        for name in ("status", "content_hash", "recipe", "source", "root")
+        for name in ("status", "content_hash", "fingerprint", "source", "root")
     )

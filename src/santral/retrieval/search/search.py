@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from santral.config.schema import CollectionConfig
+from santral.config.collections import CollectionConfig
 from santral.errors import BadRequest, NotFound, StoreError, nearest
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.index.embedded.generation import current, list_partitions, load, partition
@@ -28,7 +28,7 @@ from santral.wire.delta import Source
 log = logging.getLogger(__name__)
 
 #: Weights of a collection that no configuration declares.
-DEFAULT_WEIGHTS = CollectionConfig.model_validate({}).weights
+DEFAULT_WEIGHTS: Mapping[Signal, float] = {"bm25": 0.35, "ngrams": 0.4, "dense": 0.25}
 
 #: Chunks looked at per passage asked for: the further ones join passages of their own parents.
 #: Measured: docs/decisions/0007-retrieval.md.
@@ -218,7 +218,7 @@ class Searcher:
         chosen = matching_rows(index.passages, filters)
         signals = index.signals(_bounded(query), chosen)
         declared = self._collections.get(index.meta.collection)
-        weights = declared.weights if declared is not None else DEFAULT_WEIGHTS
+        weights = (declared.weights if declared is not None else None) or DEFAULT_WEIGHTS
         fused = fuse(signals, weights)
         best = best_rows(fused, count)
         parts: dict[Signal, Floats] = {
