@@ -43,6 +43,8 @@ MEANING: dict[Action, str] = {
     "jobs.read": "See background jobs",
     "jobs.write": "Cancel background jobs",
     "config.read": "See the configuration in force",
+    "collections.read": "See and search collections with their documents, of every group",
+    "collections.write": "Make, fill, rebuild and delete collections",
 }
 
 

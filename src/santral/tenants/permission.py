@@ -38,6 +38,8 @@ Action: TypeAlias = Literal[
     "jobs.read",
     "jobs.write",
     "config.read",
+    "collections.read",
+    "collections.write",
 ]  # fmt: skip
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -62,6 +64,8 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "jobs.read",
             "jobs.write",
             "config.read",
+            "collections.read",
+            "collections.write",
         }
     ),
     "developer": frozenset(
@@ -74,6 +78,8 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "payloads.read",
             "jobs.read",
             "config.read",
+            "collections.read",
+            "collections.write",
         }
     ),
     "reviewer": frozenset({"tenants.read", "traces.read", "payloads.read"}),
