@@ -43,6 +43,15 @@ def check_references(config: Config, locate: Callable[[tuple[str, ...]], str]) -
         raise ConfigError("\n".join(problems))
 
 
+def check_collection(name: str, collection: CollectionConfig, config: Config) -> list[str]:
+    """Return what is wrong with the names that a collection's settings refer to."""
+    return [
+        f"{'.'.join(ref.place[2:])}: there is no {ref.kind} '{ref.name}'.{nearest(ref.name, ref.known)}"
+        for ref in _parts_of_collection(name, collection, config)
+        if ref.name not in ref.known
+    ]
+
+
 def _references(config: Config) -> Iterator[Reference]:
     for name, deployment in config.deployments.items():
         place = ("deployments", name, "provider")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from pydantic import ValidationError
 
 from santral.config.collections import CollectionConfig
 from santral.retrieval.embedding.model import ModelCard
 from santral.retrieval.splitting.split import SPLIT_VERSION
+
+log = logging.getLogger(__name__)
 
 #: Dimensions of vectors that are fitted to a collection. Measured: docs/decisions/0007-retrieval.md.
 FITTED_DIMENSIONS = 256
@@ -20,7 +25,11 @@ VersionState: TypeAlias = Literal["building", "ready", "active", "retired"]
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """Everything on which chunks, vectors and index of a version depend: another one is another version."""
+    """Everything on which chunks, vectors and index of a version depend: another one is another version.
+
+    ``fit`` counts how often vectors that are fitted to the collection were fitted anew: the new fit is
+    a version beside the old one, so that no search mixes the two.
+    """
 
     engine: str = "embedded"
     chunking: str = "recursive"
@@ -30,6 +39,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     split_version: int = SPLIT_VERSION
     embedding: str = "lsa"
     dimensions: int | None = FITTED_DIMENSIONS
+    fit: int = 0
 
     @property
     def digest(self) -> str:
@@ -72,6 +82,18 @@ class Collection(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
 
 
+class StoredCollection(Struct, frozen=True):
+    """A collection as its row says; ``settings`` only of one that was made by API."""
+
+    tenant_id: str
+    name: str
+    revision: int
+    settings: dict[str, Any] | None
+    active_version: int
+    description: str
+    created_at: datetime
+
+
 def recipe_of(settings: CollectionConfig) -> Recipe:
     """Return what the settings say about chunks, vectors and index."""
     is_fitted = settings.embedding == "lsa"
@@ -84,3 +106,22 @@ def recipe_of(settings: CollectionConfig) -> Recipe:
         embedding=settings.embedding,
         dimensions=settings.dimensions or (FITTED_DIMENSIONS if is_fitted else None),
     )
+
+
+def settings_of(
+    declared: Mapping[str, CollectionConfig], row: StoredCollection
+) -> CollectionConfig:
+    """Return the settings in force of a collection: its own, the file's, or the defaults.
+
+    Settings that this version cannot read (made by a newer one) are the defaults, with a warning.
+    """
+    if row.settings is None:
+        return declared.get(row.name) or CollectionConfig.model_validate({})
+    try:
+        return CollectionConfig.model_validate(row.settings)
+    except ValidationError as error:
+        log.warning(
+            "collection_settings_unreadable",
+            extra={"collection": row.name, "reason": str(error.errors()[0]["msg"])},
+        )
+        return CollectionConfig.model_validate({})

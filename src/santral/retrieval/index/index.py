@@ -7,13 +7,13 @@ from the control database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from santral.retrieval.access import Scope
 from santral.retrieval.document import StoredChunk
-from santral.retrieval.index.entry import Batch, Candidates, IndexQuery, IndexState
+from santral.retrieval.index.entry import Batch, Candidates, IndexQuery, IndexState, Partition
 
 
 class IndexReader(Protocol):
@@ -102,3 +102,7 @@ class IndexWriter(Protocol):
     async def close(self) -> None:
         """Give back what is held; what was not published is forgotten."""
         ...
+
+
+#: Drops what an engine, by its configured name, holds of a partition: after its rows are gone.
+DropIndex: TypeAlias = Callable[[Partition, str], Awaitable[None]]

@@ -1,0 +1,1 @@
+"""Collections: made, changed, rebuilt beside themselves, switched, deleted."""
