@@ -358,6 +358,7 @@ collections = Table(
     Column("settings", JSON(none_as_null=True)),  # of one made by API; null: declared, or defaults
     Column("active_version", Integer, nullable=False, server_default="0"),  # 0: none was published
     Column("description", Text, nullable=False, server_default=""),
+    Column("writer", String(64), nullable=False, server_default=""),  # the job that changes it
 )
 
 # A way of splitting and embedding a collection; the active one is searched, the others wait beside it.
@@ -410,6 +411,10 @@ documents = Table(
     Column("text_hash", String(64), nullable=False, server_default=""),  # of its text, for moves
     Column("sketch", LargeBinary),  # MinHash of its text, for near-duplicates
     Column("updated_at", Instant),
+    Column("stamp", Text, nullable=False, server_default=""),  # of its source: equal, not fetched
+    Column("intake", String(64), nullable=False, server_default=""),  # how it was read and checked
+    Column("edits", JSON(none_as_null=True)),  # metadata that somebody changed here
+    Column("expires_at", Instant),  # of its metadata: no search shows it afterwards
     ForeignKeyConstraint(
         ["tenant_id", "collection"], ["collections.tenant_id", "collections.name"]
     ),
@@ -440,6 +445,7 @@ version_documents = Table(
         "document_id", String(64), ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("fingerprint", String(64), nullable=False),
+    Index("ix_version_documents_document_id", "document_id"),
 )
 
 chunks = Table(
@@ -464,6 +470,7 @@ chunks = Table(
     Column("pages", JSON(none_as_null=True)),  # where in its text a page begins
     Column("content_hash", String(64), nullable=False, server_default=""),
     Index("ix_chunks_version", "tenant_id", "collection", "version", "document_id", "position"),
+    Index("ix_chunks_document_id", "document_id"),
 )
 
 # Vectors that a model made, by what they were made of: never computed twice.
@@ -494,6 +501,11 @@ document_sources = Table(
     Column("is_paused", Boolean, nullable=False),
     Column("created_by", String(160), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("last_state", String(16), nullable=False, server_default=""),  # of last_job, once known
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_result", JSON(none_as_null=True)),
+    Column("failures", Integer, nullable=False, server_default="0"),  # one after the other
+    Column("is_leaving", Boolean, nullable=False, server_default="0"),  # its documents go first
     ForeignKeyConstraint(
         ["tenant_id", "collection"], ["collections.tenant_id", "collections.name"]
     ),
