@@ -14,12 +14,15 @@ from pydantic import ValidationError
 
 from santral.config.collections import CollectionConfig
 from santral.retrieval.embedding.model import ModelCard
-from santral.retrieval.splitting.split import SPLIT_VERSION
 
 log = logging.getLogger(__name__)
 
 #: Dimensions of vectors that are fitted to a collection. Measured: docs/decisions/0007-retrieval.md.
 FITTED_DIMENSIONS = 256
+
+#: Version of the way documents are split: what another one split is another version. Raised whenever
+#: ``splitting/`` gives other chunks than before.
+SPLIT_VERSION = 2
 
 VersionState: TypeAlias = Literal["building", "ready", "active", "retired"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -40,18 +40,22 @@ class Block(Struct, frozen=True):
     """A paragraph, heading, code block, table or list item; ``level`` counts for headings only.
 
     ``page`` is the page (slide, sheet) on which it begins, from 1; None where there are no pages.
+    ``continues`` says that it goes on with the paragraph before, which a page break cut.
     """
 
     kind: Literal["heading", "paragraph", "code", "table", "item"]
     text: str
     level: int = 0
     page: int | None = None
+    continues: bool = False
 
 
 class Document(Struct, frozen=True):
     """What was read: its title, and its blocks in order.
 
-    ``author``, ``created_at`` and ``modified_at`` are what the format itself says, where it does.
+    The other fields are what the format itself says, where it does: ``url`` is a page's canonical
+    address, ``attributes`` are the headers of a message, ``front_matter`` is what stands between the
+    ``---`` of Markdown, as it stands there. Others wrote it: whoever uses it judges it.
     """
 
     title: str
@@ -61,6 +65,9 @@ class Document(Struct, frozen=True):
     author: str = ""
     created_at: datetime | None = None
     modified_at: datetime | None = None
+    url: str = ""
+    attributes: dict[str, Attribute] = {}
+    front_matter: dict[str, Any] = {}
 
 
 class PageBreak(Struct, frozen=True, array_like=True):
@@ -78,6 +85,9 @@ class Chunk(Struct, frozen=True):
     is what its chunks give, laid at their places (chunks of a sliding window overlap), each with
     ``separator`` in front of it where it begins after the end of the one before.
     ``pages`` says where in ``text`` a page begins, the first entry at 0; empty without pages.
+
+    A table that is cut repeats its header: then ``text`` is longer than its place, and what stands
+    there is its end, ``text[repeated:]``.
     """
 
     position: int
@@ -90,6 +100,11 @@ class Chunk(Struct, frozen=True):
     start: int = 0
     end: int = 0
     pages: tuple[PageBreak, ...] = ()
+
+    @property
+    def repeated(self) -> int:
+        """Characters at the beginning of ``text`` that repeat the header of a table."""
+        return len(self.text) - (self.end - self.start)
 
 
 class StoredChunk(Struct, frozen=True):

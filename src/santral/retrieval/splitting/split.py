@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from santral.retrieval.analysis.sentence import sentences
+from santral.retrieval.collection import SPLIT_VERSION
 from santral.retrieval.document import Block, Chunk
 from santral.wire.usage import estimate_tokens
-
-#: Version of this splitting; documents split by another one are split anew.
-SPLIT_VERSION = 1
 
 #: Code and tables up to this many times the length of a chunk are kept whole. Chosen: half a table
 #: answers worse than a long passage ranks.
