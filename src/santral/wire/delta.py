@@ -108,8 +108,26 @@ class Delta(Struct, frozen=True, kw_only=True, gc=False):
         return False
 
 
+class Piece(Struct, frozen=True, kw_only=True):
+    """A stretch of a source's text that stands in its document as it is, on one page.
+
+    Characters ``at`` to ``end`` of the source are the document's from ``start`` on; what lies between
+    pieces (a heading put in front, a gap) is no text of the document.
+    """
+
+    chunk_id: str
+    at: int
+    end: int
+    start: int
+    page: int | None = None
+
+
 class Source(Struct, frozen=True, kw_only=True):
-    """One numbered passage given to a model: what a citation ``[number]`` points at."""
+    """One numbered passage given to a model: what a citation ``[number]`` points at.
+
+    ``pieces`` say where its text stands in the document ``document_id`` of the collection; they hold
+    for the text as it was found, not for one that a check has masked.
+    """
 
     number: int
     chunk_id: str
@@ -121,3 +139,6 @@ class Source(Struct, frozen=True, kw_only=True):
     url: str = ""
     score: float = 0.0
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    document_id: str = ""
+    collection: str = ""
+    pieces: tuple[Piece, ...] = ()
