@@ -152,7 +152,9 @@ class StoredDocument(Struct, frozen=True, kw_only=True):
     under which it was pushed), ``root`` the folder, site, bucket or repository that was taken in,
     ``source`` the name that people see. ``fingerprint`` changes with anything that an index holds of
     it: content, metadata. ``duplicate_of`` names the document whose text it repeats nearly word for
-    word.
+    word. ``stamp`` is what its source said when it was fetched, ``intake`` names how it was read and
+    checked, ``text_hash`` what came of that; ``edits`` is metadata that somebody changed here, which
+    wins over what the source says.
     """
 
     id: str
@@ -170,3 +172,7 @@ class StoredDocument(Struct, frozen=True, kw_only=True):
     source_id: str = ""
     duplicate_of: str = ""
     metadata: Metadata = Metadata()
+    text_hash: str = ""
+    stamp: str = ""
+    intake: str = ""
+    edits: dict[str, Any] = {}

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.analysis.counts import Floats, TermKeys, Terms
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.document import Attribute, Lifecycle, StoredChunk
 from santral.retrieval.filter import Filter
 from santral.retrieval.index.signal import Signal
-
-#: Stand for terms on disk, in sparse vectors and in SQL: the same in every process and release.
-TermKeys: TypeAlias = NDArray[np.uint32]
 
 
 class Partition(Struct, frozen=True):
@@ -47,19 +43,7 @@ class IndexedDocument(Struct, frozen=True, array_like=True):
     modified_at: float | None = None
     allowed_groups: tuple[str, ...] = ()
     attributes: dict[str, Attribute] = {}
-
-
-class Terms(Struct, frozen=True):
-    """Counted terms of some chunks: chunk ``i`` has entries ``starts[i]`` to ``starts[i + 1]``.
-
-    keys: uint32 [entries], ascending within a chunk, no key twice; counts: uint16 [entries];
-    starts: int64 [chunks + 1]; lengths: int32 [chunks], terms with repetition.
-    """
-
-    keys: TermKeys
-    counts: NDArray[np.uint16]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int32]
+    expires_at: float | None = None
 
 
 class Batch(Struct, frozen=True):
