@@ -6,7 +6,8 @@ Robust to how people type: IĞDIR'DA, Iğdır'da and igdirda meet (docs/decision
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from codecs import charmap_build, charmap_encode
+from collections.abc import Collection
 
 from santral.retrieval.analysis.language import (
     ENGLISH_STOP_WORDS,
@@ -18,13 +19,33 @@ from santral.retrieval.analysis.language import (
 from santral.retrieval.analysis.sentence import sentences
 from santral.retrieval.analysis.stem import english_stem, turkish_stem
 
-__all__ = ["Language", "detect_language", "fold", "ngrams", "query_terms", "sentences", "terms"]
+__all__ = [
+    "GRAM",
+    "Language",
+    "detect_language",
+    "fold",
+    "indexed_text",
+    "ngrams",
+    "query_terms",
+    "sentences",
+    "stem",
+    "terms",
+    "words",
+]
 
 #: Length of the character n-grams. Measured: 5 is worse in Turkish and in English by a point.
 GRAM = 4
 
 # A word, and what follows an apostrophe in it: İstanbul'da, company's, O'Brien.
 _WORD = re.compile(r"([^\W_]+)(?:'([^\W_]+))?")
+
+
+def indexed_text(title: str, section: str, text: str) -> str:
+    """Return what is indexed and embedded of a chunk: its headings in front, equal ones once.
+
+    Headings are worth 5 points of nDCG@10 and cost nothing (docs/decisions/0007-retrieval.md).
+    """
+    return "\n".join([*dict.fromkeys(part for part in (title, section) if part), text])
 
 
 def terms(text: str, language: Language | None = None) -> list[str]:
@@ -34,12 +55,17 @@ def terms(text: str, language: Language | None = None) -> list[str]:
     language where you know it.
     """
     known = language or detect_language(text)
-    words = _words(fold(text))
-    if known == "tr":
-        return [turkish_stem(word) for word in words if word not in TURKISH_STOP_WORDS]
-    if known == "en":
-        return [english_stem(word) for word in words if word not in ENGLISH_STOP_WORDS]
-    return list(words)
+    stems = (stem(word, known) for word in words(text))
+    return [found for found in stems if found is not None]
+
+
+def stem(word: str, language: Language) -> str | None:
+    """Return the stem of a folded word, nothing for a stop word."""
+    if language == "tr":
+        return None if word in TURKISH_STOP_WORDS else turkish_stem(word)
+    if language == "en":
+        return None if word in ENGLISH_STOP_WORDS else english_stem(word)
+    return word
 
 
 def query_terms(text: str, languages: Collection[Language]) -> list[str]:
@@ -51,19 +77,53 @@ def query_terms(text: str, languages: Collection[Language]) -> list[str]:
     found: dict[str, None] = {}
     for language in languages:
         found.update(dict.fromkeys(terms(text, language)))
-    return list(found) or list(dict.fromkeys(_words(fold(text))))
+    return list(found) or list(dict.fromkeys(words(text)))
 
 
 def ngrams(text: str) -> list[str]:
     """Return the folded character 4-grams of a text, across words with one space between them."""
-    words = " ".join(_words(fold(text)))
-    if not words:
+    line = " ".join(words(text))
+    if not line:
         return []
-    padded = f" {words} "
+    padded = f" {line} "
     return [padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1))]
 
 
-def _words(folded: str) -> Iterable[str]:
-    """Yield words; a suffix behind an apostrophe is cut, a one-letter prefix before it too."""
-    for word, suffix in _WORD.findall(folded):
-        yield suffix if suffix and len(word) == 1 and len(suffix) > 2 else word
+def words(text: str) -> list[str]:
+    """Return the folded words of a text; a suffix behind an apostrophe is cut, so is O' before it."""
+    try:
+        line = charmap_encode(text, "strict", _LETTERS)[0].translate(_FOLDED).decode("ascii")
+    except UnicodeEncodeError:
+        return _cut(fold(text))
+    found = line.split()
+    if "'" not in line:
+        return found
+    return [word for token in found for word in (_cut(token) if "'" in token else (token,))]
+
+
+def _cut(folded: str) -> list[str]:
+    return [
+        suffix if suffix and len(word) == 1 and len(suffix) > 2 else word
+        for word, suffix in _WORD.findall(folded)
+    ]
+
+
+def _fast_letters() -> tuple[str, bytes]:
+    """Return up to 256 letters that stand for themselves, and the folded letter or a space of each.
+
+    Texts of nothing else (most of Western Europe, Turkish) are folded and taken apart in C.
+    """
+    candidates = [*range(0x80), *range(0xA0, 0x100), *map(ord, "ıİğĞşŞ"), *range(0x2010, 0x2028)]
+    letters, folded = "", ""
+    for letter in map(chr, candidates):
+        plain = fold(letter)
+        is_word = _WORD.search(plain) is not None
+        if len(plain) == 1 and plain.isascii() and (is_word or plain == "'"):
+            letters, folded = letters + letter, folded + plain
+        elif plain and not is_word and "'" not in plain:
+            letters, folded = letters + letter, folded + " "
+    return letters.ljust(256, "\ufffe"), folded.ljust(256).encode("ascii")
+
+
+_alphabet, _FOLDED = _fast_letters()
+_LETTERS = charmap_build(_alphabet)
