@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.acts import Acts
+from santral.app.catalogue import catalogue_file, publish_catalogue
 from santral.app.noted import note_start
 from santral.app.publish import Publisher, read_access
 from santral.app.sealing import check_sealed, publish_sealed
@@ -71,6 +72,7 @@ async def _prepare(
         )
         await check_sealed(engine, config)
         await publish_sealed(engine, sealed_file(config))
+        await publish_catalogue(engine, catalogue_file(config))
         await note_start(engine, loaded)
         record = await read_access(engine, default_rules(config.limits), time.time())
         write_access(access_file(config), record)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from santral.app.access import AccessRecord, write_access
 from santral.app.acts import Acts
+from santral.app.catalogue import CATALOGUE_FILE, publish_catalogue
 from santral.app.noted import write_acts
 from santral.app.sealing import publish_sealed
 from santral.db.engine import Engine, connect, reading
@@ -138,6 +139,7 @@ class Publisher:
         if seen != self._record.revision:
             record, before = await read_keys(engine), self._record
             await publish_sealed(engine, self._sealed_path)
+            await publish_catalogue(engine, self._path.with_name(CATALOGUE_FILE))
             # Sums over many rows are slow, and a revocation does not wait for them.
             self._write(replace(record, read_at=before.read_at, used=before.used))
         await write_acts(engine, self._acts)

@@ -95,7 +95,8 @@ class Library:
         await self._close_replaced()
         problems: list[str] = []
         try:
-            self._known = await self._read_catalogue() or self._known
+            found = await self._read_catalogue()
+            self._known = self._known if found is None else found
         except SantralError as error:
             problems.append(error.message)
         shelves: dict[tuple[str, str], Shelf] = {}

@@ -34,8 +34,9 @@ from santral.retrieval.index.index import DropIndex
 from santral.tenants.permission import Principal
 from santral.tenants.tenant import TenantId
 
-#: What a collection may be called. Source: the names of santral.toml (config/section.py).
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}")
+#: What a collection may be called: as names of santral.toml (config/section.py), without a slash,
+#: which an address could not hold.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 #: Collections of one tenant: each is looked at with every refresh of a gateway. Chosen.
 _MOST_COLLECTIONS = 1_000
 
@@ -80,7 +81,7 @@ async def create_collection(
     """
     if not _NAME.fullmatch(name):
         raise BadRequest(
-            f"A collection cannot be called {name[:64]!r}. Take letters, digits and . _ / : @ -, "
+            f"A collection cannot be called {name[:64]!r}. Take letters, digits and . _ : @ -, "
             "128 at most, a letter or digit first.",
             param="name",
         )
