@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.gateway.worker import Worker
 
 from santral.errors import BadRequest
-from santral.gateway.private_url import is_public, refuse_private_urls, why_private
+from santral.gateway.private_url import refuse_private_urls, why_private
+from santral.web.address import is_public
 
 PRIVATE = """
 http://127.0.0.1/a HTTP://LOCALHOST:8080 http://10.0.0.1 http://172.16.3.4 http://192.168.1.1

@@ -9,10 +9,8 @@ Source of the tricks: https://portswigger.net/web-security/ssrf/url-validation-b
 from __future__ import annotations
 
 import re
-import socket
 import unicodedata
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +19,7 @@ from msgspec import Raw
 
 from santral.errors import BadRequest
 from santral.gateway.context import RequestContext
+from santral.web.address import why_private_host
 from santral.wire.chat import ChatCall
 
 #: How fields end that hold an address, in any dialect's spelling: image_url, fileUri, server_url; in
@@ -28,23 +27,6 @@ from santral.wire.chat import ChatCall
 _URL_ENDINGS = ("url", "uri", "file_data")
 #: Schemes that a provider resolves by its own account, not on its network.
 _STORES = frozenset({"data", "gs", "s3"})
-#: Endings of names that no public name has. Source: RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what
-#: clouds and Kubernetes use.
-_PRIVATE_ENDINGS = (
-    ".alt", ".corp", ".home", ".home.arpa", ".internal", ".intranet", ".lan", ".local",
-    ".localdomain", ".localhost", ".onion", ".private", ".svc", ".test",
-)  # fmt: skip
-#: An IPv4 address inside: NAT64, 6to4, IPv4-compatible and IPv4-translated. Source: RFC 6052,
-#: RFC 3056, RFC 4291, RFC 2765.
-_EMBEDDING = {
-    IPv6Network("64:ff9b::/96"): 0,
-    IPv6Network("2002::/16"): 80,
-    IPv6Network("::/96"): 0,
-    IPv6Network("::ffff:0:0:0/96"): 0,
-}
-#: Private as well, whatever Python's tables say: NAT64 of a local network, and site-local. Source:
-#: RFC 8215, RFC 3879.
-_LOCAL = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 #: Characters that clients take out of an address before they follow it, wherever they stand: controls
 #: and spaces, and those nobody sees. Source: https://url.spec.whatwg.org/#concept-basic-url-parser
@@ -172,48 +154,4 @@ def why_private(url: str) -> str:
         return "is no URL"
     if "@" in parts.netloc:
         return "holds a user name, behind which servers look for the host differently"
-    return _why_private_host(unquote(host or "").lower().rstrip("."))
-
-
-def _why_private_host(host: str) -> str:
-    if not host:
-        return "names no host"
-    address = _address(host)
-    if address is not None:
-        return "" if is_public(address) else "is on a private network"
-    # Punctuation that is no hyphen is no name: 127.0.0.1 in disguise, or two hosts in one.
-    if re.search(r"[^\w.-]", host):
-        return "holds characters that servers read differently"
-    if "." not in host or host.endswith(_PRIVATE_ENDINGS):
-        return "is a name of a private network"
-    return ""
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Read a host that is an address, in every spelling that resolvers take: 0x7f.1, 0177.1, 2130706433."""
-    try:
-        return ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
-    try:
-        return IPv4Address(socket.inet_aton(host))
-    except (OSError, UnicodeEncodeError):
-        return None
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is on the public internet, also the one that it carries inside."""
-    if isinstance(address, IPv6Address):
-        if any(address in network for network in _LOCAL):
-            return False
-        inner = address.ipv4_mapped or _embedded(address)
-        if inner is not None:
-            return is_public(inner)
-    return address.is_global and not address.is_multicast
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    for network, shift in _EMBEDDING.items():
-        if address in network:
-            return IPv4Address(int(address) >> shift & 0xFFFFFFFF)
-    return None
+    return why_private_host(unquote(host or "").lower().rstrip("."))

@@ -21,12 +21,11 @@ from aiohttp.resolver import ThreadedResolver
 from msgspec.structs import replace
 
 from santral.quota.budgets.alert import Alert, next_try
+from santral.web.address import is_public
 
 SIGNATURE, ID = "x-santral-signature", "x-santral-alert-id"
 #: Tries before an alert is given up: some two days, with an hour between the last ones. Chosen.
 MOST_TRIES = 60
-#: Source: RFC 6052.
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: Hosts that take a text alone and refuse fields they do not know.
 _TEXT_ONLY = ("hooks.slack.com", "hooks.slack-gov.com")
 
@@ -133,23 +132,11 @@ def require_public(hosts: Iterable[str]) -> None:
             address = ipaddress.ip_address(host)
         except ValueError:
             continue
-        inner = _embedded(address)
-        if not address.is_global or address.is_multicast or not (inner or address).is_global:
+        if not is_public(address):
             raise Refused(
                 f"{host} is an address inside the network. To send there, set "
                 "alerts.allow_private_addresses."
             )
-
-
-def _embedded(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 one carries, where it does."""
-    if not isinstance(address, ipaddress.IPv6Address):
-        return None
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
 
 
 class _PublicResolver(AbstractResolver):
