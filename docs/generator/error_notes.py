@@ -32,6 +32,8 @@ CLASS_REMEDIES = {
     "`uncoordinated = refuse`; see `santral_limits_uncoordinated`.",
     "gateway_overloaded": "Try again after `retry-after`. Operator: run more workers "
     "(`server.workers`), or raise `server.max_in_flight` if memory allows.",
+    "source_unreachable": "A site, bucket or repository does not answer, or refuses; the message says "
+    "what it said. What is known of it stays searchable, and it is tried again later.",
     "sign_in_unavailable": "The OpenID provider is down, slow, or not the one that `sso.issuer` "
     "names; the message says which. Sign in with an admin key meanwhile.",
     "provider_error": "See the trace: every attempt is listed with its error.",

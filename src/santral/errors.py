@@ -21,6 +21,7 @@
     ├── Overloaded             503  this process cannot take more now
     ├── LimitsUnavailable      503  limits are kept where nobody answers, and a rule refuses then
     ├── SignInUnavailable      503  the OpenID provider does not answer, or not as it should
+    ├── SourceUnreachable      502  a source of documents does not answer; what is known of it stays
     └── ProviderError          the provider, not the gateway, failed
         ├── ProviderUnreachable    502  no connection, or cut before the answer
         ├── ProviderTimeout        504  connect, first delta, between deltas, total
@@ -239,6 +240,14 @@ class SignInUnavailable(SantralError):
 
     code = "sign_in_unavailable"
     status = 503
+    retryable = True
+
+
+class SourceUnreachable(SantralError):
+    """A source of documents cannot be had for now: nothing that is known of it is removed."""
+
+    code = "source_unreachable"
+    status = 502
     retryable = True
 
 

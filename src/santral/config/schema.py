@@ -21,6 +21,7 @@ from santral.config.routes import RouteConfig
 from santral.config.safekeeping import AuditConfig, SecretsConfig
 from santral.config.secret import OutsideRef
 from santral.config.section import Name, NetworkText, Seconds, Section
+from santral.config.sources import SourcesConfig
 from santral.config.sso import SsoConfig
 from santral.config.upstreams import DeploymentConfig, ProviderConfig
 
@@ -259,6 +260,7 @@ class Config(Section):
     experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
     collections: dict[Name, CollectionConfig] = Field(default_factory=dict)
     indexes: dict[Name, IndexServerConfig] = Field(default_factory=dict)
+    sources: SourcesConfig = Field(default_factory=SourcesConfig)
 
 
 #: What may change without a restart; everything else is refused on reload with its name.
