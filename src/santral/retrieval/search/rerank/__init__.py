@@ -1,0 +1,1 @@
+"""Reranking: the best candidates are looked at once more, by something that knows better."""
