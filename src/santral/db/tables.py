@@ -484,6 +484,19 @@ vectors = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Models that were fitted to a collection, for machines that have no file of them yet.
+fitted_models = Table(
+    "fitted_models",
+    metadata,
+    Column("tenant_id", String(128), primary_key=True),
+    Column("digest", String(64), primary_key=True),  # of the artefact; the card names it
+    Column("collection", String(128), nullable=False),
+    Column("chunks", BigInteger, nullable=False),  # the collection had when it was fitted
+    Column("artefact", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_fitted_models_collection", "tenant_id", "collection"),
+)
+
 # Where documents come from again and again: a site, a bucket, a repository, a watched folder.
 document_sources = Table(
     "document_sources",
