@@ -17,6 +17,7 @@ from santral.db.tables import (
     collections,
     document_sources,
     documents,
+    fitted_models,
     retrieval_runs,
     tenants,
     vectors,
@@ -196,6 +197,7 @@ async def delete_collection(conn: Connection, tenant_id: str, name: str) -> None
         version_documents,
         documents,  # their bodies with them
         document_sources,
+        fitted_models,
         retrieval_runs,
         collection_versions,
     ):
