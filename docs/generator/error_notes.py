@@ -59,6 +59,16 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "groups_not_allowed": (
+        "A request names groups in `santral.retrieval.groups` that its key and the key's user do not "
+        "hold.",
+        "Name some of the key's own, or none. Operator: `santral keys update KEY --group NAME`, or "
+        "`--names-groups` for a service that knows its users.",
+    ),
+    "bad_groups": (
+        "A group's name is empty, too long or holds what cannot be seen, or there are too many.",
+        "Use names of 1 to 128 printable characters, at most 500.",
+    ),
     "storage_full": (
         "The files of the tenant take all that `batches.max_tenant_bytes` allows.",
         "Delete files (`DELETE /v1/files/{id}`), or raise the setting.",

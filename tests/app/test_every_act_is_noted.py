@@ -75,6 +75,7 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ("DELETE /api/keys/{id}", "{key}", None, ""),
     ("POST /api/users", "", {"name": "Ada", "email": "ada@example.com"}, "id"),
     ("PATCH /api/users/{id}", "{id}", {"is_active": False}, ""),
+    ("PATCH /api/users/{id}", "{id}", {"groups": ["hr"]}, ""),
     ("PUT /api/users/{id}/roles", "{id}", {"role": "viewer", "over": "acme"}, ""),
     ("DELETE /api/users/{id}/roles/{over}", "{id}/acme", None, ""),
     (
@@ -223,6 +224,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("users create", "Ada", "--email", "ada@example.com"),
     ("users grant", "ada@example.com", "viewer", "--over", "acme"),
     ("users revoke", "ada@example.com", "--over", "acme"),
+    ("users groups", "ada@example.com", "hr"),
     ("users disable", "ada@example.com"),
     ("users enable", "ada@example.com"),
     ("limits set", "acme", "--requests-per-minute", "10"),

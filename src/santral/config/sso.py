@@ -78,6 +78,11 @@ class SsoConfig(Section):
         description="The claim with the groups, by name or, where it lies deeper, by path "
         "(`realm_access.roles`).",
     )
+    document_groups_claim: str | None = Field(
+        default=None,
+        description="The claim with the groups whose documents a person's keys may be answered from, "
+        "taken over at each sign-in; may be the same claim. Without it groups are set here by hand.",
+    )
     roles: list[GroupRoleConfig] = Field(
         default_factory=list[GroupRoleConfig],
         description="Roles by group, set anew at each sign-in; over a tenant named here the groups "

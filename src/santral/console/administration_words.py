@@ -120,8 +120,8 @@ ADMINISTRATION: Mapping[str, tuple[str, str]] = {
     "issue": ("Issue", "Oluştur"),
     "key_name_hint": ("the application it is for", "kullanacak uygulama"),
     "bounds": (
-        "Bounds: routes, models, networks, owner, role",
-        "Sınırlar: rota, model, ağ, sahip, rol",
+        "Bounds: routes, models, networks, groups, owner, role",
+        "Sınırlar: rota, model, ağ, grup, sahip, rol",
     ),
     "bounds_lead": (
         "An empty field does not bind. Scopes: none chosen means all of them.",
@@ -131,6 +131,18 @@ ADMINISTRATION: Mapping[str, tuple[str, str]] = {
     "models_one_a_line": ("Deployments, one a line", "Dağıtımlar, her satıra bir tane"),
     "networks_one_a_line": ("Networks, one a line", "Ağlar, her satıra bir tane"),
     "networks": ("Networks", "Ağlar"),
+    "groups": ("Groups", "Gruplar"),
+    "groups_one_a_line": ("Groups, one a line", "Gruplar, her satıra bir tane"),
+    "names_groups": (
+        "its requests say whose groups",
+        "istekleri kimin grupları olduğunu söyler",
+    ),
+    "none_held": ("none", "yok"),
+    "set_groups": ("Set the groups", "Grupları belirle"),
+    "set_groups_lead": (
+        "Their keys are answered from documents of these groups, beside what everybody sees.",
+        "Anahtarlarına, herkesin gördüklerinin yanında bu grupların belgelerinden yanıt verilir.",
+    ),
     "from_anywhere": ("from anywhere", "her yerden"),
     "owner": ("Owner", "Sahibi"),
     "key_role": ("May administer as", "Yönetim rolü"),

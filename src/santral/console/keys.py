@@ -130,6 +130,8 @@ def _terms(visit: Visit, **changes: str) -> KeyTerms:
         models=form.every("models") or None,
         networks=form.every("networks") or None,
         scopes=form.every("scopes") or None,
+        groups=form.every("groups"),
+        names_groups=form("names_groups") == "yes",
         expires_at=_end(form.optional("expires_on")),
         owner=form.optional("owner"),
         role=pick_role(role) if role else None,

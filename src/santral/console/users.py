@@ -23,6 +23,7 @@ class UserPages:
         frame.act("/users", self.create, self.list)
         frame.show("/users/{id}", self.one)
         frame.act("/users/{id}/switch", self.switch, self.one)
+        frame.act("/users/{id}/groups", self.groups, self.one)
         frame.act("/users/{id}/grant", self.grant, self.one)
         frame.act("/users/{id}/take", self.take, self.one)
 
@@ -71,6 +72,12 @@ class UserPages:
         id_, is_on = visit.place("id"), visit.form("to") == "on"
         await change.switch_user(visit.engine, id_, is_on, visit.now, by=visit.principal)
         return visit.done("done_switched_on" if is_on else "done_switched_off", _address(id_))
+
+    async def groups(self, visit: Visit) -> Response:
+        """Set the groups whose documents a user's keys may be answered from."""
+        id_, named = visit.place("id"), visit.form.every("groups")
+        await change.set_groups(visit.engine, id_, named, by=visit.principal)
+        return visit.done("done_changed", _address(id_))
 
     async def grant(self, visit: Visit) -> Response:
         """Give a user a role."""

@@ -68,6 +68,12 @@ class KeyTermsBody(Written):
         None, description="Networks it may be used from, such as 10.0.0.0/8; default any."
     )
     scopes: list[KeyScope] | None = Field(None, description="What it may ask for; default all.")
+    groups: Names | None = Field(
+        None, description="Groups whose documents it may be answered from; default none."
+    )
+    names_groups: bool = Field(
+        False, description="Whether its requests say whose groups, in place of its own."
+    )
     expires_at: AwareDatetime | None = Field(None, description="When it ends; default never.")
     role: Role | None = Field(None, description="What it may administer; default nothing.")
     role_over: Text | None = Field(
@@ -146,6 +152,8 @@ class KeyBody(BaseModel):
     models: list[str] | None
     networks: list[str] | None
     scopes: list[str] | None
+    groups: list[str]
+    names_groups: bool
     role: str | None
     role_over: str | None
     owner: str | None
@@ -343,6 +351,8 @@ def _key(known: KnownKey, now: datetime) -> KeyBody:
         models=_listed(key.models),
         networks=None if key.networks is None else list(key.networks),
         scopes=_listed(key.scopes),
+        groups=sorted(key.groups),
+        names_groups=key.names_groups,
         role=key.role,
         role_over=key.role_over,
         owner=key.user_id,

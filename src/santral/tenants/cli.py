@@ -41,6 +41,17 @@ ScopeOption = Annotated[
     list[str] | None,
     typer.Option(help="What it may ask for, e.g. embeddings; repeat for several; default all."),
 ]
+GroupOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Group whose documents it may be answered from; repeat for several."),
+]
+NamesGroupsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--names-groups/--no-names-groups",
+        help="Whether its requests say whose groups, in place of its own.",
+    ),
+]
 ExpiryOption = Annotated[
     float | None, typer.Option(min=0.001, max=36_500, help="When it ends; default never.")
 ]
@@ -61,6 +72,7 @@ _UNSET_NAMES = {
     "models": ("models",),
     "networks": ("networks",),
     "scopes": ("scopes",),
+    "groups": ("groups",),
     "expiry": ("expires_at",),
     "role": ("role",),
     "owner": ("owner",),
@@ -177,6 +189,8 @@ def create_key(
     model: ModelOption = None,
     network: NetworkOption = None,
     scope: ScopeOption = None,
+    group: GroupOption = None,
+    names_groups: NamesGroupsOption = None,
     expires_in_days: ExpiryOption = None,
     role: RoleOption = None,
     over: OverOption = None,
@@ -184,7 +198,10 @@ def create_key(
 ) -> None:
     """Issue a key; its text is printed this once, to standard output alone."""
     now = _now()
-    terms = _terms(route, model, network, scope, expires_in_days, role, over, owner, now=now)
+    terms = _terms(
+        route, model, network, scope, expires_in_days, role, over, owner, now=now, group=group,
+        names_groups=names_groups,
+    )  # fmt: skip
     issued = with_database(
         os.environ,
         lambda engine: issue.create_key(
@@ -228,6 +245,8 @@ def update_key(
     model: ModelOption = None,
     network: NetworkOption = None,
     scope: ScopeOption = None,
+    group: GroupOption = None,
+    names_groups: NamesGroupsOption = None,
     expires_in_days: ExpiryOption = None,
     role: RoleOption = None,
     over: OverOption = None,
@@ -241,7 +260,7 @@ def update_key(
     now = _now()
     terms = _terms(
         route, model, network, scope, expires_in_days, role, over, owner, now=now, name=name,
-        unset=unset or (),
+        unset=unset or (), group=group, names_groups=names_groups,
     )  # fmt: skip
     changed = with_database(
         os.environ,
@@ -333,6 +352,8 @@ def _terms(
     now: datetime,
     name: str | None = None,
     unset: list[str] | tuple[()] = (),
+    group: list[str] | None = None,
+    names_groups: bool | None = None,
 ) -> KeyTerms:
     days = expires_in_days
     given: dict[str, Any] = {
@@ -341,6 +362,8 @@ def _terms(
         "models": model or None,
         "networks": network or None,
         "scopes": scope or None,
+        "groups": group or None,
+        "names_groups": names_groups,
         "expires_at": None if days is None else now + timedelta(days=days),
         "role": None if role is None else role_named(role),
         "role_over": over,
@@ -391,11 +414,17 @@ def _details(known: KnownKey, now: datetime) -> list[tuple[str, str]]:
         ("models", _all_or(key.models)),
         ("networks", "any" if key.networks is None else ", ".join(key.networks)),
         ("scopes", _all_or(key.scopes)),
+        ("groups", _groups(key)),
         ("role", _role(key) or "none"),
         ("owner", key.user_id or "nobody"),
         ("created", "" if key.created_at is None else f"{key.created_at:%Y-%m-%d %H:%M UTC}"),
         ("last used", "not known" if used is None else f"{used:%Y-%m-%d %H:%M UTC}"),
     ]
+
+
+def _groups(key: VirtualKey) -> str:
+    held = ", ".join(sorted(key.held_groups)) or "none"
+    return f"{held}; each request may name its own" if key.names_groups else held
 
 
 def _role(key: VirtualKey) -> str:

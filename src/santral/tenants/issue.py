@@ -15,6 +15,7 @@ from santral.db.engine import Connection, Engine, reading, writing
 from santral.db.store import bump_revision
 from santral.errors import BadRequest, Conflict, NotFound
 from santral.tenants import store
+from santral.tenants.group import checked_groups
 from santral.tenants.key import NewKey, RandomBytes, holds_secret, known_key, new_key
 from santral.tenants.name import checked_name
 from santral.tenants.organise import known_tenant
@@ -57,6 +58,8 @@ class KeyTerms(Struct, frozen=True, kw_only=True):
     models: Iterable[str] | UnsetType | None = UNSET  # names of deployments
     networks: Iterable[str] | UnsetType | None = UNSET
     scopes: Iterable[str] | UnsetType | None = UNSET
+    groups: Iterable[str] | UnsetType | None = UNSET  # whose documents it may be answered from
+    names_groups: bool | UnsetType = UNSET  # whether its requests say whose
     expires_at: datetime | UnsetType | None = UNSET
     role: Role | UnsetType | None = UNSET
     role_over: str | UnsetType | None = UNSET  # default: the key's own tenant
@@ -347,6 +350,10 @@ async def _checked(
     if terms.scopes is not UNSET:
         scopes = terms.scopes
         changes["scopes"] = None if scopes is None else key_scopes(_bounded(scopes, "scopes"))
+    if terms.groups is not UNSET:
+        changes["groups"] = checked_groups(terms.groups or ())
+    if terms.names_groups is not UNSET:
+        changes["names_groups"] = terms.names_groups
     if terms.expires_at is not UNSET:
         changes["expires_at"] = _later(terms.expires_at, now)
     if terms.owner is not UNSET:
@@ -430,6 +437,8 @@ def _shown(key: VirtualKey) -> dict[str, Any]:
         "models": store.listed(key.models),
         "networks": None if key.networks is None else list(key.networks),
         "scopes": store.listed(key.scopes),
+        "groups": store.listed(key.groups),
+        "names_groups": key.names_groups,
         "role": key.role,
         "role_over": key.role_over,
         "user_id": key.user_id,

@@ -16,10 +16,12 @@ from santral.tenants.keyring import KeyRing
 from santral.tenants.tenant import EVERYWHERE, KeyId, Tenant, TenantId, UserId, VirtualKey
 from santral.tenants.tree import TenantTree
 
-#: A key with its owner's state: a key whose owner is switched off is too.
-_KEYS = select(virtual_keys, users.c.is_active.label("is_user_active")).select_from(
-    virtual_keys.outerjoin(users, users.c.id == virtual_keys.c.user_id)
-)
+#: A key with its owner's state and groups: a key whose owner is switched off is too.
+_KEYS = select(
+    virtual_keys,
+    users.c.is_active.label("is_user_active"),
+    users.c.groups.label("user_groups"),
+).select_from(virtual_keys.outerjoin(users, users.c.id == virtual_keys.c.user_id))
 
 # tenants
 
@@ -109,6 +111,8 @@ async def insert_key(
         "models": listed(key.models),
         "networks": None if key.networks is None else list(key.networks),
         "scopes": listed(key.scopes),
+        "groups": listed(key.groups),
+        "names_groups": key.names_groups,
         "role": key.role,
         "role_over": key.role_over,
         "user_id": key.user_id,
@@ -244,6 +248,9 @@ def _key(row: Row[Any]) -> VirtualKey:
         role_over=row.role_over,
         user_id=None if row.user_id is None else UserId(row.user_id),
         is_user_active=row.is_user_active is not False,
+        groups=frozenset(row.groups or ()),
+        user_groups=frozenset(row.user_groups or ()),
+        names_groups=row.names_groups,
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

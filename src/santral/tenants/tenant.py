@@ -60,12 +60,20 @@ class VirtualKey(Struct, frozen=True, kw_only=True):
     role_over: TenantId | None = None  # a tenant with what is beneath it, or ``*``
     user_id: UserId | None = None  # whose key it is
     is_user_active: bool = True
+    groups: frozenset[str] = frozenset()  # whose documents it may be answered from
+    user_groups: frozenset[str] = frozenset()  # the same, of its user
+    names_groups: bool = False  # it says with each request whose, in place of what it holds
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     previous_prefix: str | None = None  # of the text before the last rotation
     previous_digest: str | None = None
     previous_expires_at: datetime | None = None
+
+    @property
+    def held_groups(self) -> frozenset[str]:
+        """The groups whose documents it sees, beside what everybody sees."""
+        return self.groups | self.user_groups
 
     def may_use(self, route: str) -> bool:
         """Whether the key is for ``route``."""

@@ -49,6 +49,7 @@ async def admit(
         if not person.is_active:
             raise _refusal("Your account is switched off. Ask an administrator.")
         await _keep_up(conn, person, identity, now)
+        await _follow_document_groups(conn, person.id, identity, actor)
         async with keeping_an_owner(conn, now):
             await _follow_groups(conn, person.id, identity, settings, now, actor)
         if not await grants_of(conn, person.id):
@@ -133,6 +134,28 @@ async def _keep_up(conn: Connection, person: Person, identity: Identity, now: da
     if is_new and await store.find_by_email(conn, identity.email) is None:
         changes["email"] = identity.email
     await store.update_person(conn, person.id, changes)
+
+
+async def _follow_document_groups(
+    conn: Connection, user_id: UserId, identity: Identity, actor: Actor
+) -> None:
+    """Hold exactly the groups of documents that the provider says, where it is asked for them."""
+    wanted = identity.document_groups
+    if wanted is None:
+        return
+    held = await store.groups_of(conn, user_id)
+    if held == wanted:
+        return
+    await store.update_person(conn, user_id, {"groups": sorted(wanted)})
+    await note(
+        conn,
+        actor,
+        "users.groups",
+        f"user:{user_id}",
+        tenant_id=EVERYWHERE,
+        before={"groups": sorted(held)},
+        after={"groups": sorted(wanted)},
+    )
 
 
 async def _follow_groups(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from santral.config.sso import RoleName, SsoConfig
-from santral.errors import NotAllowed
+from santral.errors import BadRequest, NotAllowed
+from santral.tenants.group import MOST_GROUPS, checked_groups
 
 #: Lengths of the columns, and most groups that are looked at. The latter chosen.
 _LONGEST_EMAIL, _LONGEST_NAME, _LONGEST_SUBJECT, _MOST_GROUPS = 320, 128, 512, 1000
@@ -34,6 +36,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     email: str  # lower case; empty where none is given, or none that may be trusted
     name: str
     groups: frozenset[str]
+    document_groups: frozenset[str] | None = None  # None: the provider is not asked for them
 
 
 def identify(claims: Mapping[str, Any], settings: SsoConfig) -> Identity:
@@ -49,6 +52,7 @@ def identify(claims: Mapping[str, Any], settings: SsoConfig) -> Identity:
         email=email,
         name=_name(claims, email or bare.subject),
         groups=_groups(claims, settings.groups_claim),
+        document_groups=_document_groups(claims, settings.document_groups_claim),
     )
 
 
@@ -69,6 +73,8 @@ def bare_identity(claims: Mapping[str, Any], settings: SsoConfig) -> Identity:
 def lacks(claims: Mapping[str, Any], settings: SsoConfig) -> bool:
     """Whether something that the settings look at is missing, and might stand in the userinfo."""
     wanted = [settings.email_claim, *([settings.groups_claim] if settings.roles else [])]
+    if settings.document_groups_claim is not None:
+        wanted.append(settings.document_groups_claim)
     return any(_at(claims, name) is None for name in wanted)
 
 
@@ -126,6 +132,17 @@ def _groups(claims: Mapping[str, Any], claim: str) -> frozenset[str]:
         return frozenset()
     listed = cast("list[Any]", found)[:_MOST_GROUPS]
     return frozenset(group for group in listed if isinstance(group, str))
+
+
+def _document_groups(claims: Mapping[str, Any], claim: str | None) -> frozenset[str] | None:
+    """Return the groups that can be kept: names which no group of ours can have are left out."""
+    if claim is None:
+        return None
+    kept: set[str] = set()
+    for name in sorted(_groups(claims, claim)):
+        with suppress(BadRequest):
+            kept |= checked_groups((name,))
+    return frozenset(sorted(kept)[:MOST_GROUPS])
 
 
 def _at(claims: Mapping[str, Any], claim: str) -> Any:

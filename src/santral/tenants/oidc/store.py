@@ -40,6 +40,12 @@ async def update_person(conn: Connection, user_id: UserId, changes: Mapping[str,
     await conn.execute(update(users).where(users.c.id == user_id).values(**changes))
 
 
+async def groups_of(conn: Connection, user_id: UserId) -> frozenset[str]:
+    """Return the groups whose documents a user's keys may be answered from."""
+    row = (await conn.execute(select(users.c.groups).where(users.c.id == user_id))).one()
+    return frozenset(row.groups or ())
+
+
 async def insert_person(conn: Connection, person: Person, now: datetime) -> None:
     """Add a person who signs in for the first time."""
     values = {

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from santral.db.engine import Engine
 from santral.errors import BadRequest
+from santral.tenants.group import MOST_GROUPS
 from santral.tenants.key import RandomBytes
 from santral.tenants.permission import Authorise, Grant, Principal
 from santral.tenants.tenant import Role, TenantId
@@ -19,6 +20,7 @@ from santral.tenants.users import change
 from santral.tenants.users.user import Kind, User
 
 Text = Annotated[str, Field(max_length=1024)]
+Groups = Annotated[list[Text], Field(max_length=MOST_GROUPS)]
 Reference = Annotated[
     str, Path(max_length=1024, description="The id of the user, or the e-mail address.")
 ]
@@ -46,6 +48,10 @@ class NewUserBody(BaseModel):
     grant: GrantBody | None = Field(
         None, description="A first role; who administers no more than a tenant must name one there."
     )
+    groups: Groups = Field(
+        default_factory=list[str],
+        description="Groups whose documents their keys may be answered from.",
+    )
 
 
 class UserChangeBody(BaseModel):
@@ -53,7 +59,13 @@ class UserChangeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    is_active: bool = Field(description="Off ends their sessions and refuses their keys.")
+    is_active: bool | None = Field(
+        None, description="Off ends their sessions and refuses their keys."
+    )
+    groups: Groups | None = Field(
+        None,
+        description="Groups whose documents their keys may be answered from, in place of the former.",
+    )
 
 
 class UserBody(BaseModel):
@@ -67,6 +79,7 @@ class UserBody(BaseModel):
     created_at: datetime | None
     last_login_at: datetime | None
     grants: list[GrantBody]
+    groups: list[str]
 
 
 class UserList(BaseModel):
@@ -106,6 +119,7 @@ def users_router(
                 email=body.email,
                 kind=body.kind,
                 grant=grant,
+                groups=body.groups,
             )
         )
 
@@ -116,8 +130,12 @@ def users_router(
 
     @router.patch("/users/{id}")
     async def change_user(id: Reference, body: UserChangeBody, by: Principal = writer) -> UserBody:
-        """Switch a user on or off."""
-        return _user(await change.switch_user(engine, id, body.is_active, clock(), by=by))
+        """Switch a user on or off, or set their groups: one of them at a time."""
+        if body.is_active is not None and body.groups is None:
+            return _user(await change.switch_user(engine, id, body.is_active, clock(), by=by))
+        if body.groups is not None and body.is_active is None:
+            return _user(await change.set_groups(engine, id, body.groups, by=by))
+        raise BadRequest("Change one thing at a time: is_active or groups.")
 
     @router.put("/users/{id}/roles")
     async def grant_role(id: Reference, body: GrantBody, by: Principal = writer) -> UserBody:
@@ -153,4 +171,5 @@ def _user(user: User) -> UserBody:
         created_at=user.created_at,
         last_login_at=user.last_login_at,
         grants=[GrantBody(role=grant.role, over=grant.over) for grant in user.grants],
+        groups=sorted(user.groups),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from santral.db.engine import Connection, Engine, reading, writing
 from santral.db.store import bump_revision
 from santral.errors import BadRequest, NotAllowed, NotFound
 from santral.tenants import store as tenant_store
+from santral.tenants.group import checked_groups
 from santral.tenants.key import RandomBytes
 from santral.tenants.name import checked_name
 from santral.tenants.permission import Action, Grant, Principal, Role, unknown_tenant
@@ -31,6 +33,7 @@ async def create_user(
     email: str | None = None,
     kind: Kind = "person",
     grant: Grant | None = None,
+    groups: Iterable[str] = (),
 ) -> User:
     """Make a user, with a first role if ``grant`` says one.
 
@@ -49,6 +52,7 @@ async def create_user(
         kind=kind,
         name=checked_name(name),
         email=None if email is None else checked_email(email),
+        groups=checked_groups(groups),
     )
     if kind == "person" and made.email is None:
         raise BadRequest(
@@ -63,7 +67,9 @@ async def create_user(
                 f"santral users grant {made.email} ROLE --over TENANT",
                 param="email",
             )
-        after = {"kind": kind, "name": made.name, "email": made.email}
+        after: dict[str, Any] = {"kind": kind, "name": made.name, "email": made.email}
+        if made.groups:
+            after["groups"] = sorted(made.groups)
         where = EVERYWHERE if grant is None else grant.over
         object_ = f"user:{made.id}"
         await note(conn, by.actor, "users.create", object_, tenant_id=where, after=after)
@@ -112,6 +118,35 @@ async def switch_user(
         if user.is_active != is_active:
             await _note(conn, by, action, user, {"is_active": user.is_active, "name": user.name})
         return await known_user(conn, user.id, by=by)
+
+
+async def set_groups(
+    engine: Engine, reference: str, groups: Iterable[str], *, by: Principal
+) -> User:
+    """Set the groups whose documents a user's keys may be answered from, in place of the former ones.
+
+    Raises:
+        NotFound: no such user, or none whom ``by`` may see.
+        NotAllowed: they hold a role above that of ``by``, or one elsewhere.
+        BadRequest: a group has a name that cannot be one.
+    """
+    wanted = checked_groups(groups)
+    async with writing(engine) as conn:
+        user = await known_user(conn, reference, by=by, action="users.write")
+        await _require_over(conn, by, user)
+        if wanted != user.groups:
+            await store.update_user(conn, user.id, {"groups": sorted(wanted)})
+            where = user.grants[0].over if len(user.grants) == 1 else EVERYWHERE
+            await note(
+                conn,
+                by.actor,
+                "users.groups",
+                f"user:{user.id}",
+                tenant_id=where,
+                before={"groups": sorted(user.groups)},
+                after={"groups": sorted(wanted)},
+            )
+        return _as_seen(replace(user, groups=wanted), by.tenants("users.read"))
 
 
 async def grant_role(

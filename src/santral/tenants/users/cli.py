@@ -37,6 +37,10 @@ def create_user(
     ] = False,
     role: Annotated[str | None, typer.Option(help="A first role, e.g. viewer.")] = None,
     over: OverOption = EVERYWHERE,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="Group whose documents their keys may be answered from; repeatable."),
+    ] = None,
 ) -> None:
     """Make a person or a service account."""
     grant = None if role is None else Grant(role_named(role), TenantId(over))
@@ -51,6 +55,7 @@ def create_user(
             email=email,
             kind="service" if service else "person",
             grant=grant,
+            groups=group or (),
         ),
     )
     typer.echo(f"Made the user {made.name} ({made.id}). {_held(made)}")
@@ -85,6 +90,7 @@ def show_user(user: UserArgument) -> None:
             ("kind", found.kind),
             ("state", "active" if found.is_active else "off"),
             ("roles", _roles(found) or "none"),
+            ("groups", ", ".join(sorted(found.groups)) or "none"),
             ("signed in", "never" if signed_in is None else f"{signed_in:%Y-%m-%d %H:%M UTC}"),
         ],
     )
@@ -100,6 +106,22 @@ def disable_user(user: UserArgument) -> None:
 def enable_user(user: UserArgument) -> None:
     """Switch a user on."""
     _switch(user, True)
+
+
+@users_app.command("groups")
+def set_groups(
+    user: UserArgument,
+    groups: Annotated[
+        list[str] | None, typer.Argument(help="The groups, in place of the former; none takes all.")
+    ] = None,
+) -> None:
+    """Set the groups whose documents a user's keys may be answered from."""
+    changed = with_database(
+        os.environ,
+        lambda engine: change.set_groups(engine, user, groups or (), by=local_operator()),
+    )
+    held = ", ".join(sorted(changed.groups)) or "none"
+    typer.echo(f"{changed.name} ({changed.id}). Groups: {held}.")
 
 
 @users_app.command("grant")

@@ -27,6 +27,7 @@ async def insert_user(conn: Connection, user: User, now: datetime) -> bool:
         email=user.email,
         is_active=user.is_active,
         created_at=now,
+        groups=sorted(user.groups),
     )
     added = await conn.execute(statement.on_conflict_do_nothing().returning(users.c.id))
     return added.scalar_one_or_none() is not None
@@ -132,4 +133,5 @@ def _user(row: Row[Any], grants: tuple[Grant, ...]) -> User:
         created_at=row.created_at,
         last_login_at=row.last_login_at,
         grants=grants,
+        groups=frozenset(row.groups or ()),
     )

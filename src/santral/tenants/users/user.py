@@ -31,6 +31,7 @@ class User(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     last_login_at: datetime | None = None
     grants: tuple[Grant, ...] = ()
+    groups: frozenset[str] = frozenset()  # whose documents their keys may be answered from
 
 
 def checked_email(text: str) -> str:
