@@ -43,7 +43,9 @@ Value: TypeAlias = Attribute | tuple[Attribute, ...]
 class Condition(Struct, frozen=True):
     """One thing that must hold of a chunk's document (``section`` and ``page``: of the chunk).
 
-    A document without the field meets ``ne``, ``nin`` and ``exists`` false only.
+    A document without the field, or with an empty text in it, meets ``ne``, ``nin`` and ``exists``
+    false only. Values of different kinds are never equal (``true`` is not 1), and only numbers have an
+    order. ``document`` compares with the id and with the source: one of them has to be equal.
     """
 
     field: str
@@ -116,7 +118,7 @@ def _condition(field: str, operator: str, value: Any, at: str) -> Condition:
     checked = _value(field, value, at)
     if known == "prefix" and not isinstance(checked, str):
         raise _wrong(at, "a text")
-    if known in _ORDERED and (isinstance(checked, bool) or field in TEXT_FIELDS):
+    if known in _ORDERED and (isinstance(checked, bool | str) or field in TEXT_FIELDS):
         raise _wrong(at, "a field that has an order: a number, or created_at and modified_at")
     return Condition(field, known, checked)
 

@@ -89,7 +89,8 @@ class Candidate(Struct, frozen=True):
 class Candidates(Struct, frozen=True):
     """What an index found; ``least`` and ``best`` are of each signal over all chunks that passed.
 
-    Fusion scales a signal by them: the least is 0 where a chunk that passed does not match.
+    Fusion scales a signal by them. 0 always counts among the scores, so ``least`` is below it for
+    ``dense`` at the most, and ``best`` is 0 where nothing matches.
     """
 
     found: tuple[Candidate, ...]

@@ -33,7 +33,9 @@ class IndexReader(Protocol):
         """Return the best chunks of each signal, in no order.
 
         Filters and groups choose the rows *before* scores are ranked, and recall is kept: what is
-        found equals an exact search over the rows that pass.
+        found equals an exact search over the rows that pass. How rare a term is (``impact.rarity``)
+        is counted over the chunks inside the scope, before the filter: what somebody may not see has
+        no part in any number.
         """
         ...
 
