@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, delete, distinct, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
@@ -211,7 +211,7 @@ async def delete_collection(conn: Connection, tenant_id: str, name: str) -> None
 
 async def delete_unused_vectors(conn: Connection, tenant_id: str) -> int:
     """Remove the vectors of a tenant that no chunk was made into; return how many."""
-    used = select(distinct(chunks.c.content_hash)).where(chunks.c.tenant_id == tenant_id)
+    used = select(chunks.c.content_hash).where(chunks.c.tenant_id == tenant_id).distinct()
     statement = delete(vectors).where(
         vectors.c.tenant_id == tenant_id, vectors.c.content_hash.not_in(used)
     )
