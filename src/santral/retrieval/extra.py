@@ -1,4 +1,4 @@
-"""The ``rag`` extra: libraries that reading and indexing need and a gateway does not."""
+"""Extras: libraries that some ways of reading and indexing need and a gateway does not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import ModuleType
 from santral.errors import StoreError
 
 
-def needed(module: str, purpose: str) -> ModuleType:
-    """Return a module of the ``rag`` extra.
+def needed(module: str, purpose: str, extra: str = "rag") -> ModuleType:
+    """Return a module of an extra.
 
     Raises:
         StoreError: it is not installed; the sentence says how to install it.
@@ -20,6 +20,6 @@ def needed(module: str, purpose: str) -> ModuleType:
         package = module.partition(".")[0]
         raise StoreError(
             f"'{package}' is needed {purpose} and is not installed. "
-            "Install it with: pip install 'santral[rag]'",
+            f"Install it with: pip install 'santral[{extra}]'",
             code="extra_missing",
         ) from None
