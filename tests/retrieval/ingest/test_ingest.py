@@ -98,7 +98,7 @@ async def test_a_file_named_by_hand_is_quarantined_where_a_found_one_is_ignored(
 ) -> None:
     path = library.write("picture.bin", bytes(range(256)))
     report = await library.ingest(path)
-    assert report.quarantined == [Quarantined("picture.bin", "it is neither text nor HTML nor PDF")]
+    assert report.quarantined == [Quarantined("picture.bin", "it is of no format that is read")]
 
 
 async def test_a_path_that_never_was_is_refused_and_one_that_was_is_removed(

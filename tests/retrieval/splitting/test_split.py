@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santral.retrieval.document import Block
-from santral.retrieval.reading.markdown import markdown_blocks, text_blocks
+from santral.retrieval.reading.markdown import markdown_blocks
+from santral.retrieval.reading.plain import text_blocks
 from santral.retrieval.splitting.split import split
 from santral.wire.usage import estimate_tokens
 
@@ -24,7 +25,7 @@ def letters(text: str) -> str:
 
 
 def chunks_of(markdown: str, child: int = 60, parent: int = 200):
-    return split(markdown_blocks(markdown)[1], child_tokens=child, parent_tokens=parent)
+    return split(markdown_blocks(markdown), child_tokens=child, parent_tokens=parent)
 
 
 @given(BLOCKS, st.integers(20, 120))
@@ -108,11 +109,10 @@ def test_plain_text_headings_are_recognised_and_lines_are_joined() -> None:
 
 
 def test_markdown_is_read_block_by_block() -> None:
-    title, blocks = markdown_blocks(
-        "---\ntitle: 'Front'\n---\nName\n====\n\nA wrapped\nline.\n- one\n- two\n  more\n\n"
+    blocks = markdown_blocks(
+        "Name\n====\n\nA wrapped\nline.\n- one\n- two\n  more\n\n"
         "<!-- hidden -->\n~~~\n# no heading\n~~~\n| a |\n| - |\n\n***\n## Last ##\n```\nopen"
     )
-    assert title == "Front"
     assert [(block.kind, block.text) for block in blocks] == [
         ("heading", "Name"),
         ("paragraph", "A wrapped line."),

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from santral.config.collections import CollectionConfig
-from santral.retrieval.document import Kind, StoredChunk, StoredDocument, UnreadableError
+from santral.retrieval.document import StoredChunk, StoredDocument, UnreadableError
 from santral.retrieval.ingest.files import FoundFile
-from santral.retrieval.reading.read import kind_of, read_bytes, read_document
+from santral.retrieval.reading.read import read_bytes, read_document
+from santral.retrieval.reading.registry import kind_of
 from santral.retrieval.splitting.split import recipe, split
 
 
@@ -52,12 +53,12 @@ class Intake(Struct, frozen=True):
             document = self._document(file, content)
             if known is not None and _is_same(known, document):
                 return Unchanged()
-            kind = kind_of(Path(file.location), content[:4096])
+            kind = kind_of(file.location, content)
             if kind is None and known is None and not file.is_named:
                 return Ignored()
             if kind is None:
-                raise UnreadableError("it is neither text nor HTML nor PDF")
-            return self._read(file, content, kind, document)
+                raise UnreadableError("it is of no format that is read")
+            return self._read(file, content, document)
         except UnreadableError as error:
             return Prepared(self._document(file, content, "quarantined", str(error)))
 
@@ -84,9 +85,9 @@ class Intake(Struct, frozen=True):
             reason=reason,
         )
 
-    def _read(self, file: FoundFile, content: bytes, kind: Kind, known: StoredDocument) -> Prepared:
-        read = read_document(Path(file.location), content, kind)
-        document = replace(known, title=read.title, kind=kind, language=read.language)
+    def _read(self, file: FoundFile, content: bytes, known: StoredDocument) -> Prepared:
+        read = read_document(file.location, content)
+        document = replace(known, title=read.title, kind=read.kind, language=read.language)
         chunks = split(
             read.blocks,
             child_tokens=self.config.child_tokens,

@@ -1,4 +1,4 @@
-"""Blocks of Markdown and of plain text: headings, paragraphs, code, tables, list items."""
+"""Blocks of Markdown: headings, paragraphs, code, tables, list items."""
 
 from __future__ import annotations
 
@@ -7,70 +7,44 @@ from collections.abc import Iterator
 from textwrap import dedent
 
 from santral.retrieval.document import Block
+from santral.retrieval.reading.file import Contents, File
+from santral.retrieval.reading.front import front_matter, named
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _RULE = re.compile(r"^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*[\"']?(.*?)[\"']?[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
-# A line that stands alone and reads like a heading: 1.2 Scope, SECTION 3, 4. Permissions
-_NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)]?|[IVX]{1,5}\.)\s+\S.{0,70}$")
-_MAX_TEXT_HEADING = 80
-_TEXT_UNDERLINE = re.compile(r"^\s*([-=~*^\"'])\1{2,}\s*$")
-# Columns set with spaces: joining such lines would destroy them.
-_ALIGNED = re.compile(r"\S(?: {3,}|\t+)\S")
+
+def read_markdown(file: File) -> Contents:
+    """Read Markdown; its front matter is kept as it stands there.
+
+    Raises:
+        UnreadableError: the front matter is not YAML: what it says of access must not be lost.
+    """
+    front, text = front_matter(file.text)
+    return Contents(
+        title=named(front, "title"),
+        blocks=markdown_blocks(text),
+        author=named(front, "author"),
+        front_matter=front,
+    )
 
 
-def markdown_blocks(text: str) -> tuple[str, list[Block]]:
-    """Return the title that the front matter names (or nothing) and the blocks."""
-    title = ""
-    front = _FRONT_MATTER.match(text)
-    if front:
-        named = _FRONT_TITLE.search(front[1])
-        title = named[1] if named else ""
-        text = text[front.end() :]
-    return title, list(_read_lines(_COMMENT.sub("", text).split("\n")))
-
-
-def text_blocks(text: str) -> list[Block]:
-    """Return the paragraphs of plain text; short lines that stand alone may be headings."""
-    blocks: list[Block] = []
-    for paragraph in re.split(r"\n[ \t]*\n", text):
-        lines = [line for line in paragraph.split("\n") if line.strip()]
-        if len(lines) == 2 and _TEXT_UNDERLINE.match(lines[1]):
-            lines = lines[:1]
-        if not lines:
-            continue
-        level = _heading_level(lines[0].strip()) if len(lines) == 1 else 0
-        if level:
-            blocks.append(Block("heading", lines[0].strip(), level))
-        elif any(_ALIGNED.search(line.strip()) for line in lines):
-            blocks.append(Block("code", dedent("\n".join(lines))))
-        else:
-            blocks.append(Block("paragraph", unwrapped(lines)))
-    return blocks
+def markdown_blocks(text: str) -> list[Block]:
+    """Return the blocks of Markdown without its front matter."""
+    return list(_read_lines(_COMMENT.sub("", text).split("\n")))
 
 
 def unwrapped(lines: list[str]) -> str:
     """Join the lines of a paragraph; a list item keeps its own line."""
-    text = " ".join(lines[0].split())
-    for line in lines[1:]:
-        text += ("\n" if _ITEM.match(line) else " ") + " ".join(line.split())
-    return text
-
-
-def _heading_level(line: str) -> int:
-    """Return the level of a line that reads like a heading, 0 for any other paragraph."""
-    if len(line) > _MAX_TEXT_HEADING or line.endswith((",", ";", "?", "!")):
-        return 0
-    if _NUMBERED.match(line):
-        return min(6, 2 + line.split()[0].rstrip(".)").count("."))
-    letters = [letter for letter in line if letter.isalpha()]
-    return 1 if len(letters) > 3 and line.isupper() else 0
+    parts = [" ".join(lines[0].split())]
+    parts.extend(
+        ("\n" if _ITEM.match(line) else " ") + " ".join(line.split()) for line in lines[1:]
+    )
+    return "".join(parts)
 
 
 def _read_lines(lines: list[str]) -> Iterator[Block]:

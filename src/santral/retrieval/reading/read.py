@@ -6,33 +6,23 @@ import re
 import stat
 from pathlib import Path
 
+from santral.errors import StoreError
 from santral.retrieval.analysis.language import detect_language
-from santral.retrieval.document import Block, Document, Kind, UnreadableError
-from santral.retrieval.reading.html import html_blocks
-from santral.retrieval.reading.markdown import markdown_blocks, text_blocks
-from santral.retrieval.reading.pdf import pdf_blocks
+from santral.retrieval.document import Block, Document, UnreadableError
+from santral.retrieval.reading.file import Contents, File, ReadOptions
+from santral.retrieval.reading.registry import FORMATS, kind_of
 
 #: Largest file that is read. Chosen: a book of a thousand pages with pictures.
 MAX_FILE_BYTES = 50 * 1024 * 1024
 
-KINDS: dict[str, Kind] = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".mdx": "markdown",
-    ".txt": "text",
-    ".text": "text",
-    ".rst": "text",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".pdf": "pdf",
-}
+#: Longest text of a document, in characters. Chosen: twenty long novels; beyond it, it is data.
+MAX_TEXT = 20_000_000
 
-_BLANK = re.compile(r"[ \t]+$", re.MULTILINE)
-# Bytes that text has no use for; more than a few of them are a picture or a program.
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_HTML_START = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+#: Blocks of a document at most. Chosen: a table of as many rows has a database that is meant for it.
+MAX_BLOCKS = 500_000
+
+_CHARSET = re.compile(r"charset=[\"']?([-\w:.]+)", re.IGNORECASE)
+_UNSEEN = re.compile("[\ud800-\udfff\0]")
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -60,85 +50,70 @@ def read_bytes(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     return content
 
 
-def kind_of(path: Path, head: bytes) -> Kind | None:
-    """Return the kind of a file by its name and its first bytes, or nothing when it is none of ours.
+def read_document(
+    name: str, content: bytes, media_type: str = "", options: ReadOptions | None = None
+) -> Document:
+    """Return the document that some bytes hold. A ``Workshop`` does this where it can do no harm.
 
     Raises:
-        UnreadableError: the name says one kind and the bytes another.
-    """
-    named = KINDS.get(path.suffix.lower())
-    found = _sniffed(head)
-    if named is None:
-        return found
-    if found is None or (named == "pdf") != (found == "pdf"):
-        raise UnreadableError(f"its name says {named}, its content is {found or 'binary'}")
-    return named
-
-
-def read_document(path: Path, content: bytes, kind: Kind) -> Document:
-    """Return the document that a file holds.
-
-    Raises:
-        UnreadableError: there is no text in it, or it is damaged or encrypted.
+        UnreadableError: there is no text in it, it is damaged or encrypted, of no format that is read,
+            or its name says another one than its bytes.
         StoreError: the ``rag`` extra is not installed.
     """
-    title, blocks = _blocks(path, content, kind)
-    if not any(block.text.strip() for block in blocks):
-        raise UnreadableError("there is no text in it")
+    if not content.strip():
+        raise UnreadableError("it is empty")
+    kind = kind_of(name, content, media_type)
+    if kind is None:
+        raise UnreadableError(f"it is none of the formats that are read: {', '.join(FORMATS)}")
+    charset = _CHARSET.search(media_type)
+    file = File(name, content, kind, charset[1] if charset else "", options or ReadOptions())
+    found = _contents(file)
+    blocks = tuple(_cleaned(found.blocks))
+    _require_text(blocks)
     heading = next((block.text for block in blocks if block.kind == "heading"), "")
-    text = " ".join(block.text for block in blocks[:60])
+    stem = name.rpartition("/")[2].removesuffix(file.suffix) or name
     return Document(
-        title=" ".join((title or heading or path.stem).replace("\0", "").split())[:300],
+        title=" ".join(_UNSEEN.sub("", found.title or heading or stem).split())[:300],
         kind=kind,
-        language=detect_language(text),
-        blocks=tuple(blocks),
+        language=detect_language(" ".join(block.text[:4000] for block in blocks[:60])),
+        blocks=blocks,
+        author=_UNSEEN.sub("", found.author)[:300],
+        created_at=found.created_at,
+        modified_at=found.modified_at,
+        url=found.url,
+        attributes=found.attributes,
+        front_matter=found.front_matter,
     )
 
 
-def decode(content: bytes) -> str:
-    """Return the text of bytes: by byte order mark, else UTF-8, else UTF-16, else Turkish or Latin.
-
-    Windows-1254 is Windows-1252 with six Turkish letters; what it leaves undefined is Latin-1.
-    """
-    for mark, encoding in _BOMS:
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace").replace("\0", "")
-    for encoding in (_wide_encoding(content[:4096]) or "utf-8", "cp1254"):
-        try:
-            return content.decode(encoding).replace("\0", "")
-        except UnicodeDecodeError:
-            continue
-    return content.decode("latin-1").replace("\0", "")
+def _contents(file: File) -> Contents:
+    try:
+        return FORMATS[file.kind].read(file)
+    except (UnreadableError, StoreError, MemoryError):
+        raise
+    except RecursionError:
+        raise UnreadableError("it is nested too deep") from None
+    except Exception as error:
+        raise UnreadableError(f"it is damaged ({type(error).__name__})") from error
 
 
-def _blocks(path: Path, content: bytes, kind: Kind) -> tuple[str, list[Block]]:
-    if kind == "pdf":
-        return pdf_blocks(content)
-    text = _BLANK.sub("", decode(content).replace("\r\n", "\n").replace("\r", "\n"))
-    if kind == "html":
-        return html_blocks(text)
-    return markdown_blocks(text) if kind == "markdown" else ("", text_blocks(text))
+def _cleaned(blocks: list[Block]) -> list[Block]:
+    """Leave out what cannot be stored: NUL, half characters, and blocks that show nothing."""
+    found: list[Block] = []
+    for block in blocks:
+        text = block.text
+        if _UNSEEN.search(text):
+            text = _UNSEEN.sub("", text)
+            block = Block(block.kind, text, block.level, block.page, block.continues)
+        if text and not text.isspace():
+            found.append(block)
+    return found
 
 
-def _sniffed(head: bytes) -> Kind | None:
-    if head.lstrip().startswith(b"%PDF-"):
-        return "pdf"
-    if _HTML_START.match(head):
-        return "html"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "text"
-    if _wide_encoding(head):
-        return "text"
-    return "text" if len(_CONTROL.findall(head)) * 200 <= len(head) else None
-
-
-def _wide_encoding(head: bytes) -> str | None:
-    """Return the UTF-16 that bytes without a mark are in: every other byte of Latin text is 0."""
-    half = len(head) // 2
-    for encoding, zeros, letters in (
-        ("utf-16-le", head[1::2], head[::2]),
-        ("utf-16-be", head[::2], head[1::2]),
-    ):
-        if half and zeros.count(0) > 0.4 * half and letters.count(0) < 0.05 * half:
-            return encoding
-    return None
+def _require_text(blocks: tuple[Block, ...]) -> None:
+    if not blocks:
+        raise UnreadableError("there is no text in it")
+    if len(blocks) > MAX_BLOCKS:
+        raise UnreadableError(f"it has more than {MAX_BLOCKS:,} paragraphs or rows: divide it")
+    if sum(len(block.text) for block in blocks) > MAX_TEXT:
+        raise UnreadableError(f"its text is longer than {MAX_TEXT:,} characters: divide it")

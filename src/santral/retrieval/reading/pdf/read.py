@@ -7,6 +7,7 @@ from typing import Any
 
 from santral.retrieval.document import Block, UnreadableError
 from santral.retrieval.extra import needed
+from santral.retrieval.reading.file import Contents, File
 
 #: Pages read at most. Chosen: ten long books; beyond it the file is a mistake.
 MAX_PAGES = 5_000
@@ -14,6 +15,12 @@ MAX_PAGES = 5_000
 # pdfium gives a hyphen at the end of a line as U+0002 or U+FFFE; others write it out.
 _HYPHEN = re.compile("[\x02\ufffe]\n?|(?<=\\w)[-\u00ad]\n(?=[a-zçğıöşü])")
 _SENTENCE_END = (".", "!", "?", ":", ";", "…")
+
+
+def read_pdf(file: File) -> Contents:
+    """Read the text layer of a PDF file."""
+    title, blocks = pdf_blocks(file.content)
+    return Contents(title=title, blocks=blocks)
 
 
 def pdf_blocks(content: bytes) -> tuple[str, list[Block]]:

@@ -1,0 +1,1 @@
+"""PDF: the text layer of pages in the order in which people read it."""
