@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from santral.app.access import Access, AccessReader, write_access
 from santral.app.acts import Acts
+from santral.app.catalogue import CataloguePublisher
 from santral.app.publish import Publisher, read_access
 from santral.db.engine import Engine, connect, sqlite_url
 from santral.db.migrate import migrate
@@ -52,6 +53,7 @@ async def publisher(engine: Engine, folder: Path) -> Publisher:
     return Publisher(
         sqlite_url(folder), path, record, DEFAULTS, time.monotonic, time.time,
         folder / "sealed.msgpack", Acts(),
+        CataloguePublisher(folder / "collections.msgpack", folder),
     )  # fmt: skip
 
 

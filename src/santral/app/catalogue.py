@@ -7,6 +7,7 @@ database, and go on with the last file while it is away.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,11 @@ from santral.config.schema import Config
 from santral.db.engine import Engine, reading
 from santral.errors import StoreError
 from santral.retrieval.collections import store
+from santral.retrieval.embedding.fitted.keep import fetch_fit
+from santral.retrieval.embedding.fitted.model import NAME as FITTED
 from santral.retrieval.library import ReadCatalogue, Searchable
+
+log = logging.getLogger(__name__)
 
 CATALOGUE_FILE = "collections.msgpack"
 
@@ -36,14 +41,41 @@ async def read_collections(engine: Engine) -> list[Searchable]:
         return [Searchable(*row) for row in await store.active_versions(conn)]
 
 
-async def publish_catalogue(engine: Engine, path: Path) -> None:
-    """Replace the file where what the database holds is another.
+class CataloguePublisher:
+    """Writes the file, and before it what workers need to search what it names."""
 
-    Raises:
-        StoreError: the database does not answer.
-        OSError: the file cannot be written.
-    """
-    await asyncio.to_thread(_write, path, _encode(await read_collections(engine)))
+    def __init__(self, path: Path, data_folder: Path) -> None:
+        self._path = path
+        self._data_folder = data_folder
+        self._fetched: set[str] = set()  # fits whose files were seen to be whole
+
+    async def publish(self, engine: Engine) -> None:
+        """Replace the file where what the database holds is another.
+
+        A collection whose fitted model cannot be had is left out, with a warning: the rest goes on.
+
+        Raises:
+            StoreError: the database does not answer.
+            OSError: the file cannot be written.
+        """
+        found = await read_collections(engine)
+        ready = [one for one in found if await self._is_ready(engine, one)]
+        await asyncio.to_thread(_write, self._path, _encode(ready))
+
+    async def _is_ready(self, engine: Engine, searchable: Searchable) -> bool:
+        model, row = searchable.version.model, searchable.collection
+        if model is None or model.name != FITTED or model.digest in self._fetched:
+            return True
+        try:
+            await fetch_fit(engine, self._data_folder, row.tenant_id, model.digest)
+        except StoreError as error:
+            log.warning(
+                "collection_not_published",
+                extra={"tenant": row.tenant_id, "collection": row.name, "reason": error.message},
+            )
+            return False
+        self._fetched.add(model.digest)
+        return True
 
 
 def from_file(path: Path) -> ReadCatalogue:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.acts import Acts
-from santral.app.catalogue import catalogue_file, publish_catalogue
+from santral.app.catalogue import CataloguePublisher, catalogue_file
 from santral.app.noted import note_start
 from santral.app.publish import Publisher, read_access
 from santral.app.sealing import check_sealed, publish_sealed
@@ -32,7 +32,8 @@ def prepare(
         ConfigError: a sealed secret that a setting names cannot be opened.
     """
     config = loaded.config
-    first, record = asyncio.run(_prepare(loaded, env))
+    catalogue = CataloguePublisher(catalogue_file(config), config.data.folder)
+    first, record = asyncio.run(_prepare(loaded, env, catalogue))
     publisher = Publisher(
         database_url(config),
         access_file(config),
@@ -42,6 +43,7 @@ def prepare(
         time.time,
         sealed_file(config),
         acts,
+        catalogue,
     )
     publisher.start()
     return publisher, first
@@ -61,7 +63,7 @@ async def _rehearse(config: Config) -> None:
 
 
 async def _prepare(
-    loaded: LoadedConfig, env: Mapping[str, str]
+    loaded: LoadedConfig, env: Mapping[str, str], catalogue: CataloguePublisher
 ) -> tuple[FirstKeys | None, AccessRecord]:
     config = loaded.config
     engine = connect(database_url(config))
@@ -72,7 +74,7 @@ async def _prepare(
         )
         await check_sealed(engine, config)
         await publish_sealed(engine, sealed_file(config))
-        await publish_catalogue(engine, catalogue_file(config))
+        await catalogue.publish(engine)
         await note_start(engine, loaded)
         record = await read_access(engine, default_rules(config.limits), time.time())
         write_access(access_file(config), record)

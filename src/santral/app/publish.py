@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from santral.app.access import AccessRecord, write_access
 from santral.app.acts import Acts
-from santral.app.catalogue import CATALOGUE_FILE, publish_catalogue
+from santral.app.catalogue import CataloguePublisher
 from santral.app.noted import write_acts
 from santral.app.sealing import publish_sealed
 from santral.db.engine import Engine, connect, reading
@@ -85,7 +85,9 @@ class Publisher:
         wall: Callable[[], float],
         sealed_path: Path,
         acts: Acts,
+        catalogue: CataloguePublisher,
     ) -> None:
+        self._catalogue = catalogue
         self._url = url
         self._path = path
         self._defaults = defaults
@@ -139,7 +141,7 @@ class Publisher:
         if seen != self._record.revision:
             record, before = await read_keys(engine), self._record
             await publish_sealed(engine, self._sealed_path)
-            await publish_catalogue(engine, self._path.with_name(CATALOGUE_FILE))
+            await self._catalogue.publish(engine)
             # Sums over many rows are slow, and a revocation does not wait for them.
             self._write(replace(record, read_at=before.read_at, used=before.used))
         await write_acts(engine, self._acts)
