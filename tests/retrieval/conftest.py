@@ -18,8 +18,8 @@ from tests.db.postgres import postgres_server
 
 from santral.config.collections import CollectionConfig
 from santral.db.engine import Engine
-from santral.retrieval.ingest.ingest import ingest
-from santral.retrieval.ingest.report import IngestReport
+from santral.retrieval.ingest.before.ingest import ingest
+from santral.retrieval.ingest.before.report import IngestReport
 from santral.retrieval.search.search import Searcher
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import create_tenant

@@ -23,8 +23,8 @@ from santral.config.schema import Config
 from santral.db.engine import writing
 from santral.db.session import control_database
 from santral.errors import BadRequest
-from santral.retrieval.ingest.ingest import ingest as take_in
-from santral.retrieval.ingest.report import IngestReport, Progress
+from santral.retrieval.ingest.before.ingest import ingest as take_in
+from santral.retrieval.ingest.before.report import IngestReport, Progress
 from santral.retrieval.search.search import Explained, Searcher
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table

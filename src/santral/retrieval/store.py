@@ -1,26 +1,434 @@
-"""SQL of collections, documents and chunks."""
+"""SQL of documents, their bodies, and the chunks that each version made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, delete, exists, insert, select, update
+from msgspec import Struct
+from sqlalchemy import (
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
-from santral.db.tables import chunks, collections, documents, tenants
-from santral.retrieval.document import StoredChunk, StoredDocument
+from santral.db.tables import (
+    chunks,
+    collections,
+    document_bodies,
+    documents,
+    tenants,
+    version_documents,
+)
+from santral.retrieval.document import Metadata, PageBreak, StoredChunk, StoredDocument
+
+#: Ids of one statement. Specified: SQLite takes 32,766 variables; chosen well below.
+AT_ONCE = 500
 
 _DOCUMENT = [documents.c[name] for name in StoredDocument.__struct_fields__]
 _CHUNK = [chunks.c[name] for name in StoredChunk.__struct_fields__]
+#: What can change of a document whose text stays.
+_SAID = (
+    "id", "location", "root", "source", "source_id", "title", "fingerprint", "metadata", "expires_at",
+    "stamp", "intake", "edits",
+)  # fmt: skip
+_METADATA = StoredDocument.__struct_fields__.index("metadata")
+_PAGES = StoredChunk.__struct_fields__.index("pages")
+
+
+class Known(Struct, frozen=True):
+    """What an ingest has to know of a document to see whether it changed."""
+
+    id: str
+    location: str
+    root: str
+    source: str
+    source_id: str
+    content_hash: str
+    stamp: str
+    intake: str
+    status: str
+    reason: str
+    edits: dict[str, Any]
+
+
+class Listed(Struct, frozen=True):
+    """What says whether an index should hold a document, and in which state."""
+
+    id: str
+    fingerprint: str
+    text_hash: str
+    title: str
+    status: str
+    duplicate_of: str
+    expires_at: datetime | None
+
+
+class Sketched(Struct, frozen=True):
+    """A document's sketch, and what it was found to repeat."""
+
+    id: str
+    created_at: datetime
+    duplicate_of: str
+    sketch: bytes
+
+
+_KNOWN = [documents.c[name] for name in Known.__struct_fields__]
+_LISTED = [documents.c[name] for name in Listed.__struct_fields__]
+_SKETCHED = [documents.c[name] for name in Sketched.__struct_fields__]
+
+
+async def list_known(conn: Connection, tenant_id: str, collection: str) -> list[Known]:
+    """Return what is known of every document of a collection."""
+    statement = select(*_KNOWN).where(
+        documents.c.tenant_id == tenant_id, documents.c.collection == collection
+    )
+    return [_known(row) for row in await conn.execute(statement)]
+
+
+async def list_states(conn: Connection, tenant_id: str, collection: str) -> list[Listed]:
+    """Return the state of every document of a collection, by id."""
+    statement = (
+        select(*_LISTED)
+        .where(documents.c.tenant_id == tenant_id, documents.c.collection == collection)
+        .order_by(documents.c.id)
+    )
+    return [Listed(*row) for row in await conn.execute(statement)]
+
+
+async def list_sketches(conn: Connection, tenant_id: str, collection: str) -> list[Sketched]:
+    """Return the sketches of the documents that can be searched, the oldest first."""
+    statement = (
+        select(*_SKETCHED)
+        .where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.status == "indexed",
+            documents.c.sketch.is_not(None),
+        )
+        .order_by(documents.c.created_at, documents.c.id)
+    )
+    return [Sketched(*row) for row in await conn.execute(statement)]
+
+
+async def find_documents(
+    conn: Connection, tenant_id: str, collection: str, ids: Sequence[str]
+) -> dict[str, StoredDocument]:
+    """Return some documents by id; those that are not there are left out."""
+    found: dict[str, StoredDocument] = {}
+    for part in _parts(ids):
+        statement = select(*_DOCUMENT).where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.id.in_(part),
+        )
+        found.update((row.id, _document(row)) for row in await conn.execute(statement))
+    return found
+
+
+async def find_by_location(
+    conn: Connection, tenant_id: str, collection: str, location: str
+) -> StoredDocument | None:
+    """Return the document at a location, or None."""
+    statement = select(*_DOCUMENT).where(
+        documents.c.tenant_id == tenant_id,
+        documents.c.collection == collection,
+        documents.c.location == location,
+    )
+    row = (await conn.execute(statement.limit(1))).one_or_none()
+    return None if row is None else _document(row)
+
+
+class DocumentFilter(Struct, frozen=True, kw_only=True):
+    """Which documents to list; empty: all of them."""
+
+    status: str = ""
+    kind: str = ""
+    source_id: str = ""
+    source: str = ""  # the beginning of the name that people see
+
+    @property
+    def exact(self) -> dict[str, str]:
+        """What has to be equal, by column."""
+        return {"status": self.status, "kind": self.kind, "source_id": self.source_id}
+
+
+async def list_documents(
+    conn: Connection,
+    tenant_id: str,
+    collection: str,
+    chosen: DocumentFilter = DocumentFilter(),  # noqa: B008 - frozen
+    *,
+    after: tuple[str, str] = ("", ""),
+    limit: int | None = None,
+) -> list[StoredDocument]:
+    """Return documents by source and id, from behind the (source, id) ``after`` on."""
+    source, last = after
+    wanted = [documents.c[name] == value for name, value in chosen.exact.items() if value]
+    if chosen.source:
+        wanted.append(documents.c.source.startswith(chosen.source, autoescape=True))
+    statement = (
+        select(*_DOCUMENT)
+        .where(
+            *wanted,
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            or_(
+                documents.c.source > source,
+                and_(documents.c.source == source, documents.c.id > last),
+            ),
+        )
+        .order_by(documents.c.source, documents.c.id)
+        .limit(limit)
+    )
+    return [_document(row) for row in await conn.execute(statement)]
+
+
+async def count_reasons(
+    conn: Connection, tenant_id: str, collection: str, limit: int
+) -> dict[str, int]:
+    """Return how many documents are quarantined for which reason, the most frequent first."""
+    number = func.count().label("number")
+    statement = (
+        select(documents.c.reason, number)
+        .where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.status == "quarantined",
+        )
+        .group_by(documents.c.reason)
+        .order_by(number.desc(), documents.c.reason)
+        .limit(limit)
+    )
+    return {row.reason: row.number for row in await conn.execute(statement)}
+
+
+async def next_expiry(
+    conn: Connection, tenant_id: str, collection: str, now: datetime
+) -> datetime | None:
+    """Return when the next document expires, or None."""
+    statement = select(func.min(documents.c.expires_at)).where(
+        documents.c.tenant_id == tenant_id,
+        documents.c.collection == collection,
+        documents.c.expires_at > now,
+    )
+    return (await conn.execute(statement)).scalar_one_or_none()
+
+
+async def put_documents(
+    conn: Connection,
+    tenant_id: str,
+    collection: str,
+    found: Sequence[tuple[StoredDocument, bytes | None]],
+    now: datetime,
+) -> None:
+    """Keep documents with their sketches, in place of those with their ids."""
+    if not found:
+        return
+    scope = {"tenant_id": tenant_id, "collection": collection, "created_at": now}
+    rows = [
+        _row(document) | scope | {"sketch": sketch, "updated_at": now} for document, sketch in found
+    ]
+    statement = upsert(conn, documents)
+    kept = ("id", "tenant_id", "collection", "created_at")
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in kept}
+    await conn.execute(
+        statement.on_conflict_do_update(index_elements=[documents.c.id], set_=changed), rows
+    )
+
+
+async def describe_documents(
+    conn: Connection,
+    tenant_id: str,
+    collection: str,
+    found: Sequence[StoredDocument],
+    now: datetime,
+) -> None:
+    """Write down what is said of known documents; what was read of them stays."""
+    rows = [_row(document) for document in found]
+    changes = [{name: row[name] for name in _SAID} for row in rows]
+    await change_documents(conn, tenant_id, collection, changes, now)
+
+
+async def put_bodies(conn: Connection, tenant_id: str, bodies: Mapping[str, bytes]) -> None:
+    """Keep what was read of documents, by id, in place of what was there."""
+    if not bodies:
+        return
+    rows = [
+        {"document_id": id, "tenant_id": tenant_id, "body": body} for id, body in bodies.items()
+    ]
+    statement = upsert(conn, document_bodies)
+    await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=[document_bodies.c.document_id], set_={"body": statement.excluded.body}
+        ),
+        rows,
+    )
+
+
+async def delete_bodies(conn: Connection, tenant_id: str, ids: Sequence[str]) -> None:
+    """Forget what was read of some documents."""
+    for part in _parts(ids):
+        await conn.execute(
+            delete(document_bodies).where(
+                document_bodies.c.tenant_id == tenant_id, document_bodies.c.document_id.in_(part)
+            )
+        )
+
+
+async def find_bodies(conn: Connection, tenant_id: str, ids: Sequence[str]) -> dict[str, bytes]:
+    """Return what was read of some documents, by id."""
+    found: dict[str, bytes] = {}
+    for part in _parts(ids):
+        statement = select(document_bodies.c.document_id, document_bodies.c.body).where(
+            document_bodies.c.tenant_id == tenant_id, document_bodies.c.document_id.in_(part)
+        )
+        found.update((row.document_id, row.body) for row in await conn.execute(statement))
+    return found
+
+
+async def change_documents(
+    conn: Connection,
+    tenant_id: str,
+    collection: str,
+    changes: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Write other values into some documents' columns; every change names the same, and ``id``."""
+    if not changes:
+        return
+    names = [name for name in changes[0] if name != "id"]
+    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in names}
+    statement = (
+        update(documents)
+        .where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.id == bindparam("of_id"),
+        )
+        .values(**values, updated_at=now)
+    )
+    rows = [{f"to_{name}": row[name] for name in names} | {"of_id": row["id"]} for row in changes]
+    await conn.execute(statement, rows)
+
+
+async def delete_documents(
+    conn: Connection, tenant_id: str, collection: str, ids: Sequence[str]
+) -> int:
+    """Remove documents with their bodies and chunks; return how many there were."""
+    number = 0
+    for part in _parts(ids):
+        for table in (chunks, version_documents, document_bodies):
+            await conn.execute(
+                delete(table).where(table.c.tenant_id == tenant_id, table.c.document_id.in_(part))
+            )
+        statement = delete(documents).where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.id.in_(part),
+        )
+        number += (await conn.execute(statement)).rowcount
+    return number
+
+
+async def split_states(
+    conn: Connection, tenant_id: str, collection: str, version: int
+) -> dict[str, str]:
+    """Return which documents a version has split, and in which state of them."""
+    statement = select(version_documents.c.document_id, version_documents.c.fingerprint).where(
+        version_documents.c.tenant_id == tenant_id,
+        version_documents.c.collection == collection,
+        version_documents.c.version == version,
+    )
+    return {row.document_id: row.fingerprint for row in await conn.execute(statement)}
+
+
+async def put_chunks(
+    conn: Connection,
+    tenant_id: str,
+    collection: str,
+    version: int,
+    split: Mapping[str, str],
+    found: Sequence[StoredChunk],
+) -> None:
+    """Keep the chunks of whole documents, in place of those that the version had of them.
+
+    ``split`` says in which state each of the documents was split.
+    """
+    scope = {"tenant_id": tenant_id, "collection": collection, "version": version}
+    await delete_chunks(conn, tenant_id, collection, version, list(split))
+    if split:
+        states = [scope | {"document_id": id, "fingerprint": state} for id, state in split.items()]
+        await conn.execute(version_documents.insert(), states)
+    if found:
+        await conn.execute(chunks.insert(), [_chunk_row(chunk) | scope for chunk in found])
+
+
+async def delete_chunks(
+    conn: Connection, tenant_id: str, collection: str, version: int, ids: Sequence[str]
+) -> None:
+    """Remove what a version made of some documents."""
+    for part in _parts(ids):
+        for table in (chunks, version_documents):
+            statement = delete(table).where(
+                table.c.tenant_id == tenant_id,
+                table.c.collection == collection,
+                table.c.version == version,
+                table.c.document_id.in_(part),
+            )
+            await conn.execute(statement)
+
+
+async def list_chunks(
+    conn: Connection, tenant_id: str, collection: str, version: int, ids: Sequence[str]
+) -> dict[str, list[StoredChunk]]:
+    """Return the chunks that a version made of some documents, in reading order."""
+    found: dict[str, list[StoredChunk]] = {id: [] for id in ids}
+    for part in _parts(ids):
+        statement = (
+            select(*_CHUNK)
+            .where(
+                chunks.c.tenant_id == tenant_id,
+                chunks.c.collection == collection,
+                chunks.c.version == version,
+                chunks.c.document_id.in_(part),
+            )
+            .order_by(chunks.c.document_id, chunks.c.position)
+        )
+        for row in await conn.execute(statement):
+            found[row.document_id].append(_chunk(row))
+    return found
+
+
+async def count_chunks(
+    conn: Connection, tenant_id: str, collection: str, version: int
+) -> dict[str, int]:
+    """Return how many chunks a version made of each document."""
+    statement = (
+        select(chunks.c.document_id, func.count().label("number"))
+        .where(
+            chunks.c.tenant_id == tenant_id,
+            chunks.c.collection == collection,
+            chunks.c.version == version,
+        )
+        .group_by(chunks.c.document_id)
+    )
+    return {row.document_id: row.number for row in await conn.execute(statement)}
 
 
 async def tenant_exists(conn: Connection, tenant_id: str) -> bool:
     """Return whether there is such a tenant."""
-    statement = select(exists().where(tenants.c.id == tenant_id))
+    statement = select(exists().where(tenants.c.id == tenant_id, tenants.c.deleted_at.is_(None)))
     return bool((await conn.execute(statement)).scalar_one())
 
 
@@ -32,23 +440,8 @@ async def add_collection(conn: Connection, tenant_id: str, name: str, now: datet
     await conn.execute(statement.on_conflict_do_nothing())
 
 
-async def list_collections(conn: Connection, tenant_id: str) -> list[str]:
-    """Return the names of a tenant's collections."""
-    statement = select(collections.c.name).where(collections.c.tenant_id == tenant_id)
-    return list((await conn.execute(statement.order_by(collections.c.name))).scalars())
-
-
-async def read_collection(conn: Connection, tenant_id: str, name: str) -> tuple[int, int]:
-    """Return the revision of a collection's documents and the one its published index holds."""
-    statement = select(collections.c.revision, collections.c.generation).where(
-        collections.c.tenant_id == tenant_id, collections.c.name == name
-    )
-    row = (await conn.execute(statement)).one()
-    return row.revision, row.generation
-
-
 async def bump_collection(conn: Connection, tenant_id: str, name: str, now: datetime) -> None:
-    """Note, in the transaction that changes documents, that the index is behind."""
+    """Note, in the transaction that changes documents, that every index is behind."""
     statement = (
         update(collections)
         .where(collections.c.tenant_id == tenant_id, collections.c.name == name)
@@ -57,89 +450,65 @@ async def bump_collection(conn: Connection, tenant_id: str, name: str, now: date
     await conn.execute(statement)
 
 
-async def set_generation(conn: Connection, tenant_id: str, name: str, generation: int) -> None:
-    """Note which revision the published index holds."""
+async def read_revision(conn: Connection, tenant_id: str, name: str) -> int:
+    """Return the revision of a collection's documents."""
+    statement = select(collections.c.revision).where(
+        collections.c.tenant_id == tenant_id, collections.c.name == name
+    )
+    return (await conn.execute(statement)).scalar_one()
+
+
+async def read_writer(conn: Connection, tenant_id: str, collection: str) -> str:
+    """Return the job that changes a collection; on PostgreSQL its row is held until the commit."""
+    statement = select(collections.c.writer).where(
+        collections.c.tenant_id == tenant_id, collections.c.name == collection
+    )
+    return (await conn.execute(statement.with_for_update())).scalar_one_or_none() or ""
+
+
+async def set_writer(conn: Connection, tenant_id: str, collection: str, job: str) -> None:
+    """Note which job changes a collection; empty: none."""
     statement = (
         update(collections)
-        .where(collections.c.tenant_id == tenant_id, collections.c.name == name)
-        .values(generation=generation)
+        .where(collections.c.tenant_id == tenant_id, collections.c.name == collection)
+        .values(writer=job)
     )
     await conn.execute(statement)
 
 
-async def list_documents(conn: Connection, tenant_id: str, collection: str) -> list[StoredDocument]:
-    """Return the documents of a collection by source, quarantined ones too."""
-    statement = (
-        select(*_DOCUMENT)
-        .where(documents.c.tenant_id == tenant_id, documents.c.collection == collection)
-        .order_by(documents.c.source, documents.c.id)
-    )
-    rows = (await conn.execute(statement)).mappings().all()
-    return [msgspec.convert(_without_null(row), StoredDocument) for row in rows]
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
 
 
-async def list_chunks(
-    conn: Connection, tenant_id: str, collection: str, document_ids: Sequence[str]
-) -> list[StoredChunk]:
-    """Return the chunks of some documents in reading order."""
-    statement = (
-        select(*_CHUNK)
-        .where(
-            chunks.c.tenant_id == tenant_id,
-            chunks.c.collection == collection,
-            chunks.c.document_id.in_(document_ids),
-        )
-        .order_by(chunks.c.document_id, chunks.c.position)
-    )
-    rows = (await conn.execute(statement)).mappings().all()
-    return [msgspec.convert(_without_null(row), StoredChunk) for row in rows]
+def _row(document: StoredDocument) -> dict[str, Any]:
+    row = {name: getattr(document, name) for name in StoredDocument.__struct_fields__}
+    row["metadata"] = msgspec.to_builtins(document.metadata)
+    row["edits"] = document.edits or None
+    row["expires_at"] = document.metadata.expires_at
+    return row
 
 
-async def add_document(
-    conn: Connection, tenant_id: str, collection: str, document: StoredDocument, now: datetime
-) -> None:
-    """Keep a document; one with its id must not be there."""
-    row = msgspec.to_builtins(document)
-    row |= {"tenant_id": tenant_id, "collection": collection, "created_at": now}
-    await conn.execute(insert(documents), row)
+def _document(row: Row[Any]) -> StoredDocument:
+    known = dict(zip(StoredDocument.__struct_fields__, row, strict=True))
+    known["metadata"] = msgspec.convert(row[_METADATA] or {}, Metadata)
+    known["edits"] = known["edits"] or {}
+    return StoredDocument(**known)
 
 
-async def add_chunks(
-    conn: Connection, tenant_id: str, collection: str, found: Sequence[StoredChunk]
-) -> None:
-    """Keep the chunks of a document."""
-    if not found:
-        return
-    place = {"tenant_id": tenant_id, "collection": collection}
-    await conn.execute(insert(chunks), [msgspec.to_builtins(chunk) | place for chunk in found])
+def _known(row: Row[Any]) -> Known:
+    values: list[Any] = list(row)
+    values[-1] = values[-1] or {}
+    return Known(*values)
 
 
-async def delete_chunks(
-    conn: Connection, tenant_id: str, collection: str, document_ids: Sequence[str]
-) -> None:
-    """Remove the chunks of some documents."""
-    statement = delete(chunks).where(
-        chunks.c.tenant_id == tenant_id,
-        chunks.c.collection == collection,
-        chunks.c.document_id.in_(document_ids),
-    )
-    await conn.execute(statement)
+def _chunk_row(chunk: StoredChunk) -> dict[str, Any]:
+    row = {name: getattr(chunk, name) for name in StoredChunk.__struct_fields__}
+    row["pages"] = [[mark.at, mark.page] for mark in chunk.pages] or None
+    return row
 
 
-async def delete_documents(
-    conn: Connection, tenant_id: str, collection: str, document_ids: Sequence[str]
-) -> None:
-    """Remove some documents; their chunks go first."""
-    await delete_chunks(conn, tenant_id, collection, document_ids)
-    statement = delete(documents).where(
-        documents.c.tenant_id == tenant_id,
-        documents.c.collection == collection,
-        documents.c.id.in_(document_ids),
-    )
-    await conn.execute(statement)
-
-
-def _without_null(row: RowMapping) -> dict[str, Any]:
-    """Return a row without its empty columns: the struct has a default for each of them."""
-    kept = ((name, value) for name, value in row.items() if value is not None or name == "page")
-    return {str(name): value for name, value in kept}  # a quoted name is no plain string
+def _chunk(row: Row[Any]) -> StoredChunk:
+    values: list[Any] = list(row)
+    values[_PAGES] = tuple(PageBreak(at, page) for at, page in values[_PAGES] or ())
+    return StoredChunk(*values)

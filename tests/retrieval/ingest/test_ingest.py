@@ -18,10 +18,10 @@ from tests.retrieval.conftest import NOW, Library, settings
 
 from santral.db.engine import connect, reading, sqlite_url
 from santral.errors import BadRequest, NotFound, StoreError
-from santral.retrieval import store
+from santral.retrieval.ingest.before import store
 from santral.retrieval.index.embedded import generation
-from santral.retrieval.ingest.ingest import ingest
-from santral.retrieval.ingest.report import IngestReport, Quarantined
+from santral.retrieval.ingest.before.ingest import ingest
+from santral.retrieval.ingest.before.report import IngestReport, Quarantined
 
 pytestmark = pytest.mark.anyio
 

@@ -20,15 +20,15 @@ from msgspec import Struct
 from santral.config.collections import CollectionConfig
 from santral.db.engine import Engine, reading, writing
 from santral.errors import NotFound, StoreError
-from santral.retrieval import store
 from santral.retrieval.collection import FITTED_DIMENSIONS
 from santral.retrieval.document import StoredChunk, StoredDocument
 from santral.retrieval.index.embedded import generation
 from santral.retrieval.index.embedded.index import IndexMeta, build_signals, index_text
 from santral.retrieval.index.embedded.passages import IndexedDocument, pack_passages
+from santral.retrieval.ingest.before import store
+from santral.retrieval.ingest.before.intake import Ignored, Intake, Prepared, Unchanged
+from santral.retrieval.ingest.before.report import IngestReport, Progress, Quarantined
 from santral.retrieval.ingest.files import Found, find_files, is_below, require_known
-from santral.retrieval.ingest.intake import Ignored, Intake, Prepared, Unchanged
-from santral.retrieval.ingest.report import IngestReport, Progress, Quarantined
 from santral.retrieval.reading.read import MAX_FILE_BYTES
 
 #: Documents written in one transaction. Chosen: a commit costs as much as some twenty documents.

@@ -1,0 +1,1 @@
+"""The ingest of one index without versions, until searches use the other one."""

@@ -1,0 +1,95 @@
+"""Sketches: whether two documents say nearly the same, told from 512 bytes of each.
+
+MinHash by one permutation, its empty places filled from their neighbours, over word 5-grams.
+Source: Broder, On the resemblance and containment of documents, 1997; Shrivastava and Li, Improved
+Densification of One Permutation Hashing, 2014.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from santral.retrieval.analysis.language import fold
+
+#: uint32 [PLACES] of one document, or [documents, PLACES].
+Sketches: TypeAlias = NDArray[np.uint32]
+
+#: Places of a sketch. Chosen: the error of a similarity of 0.9 is 0.03.
+PLACES = 128
+#: Words that are looked at together. Chosen: as is usual for prose; shorter ones meet by chance.
+SHINGLE = 5
+#: Share of equal places from which two documents are near-duplicates. Chosen: in a text of 500 words
+#: it leaves some eight changed words, and no rewritten paragraph.
+ALIKE = 0.85
+#: Places of one band: documents with an equal band are compared. Chosen: two that are alike at 0.85
+#: share one of the 16 bands with a chance of 0.994, two that are alike at 0.5 with 0.06.
+BAND = 8
+
+_WORD = re.compile(r"\w+")
+_EMPTY = np.uint32(0xFFFFFFFF)
+_BITS = np.uint64(64 - PLACES.bit_length() + 1)
+#: Multipliers of splitmix64 (Steele, Lea and Flood, 2014): every bit of a word reaches all of a hash.
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def sketch_of(texts: Sequence[str]) -> Sketches | None:
+    """Return the sketch of a document's texts, one after the other; None where there is no word."""
+    words = _WORD.findall(fold(" ".join(texts)))
+    if not words:
+        return None
+    keys = np.fromiter(map(crc32, map(str.encode, words)), np.uint64, len(words))
+    return _dense(_least(_shingles(keys)))
+
+
+def similarity(one: Sketches, others: Sketches) -> NDArray[np.float64]:
+    """Return how alike a document is to each of some others, 0 to 1: float64 [others]."""
+    return (others == one).mean(axis=1)
+
+
+def bands_of(sketches: Sketches) -> NDArray[np.uint64]:
+    """Return the bands of some sketches: uint64 [documents, bands]."""
+    parts = sketches.reshape(len(sketches), -1, BAND).astype(np.uint64)
+    bands = np.zeros(parts.shape[:2], np.uint64)
+    for place in range(BAND):
+        bands = _mixed(bands ^ parts[:, :, place])
+    return bands
+
+
+def _shingles(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a hash of every run of words; a shorter text is one run."""
+    size = min(SHINGLE, len(keys))
+    count = len(keys) - size + 1
+    hashes = np.zeros(count, np.uint64)
+    for place in range(size):
+        hashes = _mixed(hashes ^ keys[place : place + count])
+    return hashes
+
+
+def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    hashes = (hashes + np.uint64(0x9E3779B97F4A7C15)) * _FIRST
+    hashes ^= hashes >> np.uint64(31)
+    hashes *= _SECOND
+    return hashes ^ (hashes >> np.uint64(29))
+
+
+def _least(hashes: NDArray[np.uint64]) -> Sketches:
+    """Return the least hash that falls on each place."""
+    least = np.full(PLACES, _EMPTY, np.uint32)
+    values = (hashes & np.uint64(0xFFFFFFFE)).astype(np.uint32)
+    np.minimum.at(least, (hashes >> _BITS).astype(np.intp), values)
+    return least
+
+
+def _dense(least: Sketches) -> Sketches:
+    """Fill empty places from the next one that is not, so that short texts compare as long ones."""
+    taken = np.flatnonzero(least != _EMPTY)
+    places = np.arange(PLACES)
+    following = taken[np.searchsorted(taken, places) % len(taken)]
+    distance = (following - places) % PLACES
+    return (least[following] + distance.astype(np.uint32) * np.uint32(0x9E3779B1)).astype(np.uint32)
