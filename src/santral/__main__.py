@@ -46,6 +46,7 @@ def full_app() -> typer.Typer:
     from santral.quota.cli import budgets_app, limits_app  # noqa: PLC0415
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
+    from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -62,6 +63,7 @@ def full_app() -> typer.Typer:
     app.command("search")(search)
     app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
+    app.add_typer(collections_app, name="collections")
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
     app.add_typer(guardrails_app, name="guardrails")

@@ -32,6 +32,8 @@ from santral.quota.budgets.api import budgets_router
 from santral.quota.budgets.watch import Watch, sender_of
 from santral.quota.ledger.api import ledger_router
 from santral.quota.limits import default_rules
+from santral.retrieval.collections.api import collections_router
+from santral.retrieval.collections.dropping import dropping
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
@@ -69,6 +71,8 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     declared = partial(default_rules, loaded.config.limits)
     app.include_router(budgets_router(engine, authority, declared=declared))
     app.include_router(jobs_router(engine, authority))
+    config = loaded.config
+    app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))
     wrappers = partial(wrappers_from, loaded.config.secrets)

@@ -89,7 +89,7 @@ async def switch_version(
         found = await known_collection(conn, config, tenant, name, "collections.write", by=by)
         live = await live_versions(conn, found)
         wanted = _chosen(live, found, version)
-        if wanted.state == "building" or wanted.revision < found.revision:
+        if wanted.revision < found.revision or (wanted.state == "building" and found.revision):
             raise Conflict(
                 f"Version {wanted.version} of '{name}' is not complete. Bring it up to date first: "
                 f"santral collections update {name}",
