@@ -56,25 +56,26 @@ def require_postgres() -> None:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Generator[str]:
+def running_postgres(folder: Path, programs: Path | None = None) -> Generator[str]:
     """Run a server with its files in ``folder``; yield the URL of its first database.
 
-    The programs refuse to run as root; then they run as another user, to whom ``folder`` is given.
+    ``programs`` is where PostgreSQL's are, if not those of this machine. They refuse to run as root;
+    then they run as another user, to whom ``folder`` is given.
     """
     user = _user()
     if user is not None:
         shutil.chown(folder, user)
     folder.chmod(0o700)
     data, port = folder / "data", _free_port()
-    initdb = [_need("initdb"), "-D", str(data), "-U", ROLE, "--auth=trust", "--no-sync"]
+    initdb = [_need("initdb", programs), "-D", str(data), "-U", ROLE, "--auth=trust", "--no-sync"]
     initdb += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
     subprocess.run(initdb, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
-    serve = [_need("postgres"), "-D", str(data), "-k", str(folder), "-p", str(port)]
+    serve = [_need("postgres", programs), "-D", str(data), "-k", str(folder), "-p", str(port)]
     serve += [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(serve, user=user, cwd="/", stdout=log, stderr=log)
     try:
-        _wait(server, folder / "log", port)
+        _wait(server, folder / "log", port, _need("pg_isready", programs))
         yield f"postgresql+asyncpg://{ROLE}@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()  # SIGTERM waits for clients: those that leak are cut below
@@ -157,8 +158,8 @@ def _user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _need(name: str) -> str:
-    path = program(name)
+def _need(name: str, programs: Path | None) -> str:
+    path = program(name) if programs is None else str(programs / name)
     if path is None:
         raise FileNotFoundError(f"{name} is missing: {INSTALL}")
     return path
@@ -170,8 +171,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
-    ready = [_need("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", ROLE]
+def _wait(server: subprocess.Popen[bytes], log: Path, port: int, program: str) -> None:
+    ready = [program, "-q", "-h", "127.0.0.1", "-p", str(port), "-U", ROLE]
     deadline = time.monotonic() + 30
     while subprocess.run(ready, check=False).returncode != 0:
         if server.poll() is not None or time.monotonic() > deadline:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from tests.db.databases import anyio_backend
-from tests.retrieval.index.engines import EmbeddedEngine, EngineUnderTest
+from tests.db.postgres import Server
+from tests.retrieval.index.engines import EmbeddedEngine, EngineUnderTest, PgvectorEngine
+from tests.retrieval.index.pgvector_server import pgvector_server
 
-__all__ = ["anyio_backend"]
+from santral.config.collections import IndexServerConfig
+
+__all__ = ["anyio_backend", "pgvector_server"]
 
 
 # An engine is a name here and a fixture of its own below: ``<name>_engine``.
-@pytest.fixture(params=[pytest.param("embedded", marks=pytest.mark.skip("being written"))])
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.skip("being written")),
+        pytest.param("pgvector", marks=pytest.mark.postgres),
+    ]
+)
 def index(request: pytest.FixtureRequest) -> EngineUnderTest:
     """Return each engine in turn."""
     return request.getfixturevalue(f"{request.param}_engine")
@@ -22,3 +32,12 @@ def index(request: pytest.FixtureRequest) -> EngineUnderTest:
 def embedded_engine(tmp_path: Path) -> EngineUnderTest:
     """Return the embedded engine on an empty folder."""
     return EmbeddedEngine(tmp_path)
+
+
+@pytest.fixture
+def pgvector_engine(pgvector_server: Server) -> Generator[EngineUnderTest]:
+    """Return PostgreSQL with pgvector on an empty database."""
+    url = pgvector_server.create()
+    plain = url.replace("postgresql+asyncpg", "postgresql")
+    yield PgvectorEngine(IndexServerConfig(kind="pgvector", url=plain, timeout_s=10))
+    pgvector_server.drop(url)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import asyncpg
+
+from santral.config.collections import IndexServerConfig
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexReader, IndexWriter
 from santral.retrieval.index.registry import open_reader, open_writer
@@ -34,6 +37,46 @@ class EngineUnderTest(Protocol):
     async def left_behind(self, partition: Partition) -> list[str]:
         """Return what there still is of a partition: files, tables, points."""
         ...
+
+
+class ServerEngine:
+    """An index on a server; ``dead_url`` is one where nobody answers."""
+
+    lexical_tolerance = 1e-4
+    dense_tolerance = 2e-3  # 16-bit numbers
+    counts_hidden = False
+    dead_url: str
+
+    def __init__(self, settings: IndexServerConfig) -> None:
+        self.settings = settings
+
+    async def reader(self, partition: Partition) -> IndexReader:
+        return await open_reader(partition, "server", {"server": self.settings}, Path())
+
+    async def writer(self, partition: Partition) -> IndexWriter:
+        return await open_writer(partition, "server", {"server": self.settings}, Path())
+
+    async def unreachable(self) -> IndexReader:
+        dead = self.settings.model_copy(update={"url": self.dead_url, "timeout_s": 0.5})
+        partition = Partition("acme", "docs", 1)
+        return await open_reader(partition, "server", {"server": dead}, Path())
+
+
+class PgvectorEngine(ServerEngine):
+    """PostgreSQL with pgvector, a database of its own."""
+
+    dead_url = "postgresql://127.0.0.1:9/nowhere"
+
+    async def left_behind(self, partition: Partition) -> list[str]:
+        connection = await asyncpg.connect(self.settings.url)
+        try:
+            rows = await connection.fetch(
+                "SELECT relname AS name FROM pg_class WHERE relname ~ '^santral_[0-9]' UNION ALL "
+                "SELECT collection FROM santral_partitions"
+            )
+        finally:
+            await connection.close()
+        return [row["name"] for row in rows]
 
 
 class EmbeddedEngine:

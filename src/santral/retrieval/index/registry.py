@@ -16,6 +16,8 @@ from santral.config.collections import IndexServerConfig
 from santral.errors import ConfigError, nearest
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexReader, IndexWriter
+from santral.retrieval.index.pgvector.reader import open_reader as open_pgvector_reader
+from santral.retrieval.index.pgvector.writer import open_writer as open_pgvector_writer
 
 EMBEDDED = "embedded"
 
@@ -33,7 +35,9 @@ class ServerKind(Struct, frozen=True):
 
 
 #: Kinds of servers under [indexes].
-SERVER_KINDS: dict[str, ServerKind] = {}
+SERVER_KINDS: dict[str, ServerKind] = {
+    "pgvector": ServerKind(open_pgvector_reader, open_pgvector_writer),
+}
 
 
 async def open_reader(
