@@ -27,6 +27,7 @@ from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
     Attempts,
+    Cite,
     Compose,
     Generate,
     InputGuard,
@@ -151,6 +152,7 @@ class GatewayProcess:
                 ),
             ),
             validate_output=ValidateOutput(),
+            cite=Cite(self.metrics),
             task_guard=TaskGuard(),
             perform=Perform(
                 self._caches.tiers,

@@ -100,6 +100,35 @@ class RetrievalRouteConfig(Section):
     max_tokens: int = Field(
         default=2000, ge=100, description="Token budget of the passages together."
     )
+    timeout_s: Seconds = Field(
+        default=5.0, description="How long a search may take, with rewriting and reranking."
+    )
+    on_failure: Literal["refuse", "answer-without"] = Field(
+        default="refuse",
+        description="Where the search fails or takes too long: refuse the request with a 503, or "
+        "answer without passages and say so in x-santral-loss.",
+    )
+    on_weak: Literal["answer-without", "say", "refuse"] = Field(
+        default="answer-without",
+        description="Where nothing is found that supports an answer (search.min_score): let the "
+        "model answer without passages and say so in x-santral-loss, say in unknown_answer that it "
+        "is not known, or refuse with a 422.",
+    )
+    unknown_answer: dict[Name, str] = Field(
+        default_factory=lambda: {
+            "en": "I don't know: the documents hold no answer to this question.",
+            "tr": "Bilmiyorum: belgelerde bu sorunun yanıtı yok.",
+        },
+        min_length=1,
+        description="What on_weak = 'say' says, by the language of the question; the first one "
+        "where a language has none.",
+    )
+    citations: Literal["annotate", "keep", "strip"] = Field(
+        default="annotate",
+        description="What becomes of marks like [1] in answers. annotate: citations in the form of "
+        "the caller's protocol, the marks stay, those of numbers that were not given are taken out; "
+        "strip: citations, and no mark stays; keep: the answer as the model wrote it.",
+    )
 
 
 class RouteConfig(Section):

@@ -11,8 +11,11 @@ from santral.wire.delta import Delta, Source
 from santral.wire.loss import Losses
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from santral.errors import SantralError
     from santral.gateway.attendance import Guest
+    from santral.gateway.citations.citation import Citation
     from santral.gateway.inbound import Inbound, Writer
     from santral.gateway.state import RouteState, Snapshot
     from santral.quota.limiter import Hold
@@ -48,6 +51,7 @@ class RequestContext:
         "caller",
         "caller_headers",
         "caller_trace_id",
+        "citations",
         "clock",
         "deployment",
         "dialect",
@@ -143,6 +147,7 @@ class RequestContext:
         self.index_generation = ""  # retrieve: of the index that was searched
         self.question = ""  # retrieve: what was searched for
         self.sources: tuple[Source, ...] = ()  # retrieve
+        self.citations: list[Citation] = []  # cite: what the answer cites, as the caller may see it
         self.output_schema: bytes | None = None  # validate_output: JSON Schema of the answer
         self.cache = "off"  # generate: off, miss, hit, semantic, collapsed
         self.cache_entry = ""  # generate: the beginning of the key, to kill an answer by
@@ -224,6 +229,15 @@ class Dialect(Protocol):
 
     def writer(self, ctx: RequestContext) -> Writer:
         """Return the writer of the answer to ``ctx.call``."""
+        ...
+
+    @property
+    def cites_blocks(self) -> bool:
+        """Whether a citation belongs to a block of text, not to a place in all of it."""
+        ...
+
+    def citation(self, citation: Citation) -> Raw:
+        """Return a citation as an annotation that this protocol's writer understands."""
         ...
 
     def error(self, error: SantralError, request_id: str) -> ErrorAnswer:

@@ -15,7 +15,11 @@ async def answer(ctx: RequestContext, emit: Emit, stages: Stages) -> None:
         await stages.input_guard(ctx)  # may raise GuardrailRefused
         await stages.compose(ctx)  # prompt version, variant -> messages
         await stages.retrieve(ctx)  # chunks -> messages
-        await stages.generate(ctx, stages.validate_output(ctx, emit))  # cache, route, fallback
+        citing = stages.cite(ctx, emit)  # marks -> citations
+        await stages.generate(
+            ctx, stages.validate_output(ctx, citing.emit)
+        )  # cache, route, fallback
+        await citing.end()
 
 
 async def perform(ctx: RequestContext, task: TaskRequest, finish: Finish, stages: Stages) -> bytes:

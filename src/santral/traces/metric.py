@@ -133,6 +133,12 @@ METRICS: tuple[Metric, ...] = (
         labels=(_ROUTE, Label("outcome", CACHE_OUTCOMES)),
     ),
     Metric(
+        name="santral_citations_total",
+        kind="counter",
+        help="Numbers that answers cited: made into citations, or dropped as never given.",
+        labels=(Label("result", ("made", "dropped")),),
+    ),
+    Metric(
         name="santral_cache_lookups_total",
         kind="counter",
         help="Questions to a tier of the caches; semantic_shadow serves nothing.",

@@ -20,6 +20,7 @@ from santral.wire.usage import Usage
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _entries = msgspec.json.Decoder(list[dict[str, Raw]])
+_list: msgspec.json.Decoder[list[Raw] | None] = msgspec.json.Decoder(list[Raw] | None)
 _NULL = Raw(b"null")
 _encode = msgspec.json.Encoder().encode
 
@@ -391,6 +392,9 @@ def _edited(raw: Raw, choice: ChoiceDelta) -> dict[str, Any]:
     for name in ("reasoning_content", "reasoning"):
         if _is_text(content.get(name)):
             content[name] = choice.reasoning
+    if choice.annotations:
+        had: list[Raw] = _list.decode(content.get("annotations", Raw(b"[]"))) or []
+        content["annotations"] = [*had, *(note for note in choice.annotations if note not in had)]
     if choice.tool_calls and "tool_calls" in content:
         content["tool_calls"] = _edited_calls(content["tool_calls"], choice.tool_calls)
     elif content.get("tool_calls") != _NULL:

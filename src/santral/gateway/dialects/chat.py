@@ -6,10 +6,13 @@ Source: https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from santral.errors import SantralError
+from santral.gateway.citations.citation import Citation
 from santral.gateway.context import RequestContext
 from santral.gateway.inbound import Inbound
 from santral.web.errors import ErrorAnswer, error_body, openai_error
@@ -19,11 +22,15 @@ from santral.wire.render import chunk, completion, fold, unfold, usage_chunk
 from santral.wire.sse import DONE, encode_event
 from santral.wire.usage import Usage
 
+_encode = msgspec.json.Encoder().encode
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
 
 class ChatDialect:
     """``POST /v1/chat/completions``."""
 
     name = "chat"
+    cites_blocks = False
 
     async def parse(self, inbound: Inbound, ctx: RequestContext) -> ChatCall:
         """Read a request; see ``parse_chat``."""
@@ -32,6 +39,10 @@ class ChatDialect:
     def writer(self, ctx: RequestContext) -> ChatWriter:
         """Return the writer of one answer."""
         return ChatWriter(ctx)
+
+    def citation(self, citation: Citation) -> Raw:
+        """Return a ``url_citation`` of the mark, or of the claim where the mark was taken out."""
+        return Raw(_encode(url_citation(citation)))
 
     def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
         """Return OpenAI's error body."""
@@ -83,14 +94,17 @@ class ChatWriter:
     async def whole(self, deltas: Sequence[Delta], usage: Usage | None) -> bytes:
         """Return the completion."""
         answer = fold(deltas)
-        return answer.raw or completion(self._named(answer))
+        return self._with_sources(answer.raw or completion(self._named(answer)))
 
     def _chunk(self, delta: Delta) -> bytes:
         first = self._first
         if first is None:
             self._first = first = delta
             delta = delta if delta.raw else self._named(delta)
-        data = encode_event(delta.raw or self._composed(delta, first))
+        said = delta.raw or self._composed(delta, first)
+        if self._ctx.citations and any(choice.finish_reason for choice in delta.choices):
+            said = self._with_sources(said)
+        data = encode_event(said)
         for choice in delta.choices:
             self._seen.add(choice.index)
         return data
@@ -107,6 +121,14 @@ class ChatWriter:
         )
         return chunk(self._named(alike), role=new)
 
+    def _with_sources(self, body: bytes) -> bytes:
+        """Add the documents that the answer cites; what is there stays byte for byte."""
+        cited = {citation.number: citation.source() for citation in self._ctx.citations}
+        if not cited:
+            return body
+        sources = [cited[number] for number in sorted(cited)]
+        return _encode(_fields.decode(body) | {"santral": {"sources": sources}})
+
     def _named(self, delta: Delta) -> Delta:
         """Fill in the identity of a delta that we composed."""
         if delta.id and delta.model and delta.created:
@@ -119,6 +141,26 @@ class ChatWriter:
             created=delta.created or ctx.started_at_us // 1_000_000,
             raw=b"",
         )
+
+
+def url_citation(citation: Citation) -> dict[str, Any]:
+    """Return the annotation of OpenAI's chat completions, with what Santral knows beside it.
+
+    Source: https://platform.openai.com/docs/api-reference/chat/object (message.annotations)
+    """
+    start, end = citation.mark_start, citation.mark_end
+    if start == end:
+        start, end = citation.claim_start, citation.claim_end
+    return {
+        "type": "url_citation",
+        "url_citation": {
+            "url": citation.address,
+            "title": citation.name,
+            "start_index": start,
+            "end_index": end,
+        },
+        "santral": citation.facts(),
+    }
 
 
 def _as_chunks(whole: Delta) -> Iterable[Delta]:

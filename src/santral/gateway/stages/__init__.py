@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from santral.gateway.stages.attempt import Attempts
+from santral.gateway.stages.cite import Cite
 from santral.gateway.stages.compose import Compose
 from santral.gateway.stages.generate import Generate
 from santral.gateway.stages.input_guard import InputGuard
@@ -18,6 +19,7 @@ from santral.gateway.stages.validate_output import ValidateOutput
 
 __all__ = [
     "Attempts",
+    "Cite",
     "Compose",
     "Generate",
     "InputGuard",
@@ -43,5 +45,6 @@ class Stages:
     retrieve: Retrieve
     generate: Generate
     validate_output: ValidateOutput
+    cite: Cite
     task_guard: TaskGuard
     perform: Perform

@@ -9,13 +9,13 @@ from types import TracebackType
 from santral.config.schema import TelemetryConfig
 from santral.errors import SantralError
 from santral.gateway.context import CLIENT_LEFT, RequestContext
-from santral.gateway.stages.cited import cited_numbers
 from santral.gateway.stages.payload import payload_of
 from santral.providers.batch.deferred import Deferred
 from santral.traces.observe import RequestMetrics
 from santral.traces.record import AttemptRecord, SourceRecord, SpanRecord, TraceRecord
 from santral.traces.spool import Spool
 from santral.traces.waiting import waiting
+from santral.wire.marks import cited_numbers
 from santral.wire.usage import Usage
 
 #: The status of a request whose caller left before the answer. Source: nginx's 499.

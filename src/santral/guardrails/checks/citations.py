@@ -17,8 +17,9 @@ from santral.guardrails.check import Inspection
 from santral.guardrails.normalise import plain
 from santral.guardrails.verdict import NOTHING_FOUND, Action, Finding, Span
 from santral.wire.delta import Source
+from santral.wire.marks import MARK_PATTERN, cited_numbers
 
-_MARKER: Final = re.compile(r"\[(\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,15})\]")
+_MARKER: Final = re.compile(MARK_PATTERN)
 #: A sentence takes the markers behind its full stop with it.
 _SENTENCE: Final = re.compile(
     r"[^\n]+?(?:[.!?…](?:\s{0,2}\[\d[\d,;\s–-]{0,60}\]){0,8}(?=\s|$)|(?=\n)|$)"
@@ -145,7 +146,7 @@ class Citations:
         self, text: str, sources: Sequence[Source], question: str
     ) -> Iterator[tuple[int, int, str]]:
         known = {source.number: source for source in sources}
-        cited = set[int]()
+        cited = frozenset[int]()
         for position, match in enumerate(_SENTENCE.finditer(text), 1):
             numbers = cited_numbers(match.group())
             cited |= numbers
@@ -173,16 +174,6 @@ class Citations:
             if share < self._params.min_support:
                 return f"is not borne by [{cites}] ({share:.0%} of its words occur there)"
         return ""
-
-
-def cited_numbers(text: str) -> set[int]:
-    """Return the numbers that a text cites; ``[2-4]`` is 2, 3 and 4."""
-    numbers: set[int] = set()
-    for match in _MARKER.finditer(text):
-        for part in re.split(r"\s?[,;]\s?", match.group(1)):
-            first, *rest = (int(n) for n in re.split(r"\s?[–-]\s?", part))
-            numbers |= set(range(first, (rest[-1] if rest else first) + 1)) or {first}
-    return numbers
 
 
 def _terms(text: str) -> tuple[set[str], set[str]]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs
 
+import msgspec
+from msgspec import Raw
+
 from santral.errors import BadRequest, SantralError
+from santral.gateway.citations.citation import Citation
 from santral.gateway.context import RequestContext
 from santral.gateway.dialects.gemini.error import google_error
 from santral.gateway.dialects.gemini.read import fields_of
@@ -24,6 +28,7 @@ class GeminiDialect:
     """``:generateContent`` and ``:streamGenerateContent``."""
 
     name = "gemini"
+    cites_blocks = False
 
     async def parse(self, inbound: Inbound, ctx: RequestContext) -> GeminiCall:
         """Read a request; the model and the verb are in its path.
@@ -49,6 +54,10 @@ class GeminiDialect:
         call = ctx.call
         assert isinstance(call, GeminiCall)  # noqa: S101 - parse made it
         return GeminiWriter(ctx, shows_thoughts=call.shows_thoughts, as_array=call.as_array)
+
+    def citation(self, citation: Citation) -> Raw:
+        """Return what the writer gathers into ``groundingMetadata``."""
+        return Raw(msgspec.json.encode({"type": "native", "gemini": citation}))
 
     def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
         """Return Google's error body."""

@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from santral.errors import SantralError
+from santral.gateway.citations.citation import Citation
 from santral.gateway.context import RequestContext
+from santral.gateway.dialects.gemini.cited import grounding
 from santral.gateway.dialects.gemini.error import error_object
 from santral.gateway.dialects.gemini.parts import Parts, joined
 from santral.wire.delta import ChoiceDelta, Delta
@@ -37,6 +39,7 @@ class _Url(Struct, frozen=True):
 
 class _Annotation(Struct, frozen=True):
     url_citation: _Url | None = None
+    gemini: Citation | None = None  # one of ours
 
 
 class _Token(Struct, frozen=True):
@@ -80,15 +83,20 @@ class _Candidate:
     def beside(self) -> dict[str, Any]:
         """Return what stands beside the content in the candidate's last form."""
         made: dict[str, Any] = {"finishReason": self.finish or "STOP", **self.parts.beside}
-        if self.annotations and "groundingMetadata" not in made:
-            made["citationMetadata"] = {"citations": self._citations()}
+        read = [_annotation.decode(raw) for raw in self.annotations]
+        ours = [annotation.gemini for annotation in read if annotation.gemini is not None]
+        urls = [annotation.url_citation for annotation in read if annotation.url_citation]
+        if urls and "groundingMetadata" not in made:
+            made["citationMetadata"] = {"citations": self._citations(urls)}
+        if ours:
+            own = self.parts.beside.get("groundingMetadata")
+            made["groundingMetadata"] = grounding(ours, "".join(self.text), own)
         if self.logprobs:
             made["logprobsResult"] = _logprobs_result(self.logprobs)
         return made
 
-    def _citations(self) -> list[dict[str, Any]]:
+    def _citations(self, cited: Sequence[_Url]) -> list[dict[str, Any]]:
         text = "".join(self.text)
-        cited = [_annotation.decode(raw).url_citation for raw in self.annotations]
         return [
             {
                 "startIndex": len(text[: url.start_index].encode()),
@@ -97,7 +105,6 @@ class _Candidate:
                 "title": url.title,
             }
             for url in cited
-            if url is not None
         ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Raw
 
 from santral.errors import BadRequest
+from santral.gateway.dialects.messages.cited import foreign_citations
 from santral.gateway.dialects.messages.opaque import unwrap, unwrap_call
 from santral.gateway.dialects.messages.shapes import (
     Document,
@@ -191,7 +192,9 @@ def _part(block: Raw, path: str, kind: str) -> dict[str, Any]:
 def _text(read: Text) -> dict[str, Any]:
     made: dict[str, Any] = {"type": "text", "text": read.text}
     if is_given(read.citations):
-        made["anthropic"] = {"citations": read.citations}
+        kept = foreign_citations(read.citations)
+        if kept:
+            made["anthropic"] = {"citations": kept}
     return _marked(made, read.cache_control)
 
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+from msgspec import Raw
+
 from santral.errors import SantralError
+from santral.gateway.citations.citation import Citation
 from santral.gateway.context import RequestContext
+from santral.gateway.dialects.messages.cited import location
 from santral.gateway.dialects.messages.error import limit_headers, messages_error
 from santral.gateway.dialects.messages.request import read_request
 from santral.gateway.dialects.messages.writer import MessagesWriter
@@ -23,6 +28,7 @@ class MessagesDialect:
     """How clients of Anthropic's protocol speak."""
 
     name = MESSAGES
+    cites_blocks = True
 
     def __init__(
         self,
@@ -40,6 +46,10 @@ class MessagesDialect:
     def writer(self, ctx: RequestContext) -> MessagesWriter:
         """Return the writer of one answer."""
         return MessagesWriter(ctx)
+
+    def citation(self, citation: Citation) -> Raw:
+        """Return what the block machine puts into the text block before it."""
+        return Raw(msgspec.json.encode({"type": "native", "anthropic": location(citation)}))
 
     def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
         """Return Anthropic's error body, with 529 for an overload."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
 from msgspec import Raw
 
 from santral.errors import SantralError
+from santral.gateway.citations.citation import Citation
 from santral.gateway.context import RequestContext
+from santral.gateway.dialects.responses.cited import annotation
 from santral.gateway.dialects.responses.request import (
     ResponsesCall,
     read_request,
@@ -28,6 +31,7 @@ class ResponsesDialect:
     """``POST /v1/responses``."""
 
     name = DIALECT
+    cites_blocks = False
 
     def __init__(self, store: ResponseStore, wall: Callable[[], float]) -> None:
         self._store = store
@@ -54,6 +58,10 @@ class ResponsesDialect:
         call = ctx.call
         assert isinstance(call, ResponsesCall)  # noqa: S101 - parse made it
         return ResponsesWriter(ctx, call, self._store, self._wall)
+
+    def citation(self, citation: Citation) -> Raw:
+        """Return a ``url_citation``, or a ``file_citation`` of a document without a URL."""
+        return Raw(msgspec.json.encode(annotation(citation)))
 
     def error(self, error: SantralError, request_id: str) -> ErrorAnswer:
         """Return OpenAI's error body."""

@@ -1,0 +1,1 @@
+"""Citations: marks in an answer, and the places in documents that they stand for."""
