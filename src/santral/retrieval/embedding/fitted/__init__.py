@@ -1,0 +1,1 @@
+"""Vectors fitted to a collection: no key, no download, any language."""
