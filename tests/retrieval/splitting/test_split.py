@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santral.retrieval.document import Block
+from santral.retrieval.collection import Recipe
+from santral.retrieval.document import Block, Chunk, Document
 from santral.retrieval.reading.markdown import markdown_blocks
 from santral.retrieval.reading.plain import text_blocks
-from santral.retrieval.splitting.split import split
+from santral.retrieval.splitting.registry import split
 from santral.wire.usage import estimate_tokens
 
 KINDS = st.sampled_from(["heading", "paragraph", "code", "table", "item"])
@@ -24,13 +26,18 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
-def chunks_of(markdown: str, child: int = 60, parent: int = 200):
-    return split(markdown_blocks(markdown), child_tokens=child, parent_tokens=parent)
+def split_blocks(blocks: Sequence[Block], child: int, parent: int) -> list[Chunk]:
+    document = Document("Title", "markdown", "en", tuple(blocks))
+    return split(document, Recipe(child_tokens=child, parent_tokens=parent))
+
+
+def chunks_of(markdown: str, child: int = 60, parent: int = 200) -> list[Chunk]:
+    return split_blocks(markdown_blocks(markdown), child, parent)
 
 
 @given(BLOCKS, st.integers(20, 120))
 def test_splitting_loses_no_sentence_and_keeps_their_order(blocks: list[Block], limit: int) -> None:
-    chunks = split(blocks, child_tokens=limit, parent_tokens=limit * 4)
+    chunks = split_blocks(blocks, limit, limit * 4)
     body = [letters(block.text) for block in blocks if block.kind != "heading"]
     found = letters("".join(chunk.text for chunk in chunks))
     sections = letters("".join(chunk.section for chunk in chunks))
@@ -47,7 +54,7 @@ def test_splitting_loses_no_sentence_and_keeps_their_order(blocks: list[Block], 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=3000))
 def test_no_chunk_of_prose_is_longer_than_asked(text: str) -> None:
-    for chunk in split([Block("paragraph", text)], child_tokens=50, parent_tokens=200):
+    for chunk in split_blocks([Block("paragraph", text)], 50, 200):
         assert chunk.tokens == estimate_tokens(chunk.text) <= 50 + 1
 
 
