@@ -65,6 +65,11 @@ class Run(Struct, frozen=True, kw_only=True):
         """Return a measure of every question that has it, in the order of the set."""
         return [one.values[name] for one in self.asked if name in one.values]
 
+    def mean(self, name: str) -> float:
+        """Return the mean of a measure over the questions that have it."""
+        values = self.values(name)
+        return sum(values) / len(values) if values else 0.0
+
     def estimates(self) -> dict[str, Estimate]:
         """Return every measure with its interval."""
         names = dict.fromkeys(name for one in self.asked for name in one.values)
