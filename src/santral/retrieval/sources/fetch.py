@@ -70,6 +70,15 @@ class Answer(Struct, frozen=True):
         except _TooLarge:
             return None
 
+    async def read_start(self, max_bytes: int) -> bytes:
+        """Return the beginning of the body."""
+        start = bytearray()
+        async for piece in self.body:
+            start += piece
+            if len(start) > max_bytes:
+                break
+        return bytes(start[:max_bytes])
+
 
 class _TooLarge(UnreadableError):
     """A body that is longer than it may be."""

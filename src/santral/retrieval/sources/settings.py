@@ -53,7 +53,7 @@ class WebSettings(SourceSettings):
     """What sites are asked with."""
 
     bearer: SecretRef | None = Field(
-        default=None, description="Token to send, e.g. env:WIKI_TOKEN."
+        default=None, description="Token to send to the first host, e.g. env:WIKI_TOKEN."
     )
     basic: SecretRef | None = Field(
         default=None, description="User and password to send, as user:password behind a reference."
@@ -86,6 +86,9 @@ class SitemapSettings(WebSettings):
         default_factory=list[str],
         max_length=100,
         description="Other hosts whose pages may be taken; default is that of url alone.",
+    )
+    max_total_bytes: int = Field(
+        default=2 * 1024 * 1024 * 1024, ge=1024, description="Bytes of all pages of one run."
     )
     robots: bool = Field(default=True, description="Whether robots.txt is obeyed.")
     trust_lastmod: bool = Field(
@@ -144,7 +147,7 @@ class GitSettings(SourceSettings):
     url: str = Field(min_length=1, max_length=4096, description="https://… of the repository.")
     branch: str = Field(
         default="",
-        pattern=r"^$|^(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}$",
+        pattern=r"^$|^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$",
         description="Its branch; default is the repository's own.",
     )
     folder: str = Field(default="", max_length=1024, description="Only what is in this folder.")
