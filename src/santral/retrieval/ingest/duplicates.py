@@ -24,7 +24,7 @@ def find_duplicates(documents: Sequence[Sketched]) -> dict[str, str]:
     candidates = _with_company(bands)
     originals: dict[tuple[int, int], list[int]] = {}
     found: dict[str, str] = {}
-    for place in candidates.tolist():
+    for place in map(int, candidates):
         keys = [(number, int(band)) for number, band in enumerate(bands[place])]
         near = sorted({other for key in keys for other in originals.get(key, ())})
         original = _first_alike(sketches, place, near)

@@ -57,6 +57,7 @@ class IngestReport(Struct, kw_only=True):
     generation: str = ""
     is_published: bool = False
     is_switched: bool = False
+    is_refitted: bool = False
     elapsed_s: float = 0.0
 
     @property

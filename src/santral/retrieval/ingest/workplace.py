@@ -1,18 +1,19 @@
-"""What an ingest works with: the parts that the process hands it, and the collection it works on."""
+"""What an ingest works with: the parts that the process hands it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from santral.db.engine import Connection, Engine
 from santral.retrieval.collection import Collection, Version
-from santral.retrieval.embedding.model import EmbeddingModel
+from santral.retrieval.embedding.registry import Models
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexWriter
 from santral.retrieval.reading.file import ReadOptions
@@ -36,29 +37,70 @@ class Inspector(Struct, frozen=True):
     inspect: Callable[[Sequence[str]], Awaitable[Inspected]]
 
 
-class Vectoriser(Struct, frozen=True):
-    """Where the vectors of a version come from."""
+class Versions(Protocol):
+    """What an ingest has to know and say of a collection's versions; ``collections/`` keeps them."""
 
-    model: EmbeddingModel
+    async def find(self, conn: Connection, tenant_id: str, name: str) -> Collection:
+        """Return a collection; raises NotFound."""
+        ...
+
+    async def wanted(
+        self, conn: Connection, collection: Collection, now: datetime, by: str
+    ) -> Sequence[Version]:
+        """Return the versions to bring up to date, first the one that the settings ask for."""
+        ...
+
+    async def add(
+        self, conn: Connection, collection: Collection, like: Version, now: datetime, by: str
+    ) -> Version:
+        """Add a version of the same recipe, to be fitted anew."""
+        ...
+
+    async def retired(self, conn: Connection, collection: Collection) -> Sequence[Version]:
+        """Return the versions that were given up and whose index is still there."""
+        ...
+
+    async def retire(self, conn: Connection, collection: Collection, version: int) -> None:
+        """Give up a version; its index goes with ``retired``."""
+        ...
+
+    async def note(
+        self, conn: Connection, collection: Collection, version: int, **changed: Any
+    ) -> None:
+        """Write down what is known of a version now."""
+        ...
+
+    async def activate(
+        self, conn: Connection, collection: Collection, version: int, now: datetime
+    ) -> None:
+        """Let searches see a version from now on."""
+        ...
 
 
-#: The right to change a version's index; raises StoreError where another process has it.
-OpenWriter: TypeAlias = Callable[[Partition, Version], Awaitable[IndexWriter]]
-#: The versions of a collection that are to be brought up to date, in the transaction given.
-WantedVersions: TypeAlias = Callable[
-    [Connection, Collection, datetime, str], Awaitable[Sequence[Version]]
-]
+#: The right to change a version's index. Raises StoreError where another process has it.
+OpenWriter: TypeAlias = Callable[[Partition, str], Awaitable[IndexWriter]]
 
 
-class Workplace(Struct, frozen=True):
-    """The parts of one process that ingests; built once by ``app/``."""
+class Workplace(Struct, frozen=True, kw_only=True):
+    """The parts of one process that ingests; built once by ``app/``.
+
+    ``inspector_of`` finds the checks of a policy by its name; raises BadRequest where there is none.
+    """
 
     engine: Engine
+    data_folder: Path
     workshop: Workshop
+    versions: Versions
+    models: Models
     open_writer: OpenWriter
+    inspector_of: Callable[[str], Inspector]
     clock: Callable[[], datetime]
-    #: Finds the inspector of a policy by its name. Raises BadRequest where there is none.
-    inspector_of: Callable[[str], Inspector] | None = None
+
+
+def inspector_for(place: Workplace, collection: Collection) -> Inspector | None:
+    """Return the checks that the documents of a collection have to pass, or None."""
+    policy = collection.settings.policy
+    return None if policy is None else place.inspector_of(policy)
 
 
 def recipe_of_intake(collection: Collection, inspector: Inspector | None) -> str:
