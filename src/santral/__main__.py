@@ -47,6 +47,7 @@ def full_app() -> typer.Typer:
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
+    from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -75,6 +76,7 @@ def full_app() -> typer.Typer:
     budgets_app.command("show")(print_budgets)
     app.add_typer(budgets_app, name="budgets")
     app.add_typer(alerts_app, name="alerts")
+    app.add_typer(models_app, name="models")
     app.add_typer(prices_app, name="prices")
     app.add_typer(privacy_commands(finish_job), name="privacy")
     app.add_typer(prompts_app, name="prompts")

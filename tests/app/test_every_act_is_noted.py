@@ -202,6 +202,8 @@ SILENT = {
     "db migrate": "tables, not what is in them",
     "db status": "reads",
     "guardrails try": "tries a text, changes nothing",
+    "models pull": "notes the model, and needs a hub: tests/retrieval/embedding/test_cli.py",
+    "models remove": "notes the model, and needs one: tests/retrieval/embedding/test_cli.py",
     "import litellm": "writes a file that nobody uses until an operator does",
     "providers test": "asks providers, changes nothing",
     "routes explain": "reads",

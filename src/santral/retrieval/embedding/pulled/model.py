@@ -90,7 +90,7 @@ class _Foreign:
     """A tokenizer of the tokenizers library, for vocabularies that are none of WordPiece."""
 
     def __init__(self, path: Path) -> None:
-        library = needed("tokenizers", "for this model's vocabulary", "onnx")
+        library = needed("tokenizers", "for this model's vocabulary", "tokenizers")
         self._tokenizer: Any = library.Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()

