@@ -1,0 +1,137 @@
+"""Builds what ingests work with: the workshop, models, versions, and the checks of policies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+from santral.config.schema import Config
+from santral.db.engine import Connection, Engine
+from santral.errors import BadRequest, nearest
+from santral.guardrails.policy import compile_policy, inspect
+from santral.retrieval.collection import Collection, Version
+from santral.retrieval.collections import store, versions
+from santral.retrieval.collections.known import collection_of, row_of
+from santral.retrieval.embedding.fitted.keep import fetch_fit
+from santral.retrieval.embedding.registry import FindDeployment, Models
+from santral.retrieval.index.entry import Partition
+from santral.retrieval.index.index import IndexWriter
+from santral.retrieval.index.registry import open_writer
+from santral.retrieval.ingest.workplace import Inspected, Inspector, Workplace
+from santral.retrieval.reading.workshop import Workshop
+
+
+class KeptVersions:
+    """What ``collections/`` keeps, as an ingest asks for it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    async def find(self, conn: Connection, tenant_id: str, name: str) -> Collection:
+        """Return a collection; see ``Versions``."""
+        return collection_of(self._config, await row_of(conn, tenant_id, name))
+
+    async def wanted(
+        self, conn: Connection, collection: Collection, now: datetime, by: str
+    ) -> Sequence[Version]:
+        """Return the versions to bring up to date."""
+        return await versions.wanted_versions(conn, collection, now, by)
+
+    async def add(
+        self, conn: Connection, collection: Collection, like: Version, now: datetime, by: str
+    ) -> Version:
+        """Add a version of the same recipe."""
+        every = await store.list_versions(conn, collection.tenant_id, collection.name)
+        added = Version(
+            version=max(one.version for one in every) + 1,
+            state="building",
+            recipe=like.recipe,
+            created_at=now,
+            created_by=by,
+        )
+        await store.insert_version(conn, collection.tenant_id, collection.name, added)
+        return added
+
+    async def retired(self, conn: Connection, collection: Collection) -> Sequence[Version]:
+        """Return the versions that were given up and whose index is still there."""
+        every = await store.list_versions(conn, collection.tenant_id, collection.name)
+        return [one for one in every if one.state == "retired" and one.generation]
+
+    async def retire(self, conn: Connection, collection: Collection, version: int) -> None:
+        """Give up a version."""
+        await versions.retire(conn, collection, version)
+
+    async def note(
+        self, conn: Connection, collection: Collection, version: int, **changed: Any
+    ) -> None:
+        """Write down what is known of a version now."""
+        await store.update_version(conn, collection.tenant_id, collection.name, version, **changed)
+
+    async def activate(
+        self, conn: Connection, collection: Collection, version: int, now: datetime
+    ) -> None:
+        """Let searches see a version from now on."""
+        await versions.activate(conn, collection, version, now)
+
+
+@asynccontextmanager
+async def workplace(
+    config: Config,
+    engine: Engine,
+    find_deployment: FindDeployment | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AsyncGenerator[Workplace]:
+    """Hold the parts of a process that ingests; its children end with the block."""
+
+    async def writer_of(partition: Partition, name: str) -> IndexWriter:
+        return await open_writer(partition, name, config.indexes, config.data.folder)
+
+    folder = config.data.folder
+    models = Models(folder, find_deployment or _no_deployment, partial(fetch_fit, engine, folder))
+    async with Workshop() as workshop:
+        yield Workplace(
+            engine=engine,
+            data_folder=folder,
+            workshop=workshop,
+            versions=KeptVersions(config),
+            models=models,
+            open_writer=writer_of,
+            inspector_of=partial(inspector_of, config),
+            clock=clock,
+        )
+
+
+def inspector_of(config: Config, name: str) -> Inspector:
+    """Return the checks of retrieved text of a policy.
+
+    Raises:
+        BadRequest: there is no such policy.
+        ConfigError: it cannot be compiled.
+    """
+    declared = config.policies.get(name)
+    if declared is None:
+        raise BadRequest(
+            f"There is no policy '{name}'.{nearest(name, config.policies)} Policies stand in "
+            "santral.toml under [policies].",
+            code="policy_not_found",
+            param="policy",
+        )
+    checks = compile_policy(name, declared).retrieved
+
+    async def look(texts: Sequence[str]) -> Inspected:
+        outcome = await inspect(checks, texts, "retrieved")
+        reason = outcome.refusal.reason or outcome.refusal.check if outcome.refusal else ""
+        return Inspected(outcome.texts, reason)
+
+    said = declared.model_dump_json(include={"retrieved"})
+    return Inspector(blake2b(said.encode(), digest_size=16).hexdigest(), look)
+
+
+def _no_deployment(name: str) -> Any:
+    raise BadRequest(
+        f"The deployment '{name}' cannot be asked from here.", code="deployment_not_found"
+    )
