@@ -19,7 +19,7 @@ __all__ = ["anyio_backend", "pgvector_server"]
 # An engine is a name here and a fixture of its own below: ``<name>_engine``.
 @pytest.fixture(
     params=[
-        pytest.param("embedded", marks=pytest.mark.skip("being written")),
+        "embedded",
         pytest.param("pgvector", marks=pytest.mark.postgres),
     ]
 )

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from santral.config.collections import IndexServerConfig
 from santral.errors import ConfigError, nearest
+from santral.retrieval.index.embedded.reader import EmbeddedReader
+from santral.retrieval.index.embedded.writer import EmbeddedWriter
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexReader, IndexWriter
 from santral.retrieval.index.pgvector.reader import open_reader as open_pgvector_reader
@@ -21,8 +23,6 @@ from santral.retrieval.index.pgvector.writer import open_writer as open_pgvector
 
 EMBEDDED = "embedded"
 
-OpenReader: TypeAlias = Callable[[Partition, Path], Awaitable[IndexReader]]
-OpenWriter: TypeAlias = Callable[[Partition, Path], Awaitable[IndexWriter]]
 OpenServerReader: TypeAlias = Callable[[Partition, IndexServerConfig], Awaitable[IndexReader]]
 OpenServerWriter: TypeAlias = Callable[[Partition, IndexServerConfig], Awaitable[IndexWriter]]
 
@@ -49,6 +49,8 @@ async def open_reader(
         ConfigError: there is no such engine.
         StoreError: it cannot be read or reached.
     """
+    if engine == EMBEDDED:
+        return await EmbeddedReader.open(partition, data_folder)
     kind, server = _found(engine, servers)
     return await kind.open_reader(partition, server)
 
@@ -62,6 +64,8 @@ async def open_writer(
         ConfigError: there is no such engine.
         StoreError: it cannot be written or reached, or somebody else writes it (``ingest_running``).
     """
+    if engine == EMBEDDED:
+        return await EmbeddedWriter.open(partition, data_folder)
     kind, server = _found(engine, servers)
     return await kind.open_writer(partition, server)
 
