@@ -44,17 +44,8 @@ class KeptVersions:
     async def add(
         self, conn: Connection, collection: Collection, like: Version, now: datetime, by: str
     ) -> Version:
-        """Add a version of the same recipe."""
-        every = await store.list_versions(conn, collection.tenant_id, collection.name)
-        added = Version(
-            version=max(one.version for one in every) + 1,
-            state="building",
-            recipe=like.recipe,
-            created_at=now,
-            created_by=by,
-        )
-        await store.insert_version(conn, collection.tenant_id, collection.name, added)
-        return added
+        """Add a version in which the vectors of another one are fitted anew."""
+        return await versions.refit_version(conn, collection, like, now, by)
 
     async def retired(self, conn: Connection, collection: Collection) -> Sequence[Version]:
         """Return the versions that were given up and whose index is still there."""

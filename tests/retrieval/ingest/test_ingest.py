@@ -18,8 +18,8 @@ from tests.retrieval.conftest import NOW, Library, settings
 
 from santral.db.engine import connect, reading, sqlite_url
 from santral.errors import BadRequest, NotFound, StoreError
-from santral.retrieval.ingest.before import store
 from santral.retrieval.index.embedded import generation
+from santral.retrieval.ingest.before import store
 from santral.retrieval.ingest.before.ingest import ingest
 from santral.retrieval.ingest.before.report import IngestReport, Quarantined
 

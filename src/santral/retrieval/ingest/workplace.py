@@ -53,7 +53,7 @@ class Versions(Protocol):
     async def add(
         self, conn: Connection, collection: Collection, like: Version, now: datetime, by: str
     ) -> Version:
-        """Add a version of the same recipe, to be fitted anew."""
+        """Add a version in which the vectors of another one are fitted anew."""
         ...
 
     async def retired(self, conn: Connection, collection: Collection) -> Sequence[Version]:
