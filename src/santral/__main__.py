@@ -32,6 +32,7 @@ def full_app() -> typer.Typer:
     from santral.app.jobs import finish_job  # noqa: PLC0415
     from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.app.restart import restart  # noqa: PLC0415
+    from santral.app.retrieval import opened_retrieval  # noqa: PLC0415
     from santral.audit.cli import audit_commands  # noqa: PLC0415
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
@@ -48,6 +49,7 @@ def full_app() -> typer.Typer:
     from santral.retrieval.cli import ingest, search  # noqa: PLC0415
     from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
     from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
+    from santral.retrieval.evaluation.cli import retrieval_commands  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -81,6 +83,7 @@ def full_app() -> typer.Typer:
     app.add_typer(privacy_commands(finish_job), name="privacy")
     app.add_typer(prompts_app, name="prompts")
     app.add_typer(providers_app, name="providers")
+    app.add_typer(retrieval_commands(opened_retrieval), name="retrieval")
     app.add_typer(routes_app, name="routes")
     app.add_typer(secrets_commands(print_table, lambda: local_operator().actor), name="secrets")
     app.add_typer(tenants_app, name="tenants")

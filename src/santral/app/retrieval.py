@@ -19,6 +19,7 @@ from santral.retrieval.embedding.registry import Models
 from santral.retrieval.library import Library
 from santral.retrieval.search.rerank.registry import Rerankers
 from santral.retrieval.search.retriever import Retriever
+from santral.retrieval.search.reword import AskModel
 
 
 class Retrieval(Struct, frozen=True):
@@ -27,6 +28,7 @@ class Retrieval(Struct, frozen=True):
     library: Library
     retriever: Retriever
     models: Models
+    ask: AskModel
 
 
 @asynccontextmanager
@@ -41,15 +43,16 @@ async def opened_retrieval(config: Config, engine: Engine) -> AsyncGenerator[Ret
     pool.keep()
     models = models_of(config, deployments_for(config, providers), engine)
     library = library_of(config, from_database(engine), models)
+    ask = model_of_route(config, providers)
     retriever = Retriever(
         library,
-        ask=model_of_route(config, providers),
+        ask=ask,
         rerankers=Rerankers(at_deployment=scores_at(config, providers)),
         now=time.time,
     )
     try:
         await library.refresh()
-        yield Retrieval(library, retriever, models)
+        yield Retrieval(library, retriever, models, ask)
     finally:
         await library.close()
         await pool.close()
