@@ -23,6 +23,8 @@ CLASS_REMEDIES = {
     "method_not_allowed": "Use the method that the message names.",
     "request_too_large": "Send less, or raise `server.max_body_bytes`.",
     "unsupported_media_type": "Send JSON with `content-type: application/json`.",
+    "no_support": "Ask about what the collection holds. Operator: the route refuses by "
+    "`retrieval.on_weak`; from where on support is enough says `search.min_score` of the collection.",
     "guardrail_refused": "Rephrase the input. The message names the check and its reason; the trace "
     "has the verdict.",
     "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
@@ -59,6 +61,16 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "retrieval_unavailable": (
+        "A collection cannot be searched now: its index server, or the deployment that embeds or "
+        "reranks, does not answer.",
+        "Ask again. Operator: `routes.NAME.retrieval.on_failure` decides between this and an answer "
+        "without passages.",
+    ),
+    "retrieval_timeout": (
+        "A search took longer than `routes.NAME.retrieval.timeout_s`.",
+        "Ask again. Operator: see the span `retrieve` of the trace.",
+    ),
     "groups_not_allowed": (
         "A request names groups in `santral.retrieval.groups` that its key and the key's user do not "
         "hold.",

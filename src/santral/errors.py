@@ -15,6 +15,7 @@
     │   ├── Conflict               409  it stands against what is there now
     │   ├── TooLarge               413  body over the limit
     │   ├── UnsupportedMedia       415  the body says it is no JSON
+    │   ├── NoSupport              422  the documents hold no answer, and the route refuses then
     │   ├── GuardrailRefused       400  a check refused the input
     │   ├── OutputRefused          502  no answer passed the output checks
     │   └── QuotaExceeded          429  a limit is used up
@@ -166,6 +167,13 @@ class UnsupportedMedia(RequestError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class NoSupport(RequestError):
+    """Nothing was found that supports an answer, and the route answers from documents alone."""
+
+    code = "no_support"
+    status = 422
 
 
 class GuardrailRefused(RequestError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.channel import Message, Ready, Retire
+from santral.app.former import FormerSearch
 from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.numbers import SharedNumbers
 from santral.app.providers import ProviderPool
@@ -136,13 +137,14 @@ class GatewayProcess:
 
     def _build_app(self) -> GatewayApp:
         fallback = self._fallback
+        former = FormerSearch(self._searcher)
         limits = ModelLimits(self._line, fallback.health)
         stages = Stages(
             trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
             quota=Quota(self._line),
             input_guard=InputGuard(),
             compose=Compose(),
-            retrieve=Retrieve(self._searcher),
+            retrieve=Retrieve(former.find_owner, former),
             generate=Generate(
                 ThroughCache(self._caches, self._cache_metrics),
                 Attempts(

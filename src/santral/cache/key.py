@@ -42,8 +42,8 @@ class Scope(Struct, frozen=True, kw_only=True):
 
     ``policy`` is the digest of the guardrail policy and of the schema that answers must match,
     ``prompt`` name and version, ``config`` the digest of the configuration (another one may mean
-    another model or cap), ``index`` the generation of the search index, ``cap`` the most output
-    tokens that a limit leaves.
+    another model or cap), ``index`` the search index and its generation, ``groups`` whose documents
+    the caller sees, ``cap`` the most output tokens that a limit leaves.
     """
 
     tenant_id: str
@@ -52,6 +52,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     prompt: str = ""
     config: str = ""
     index: str = ""
+    groups: str = ""
     cap: int | None = None
 
     @property
@@ -65,6 +66,7 @@ class Scope(Struct, frozen=True, kw_only=True):
             self.prompt,
             self.config,
             self.index,
+            self.groups,
             cap,
         )
 

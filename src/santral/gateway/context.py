@@ -57,6 +57,7 @@ class RequestContext:
         "dialect",
         "experiment",
         "fall_to",
+        "groups",
         "guest",
         "hold",
         "index_generation",
@@ -92,6 +93,7 @@ class RequestContext:
         "trace_id",
         "ttft_us",
         "unit_tokens",
+        "unknown_answer",
         "variant",
         "verdicts",
     )
@@ -144,7 +146,9 @@ class RequestContext:
         self.prompt_schema: dict[str, Any] | None = None  # compose: its output schema
         self.experiment = ""  # compose
         self.variant = ""  # compose
-        self.index_generation = ""  # retrieve: of the index that was searched
+        self.groups: frozenset[str] = frozenset()  # retrieve: whose documents the caller sees
+        self.index_generation = ""  # retrieve: of the index that was searched, with its owner
+        self.unknown_answer = ""  # retrieve: what is answered in place of a model
         self.question = ""  # retrieve: what was searched for
         self.sources: tuple[Source, ...] = ()  # retrieve
         self.citations: list[Citation] = []  # cite: what the answer cites, as the caller may see it

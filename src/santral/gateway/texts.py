@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -196,6 +196,24 @@ def last_user_text(call: ChatCall) -> str:
         if (_any.decode(role) if isinstance(role, Raw) else role) == "user":
             return _text(content)
     return ""
+
+
+def turns_before_last(
+    messages: Sequence[Raw | dict[str, Any]], most: int
+) -> list[tuple[Literal["user", "assistant"], str]]:
+    """Return who said what before the last message of a user: the last ``most`` texts, oldest first."""
+    turns: list[tuple[Literal["user", "assistant"], str]] = []
+    is_before = False
+    for message in reversed(messages):
+        fields = _fields(message)
+        role = fields.get("role")
+        named = _any.decode(role) if isinstance(role, Raw) else role
+        if named not in ("user", "assistant"):
+            continue
+        if is_before and len(turns) < most and (text := _text(fields.get("content")).strip()):
+            turns.append(("user" if named == "user" else "assistant", text))
+        is_before = is_before or named == "user"
+    return turns[::-1]
 
 
 def _text(content: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct
 
 from santral.errors import BadRequest, nearest
 
@@ -100,10 +100,43 @@ class PromptExtra(Struct, frozen=True, forbid_unknown_fields=True):
     variables: dict[str, Any] = {}
 
 
-class RetrievalExtra(Struct, frozen=True, forbid_unknown_fields=True):
+class RetrievalExtra(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What to search, for whom, and how; settings of a search are checked by what searches.
+
+    A request does not name the route that rewrites questions: its key may not be for that.
+    """
+
     collection: str | None = None
-    filters: dict[str, str] = {}
-    top_k: int | None = None
+    filters: dict[str, Any] = {}
+    groups: list[str] | None = (
+        None  # whose documents; only those a key holds, unless it names groups
+    )
+    top_k: Any = UNSET
+    max_tokens: Any = UNSET
+    weights: Any = UNSET
+    candidates: Any = UNSET
+    rewrite: Any = UNSET
+    queries: Any = UNSET
+    hyde: Any = UNSET
+    rerank: Any = UNSET
+    rerank_candidates: Any = UNSET
+    diversity: Any = UNSET
+    recency_half_life_days: Any = UNSET
+    neighbours: Any = UNSET
+    parents: Any = UNSET
+    order: Any = UNSET
+    whole_document_tokens: Any = UNSET
+    min_score: Any = UNSET
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings of a search that the request says otherwise than its collection."""
+        given = {name: getattr(self, name) for name in SEARCH_OPTIONS}
+        return {name: value for name, value in given.items() if value is not UNSET}
+
+
+#: What of a search a request may set: the fields of RetrievalExtra that are no names of its own.
+SEARCH_OPTIONS = RetrievalExtra.__struct_fields__[3:]
 
 
 class CacheExtra(Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,6 +46,10 @@ class Losses:
         """Note a parameter that reaches the provider with another value; raises as ``drop``."""
         self._add(f"{name}={value}", "")
 
+    def note(self, name: str, value: object) -> None:
+        """Note what the answer goes without by no fault of the request: strict routes go on, too."""
+        self._kept.append(_shown(f"{name}={value}"))
+
     def keep(self) -> None:
         """Make what was noted so far part of every attempt: the gateway itself lost it."""
         if self._attempt:

@@ -6,6 +6,7 @@ from typing import Any
 
 from santral.gateway.context import RequestContext
 from santral.gateway.stages.attempt import Attempts
+from santral.gateway.stages.last_resort import static_answer, static_record
 from santral.gateway.stages.output_gate import Correction, OutputGate
 from santral.gateway.stages.through_cache import ThroughCache
 from santral.wire.usage import estimate_tokens
@@ -13,6 +14,10 @@ from santral.wire.usage import estimate_tokens
 #: Corrective attempts after an answer that broke its schema or citations. Specified: issue "one
 #: corrective retry".
 CORRECTIONS = 1
+
+
+#: Who answers, for headers and traces, where the documents hold no answer and a route says so.
+UNKNOWN = "unknown_answer"
 
 
 class Generate:
@@ -25,6 +30,9 @@ class Generate:
     async def __call__(self, ctx: RequestContext, gate: OutputGate) -> None:
         start = ctx.elapsed_us()
         try:
+            if ctx.unknown_answer:
+                await _say_unknown(ctx, gate)
+                return
             await self._through_cache(ctx, gate, lambda: self._corrected(ctx, gate))
         finally:
             gate.close()
@@ -40,6 +48,14 @@ class Generate:
             said = _messages(correction)
             ctx.call.messages.extend(said)
             ctx.unit_tokens += sum(estimate_tokens(message["content"]) for message in said)
+
+
+async def _say_unknown(ctx: RequestContext, gate: OutputGate) -> None:
+    """Answer that it is not known, in the operator's own words: no model is asked."""
+    ctx.attempts.append(static_record(ctx, UNKNOWN, ""))
+    ctx.deployment = UNKNOWN
+    for delta in static_answer(ctx, ctx.unknown_answer):
+        await gate.replay(delta)
 
 
 def _messages(correction: Correction) -> list[dict[str, Any]]:

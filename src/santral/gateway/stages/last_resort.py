@@ -51,11 +51,13 @@ def static_answer(ctx: RequestContext, message: str) -> list[Delta]:
     return [*deltas, msgspec.structs.replace(head, usage=Usage())]
 
 
-def static_record(ctx: RequestContext) -> AttemptRecord:
+def static_record(
+    ctx: RequestContext, who: str = "last_resort", purpose: str = "last_resort"
+) -> AttemptRecord:
     """Return the attempt that a text stands for: it asked nobody and cost nothing."""
     return AttemptRecord(
         number=len(ctx.attempts) + 1,
-        deployment="last_resort",
+        deployment=who,
         provider="santral",
         model="message",
         start_us=ctx.elapsed_us(),
@@ -63,7 +65,7 @@ def static_record(ctx: RequestContext) -> AttemptRecord:
         finish_reason="stop",
         usage=Usage(),
         cost_nanousd=0,
-        purpose="last_resort",
+        purpose=purpose,
     )
 
 

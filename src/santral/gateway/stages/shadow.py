@@ -167,7 +167,7 @@ def _twin(ctx: RequestContext) -> RequestContext:
     twin.losses = Losses()
     twin.hold, twin.guest, twin.send_copies = None, None, None
     twin.answer_text, twin.ttft_us, twin.is_committed = "", None, False
-    twin.cache = "off"
+    twin.cache, twin.citations = "off", []
     return twin
 
 

@@ -203,6 +203,7 @@ def scope_of(ctx: RequestContext) -> Scope:
         prompt=f"{ctx.prompt}@{ctx.prompt_version}",
         config=ctx.snapshot.digest,
         index=ctx.index_generation,
+        groups="\0".join(sorted(ctx.groups)),
         cap=ctx.output_cap,
     )
 
