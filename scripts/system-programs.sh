@@ -7,6 +7,7 @@ command -v redis-server >/dev/null 2>&1 || packages="$packages redis-server"
 command -v chromium >/dev/null 2>&1 || packages="$packages chromium"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
   packages="$packages postgresql"
+command -v tesseract >/dev/null 2>&1 || packages="$packages tesseract-ocr tesseract-ocr-tur"
 [ -n "$packages" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing:$packages"

@@ -26,13 +26,15 @@ def without_furniture(pages: Sequence[list[Run]], heights: Sequence[float]) -> l
     seen = Counter(
         name for rows in margins for name in {_name(row, is_top) for row, is_top in rows}
     )
-    least = max(_LEAST_PAGES, _LEAST_SHARE * len(pages))
+    if len(pages) < 2:
+        return list(pages)
+    least = min(len(pages), max(_LEAST_PAGES, _LEAST_SHARE * len(pages)))
     found: list[list[Run]] = []
     for runs, rows in zip(pages, margins, strict=True):
         dropped = {
             id(run)
             for row, is_top in rows
-            if seen[_name(row, is_top)] >= least or (len(pages) > 1 and _NUMBER.match(row.text))
+            if seen[_name(row, is_top)] >= least or _NUMBER.match(row.text)
             for run in row.runs
         }
         found.append([run for run in runs if id(run) not in dropped])

@@ -41,8 +41,10 @@ def recognised(page: Any, languages: str, timeout_s: float) -> str:
         ) from None
     except OSError as error:
         raise UnreadableError(f"tesseract cannot be started: {error.strerror}") from None
-    if done.returncode:
-        raise UnreadableError(_complaint(done.stderr.decode(errors="replace"), languages))
+    said = done.stderr.decode(errors="replace")
+    # With one language of two it goes on, and reads what it does not know as nonsense.
+    if done.returncode or "Failed loading language" in said:
+        raise UnreadableError(_complaint(said, languages))
     return done.stdout.decode(errors="replace").replace("\f", "")
 
 

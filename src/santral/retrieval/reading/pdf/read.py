@@ -97,8 +97,10 @@ def _runs(pdfium: Any, page: Any, height: float) -> list[Run]:
 
 def _recognised(page: Any, number: int, options: ReadOptions) -> list[Block]:
     text = recognised(page, options.ocr_languages, options.page_timeout_s)
-    parts = (joined(line.strip() for line in part.split("\n")) for part in _BETWEEN.split(text))
-    return [Block("paragraph", part, page=number) for part in parts if part.strip()]
+    parts = (
+        joined(line.strip() for line in part.strip().split("\n")) for part in _BETWEEN.split(text)
+    )
+    return [Block("paragraph", part, page=number) for part in parts if part]
 
 
 def _blocks(pages: Sequence[list[Run]], scanned: dict[int, list[Block]]) -> list[Block]:
