@@ -13,7 +13,14 @@ import numpy as np
 from msgspec import Struct
 
 from santral.config.upstreams import DeploymentConfig
-from santral.errors import ProviderError, ProviderGarbled
+from santral.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderFailed,
+    ProviderGarbled,
+    ProviderTimeout,
+    ProviderUnreachable,
+)
 from santral.providers.provider import Provider, TaskCall
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.embedding.cached import wrong_dimension
@@ -31,6 +38,9 @@ MOST_CHARACTERS = 24_000
 FREE_RETRIES, RETRY_SHARE = 3, 0.1
 #: Kinds of providers that are told what a text is for; others may refuse a field they do not know.
 TOLD_PURPOSE = frozenset(("cohere", "gemini", "jina", "nvidia", "vertex", "voyage"))
+
+#: Failures of an endpoint that may be over in a moment; a refused key or request is refused again.
+MAY_PASS = (ProviderUnreachable, ProviderTimeout, ProviderBusy, ProviderFailed)
 
 Purpose: TypeAlias = Literal["document", "query"]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
@@ -120,8 +130,8 @@ class DeploymentModel:
             try:
                 answer = await self._asked.provider.perform(call)
                 break
-            except ProviderError as error:
-                if not error.retryable or not self._may_retry(attempt):
+            except MAY_PASS as error:
+                if not self._may_retry(attempt):
                     raise
                 await self._sleep(self._pause_s(attempt, error))
                 attempt += 1
@@ -167,7 +177,9 @@ async def open_deployment(
         return model
     found = (await model.ask(["santral"], "document")).shape[1]
     made = ModelCard(name=named, digest=digest, dimensions=found)
-    return DeploymentModel(asked, made, asked_dimensions=dimensions, sleep=sleep)
+    opened = DeploymentModel(asked, made, asked_dimensions=dimensions, sleep=sleep)
+    opened.spent = model.spent
+    return opened
 
 
 def digest_of(asked: Asked, dimensions: int | None) -> str:

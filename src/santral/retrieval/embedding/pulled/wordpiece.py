@@ -16,6 +16,7 @@ _MAX_WORD = 100
 #: Words kept with their pieces. Chosen: some 20 MB.
 _MAX_KNOWN = 100_000
 
+_NO_CONTROLS = {code: None for code in (*range(32), 127) if chr(code) not in "\t\n\r"}
 _REQUIRED = ("[CLS]", "[SEP]", "[UNK]")
 
 
@@ -56,7 +57,8 @@ class WordPiece:
     def _words(self, text: str) -> Iterable[str]:
         """Yield words and marks of the cleaned text; every ideograph is a word."""
         if text.isascii():
-            cleaned = text.lower() if self._is_lower else text
+            cleaned = text.translate(_NO_CONTROLS)
+            cleaned = cleaned.lower() if self._is_lower else cleaned
         else:
             cleaned = "".join(map(_cleaned, text))
             if self._is_lower:
