@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -23,6 +24,7 @@ from santral.retrieval.collections.change import (
     show_collection,
 )
 from santral.retrieval.collections.dropping import dropping
+from santral.retrieval.collections.snapshot import restore_snapshot, save_snapshot
 from santral.retrieval.collections.versions import add_version, drop_version, switch_version
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
@@ -174,6 +176,36 @@ def drop_(
         ),
     )
     _say(f"Version {version} of {tenant}/{name} is gone.")
+
+
+@collections_app.command("snapshot")
+def snapshot(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="An empty folder, or one that is not there.")],
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Copy the index that is searched into a folder."""
+    config = load(None, os.environ).config
+    saved = with_database(
+        os.environ,
+        lambda engine: save_snapshot(engine, config, tenant, name, folder, by=local_operator()),
+    )
+    _say(f"Version {saved.version} of {tenant}/{name} lies in {folder}.")
+
+
+@collections_app.command("restore")
+def restore(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="A snapshot of it.")],
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Search a snapshot from now on; documents that have changed since follow with the next ingest."""
+    config = load(None, os.environ).config
+    state = with_database(
+        os.environ,
+        lambda engine: restore_snapshot(engine, config, tenant, name, folder, by=local_operator()),
+    )
+    _say(f"{tenant}/{name} is searched as in {folder}: {state.documents} documents.")
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from santral.db.tables import (
     fitted_models,
     retrieval_runs,
     tenants,
-    vectors,
     version_documents,
 )
 from santral.retrieval.collection import StoredCollection, Version, VersionState
+from santral.retrieval.store import delete_unused_vectors
 
 _COLLECTION = [collections.c[name] for name in StoredCollection.__struct_fields__]
 _VERSION = [collection_versions.c[name] for name in Version.__struct_fields__]
@@ -207,15 +207,6 @@ async def delete_collection(conn: Connection, tenant_id: str, name: str) -> None
         delete(collections).where(collections.c.tenant_id == tenant_id, collections.c.name == name)
     )
     await delete_unused_vectors(conn, tenant_id)
-
-
-async def delete_unused_vectors(conn: Connection, tenant_id: str) -> int:
-    """Remove the vectors of a tenant that no chunk was made into; return how many."""
-    used = select(chunks.c.content_hash).where(chunks.c.tenant_id == tenant_id).distinct()
-    statement = delete(vectors).where(
-        vectors.c.tenant_id == tenant_id, vectors.c.content_hash.not_in(used)
-    )
-    return (await conn.execute(statement)).rowcount
 
 
 async def _update(conn: Connection, tenant_id: str, name: str, changed: Mapping[str, Any]) -> None:
