@@ -66,6 +66,14 @@ class Job(Struct, frozen=True, kw_only=True):
         return {name: value for name, value in self.arguments.items() if name != PERSONAL}
 
 
+class Postponed(Exception):
+    """The work cannot begin now: the job waits for some seconds, and this try does not count."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"not before {wait_s:g} s from now")
+        self.wait_s = wait_s
+
+
 class Hold(Protocol):
     """A running job's hold on its row: what the function of a kind is given."""
 
@@ -90,7 +98,8 @@ class Hold(Protocol):
 
 
 #: Does the work: may be called again with the same arguments after it was killed half-way, so it must
-#: be idempotent. What it returns, plain JSON, becomes the job's result.
+#: be idempotent. What it returns, plain JSON, becomes the job's result. Raises ``Postponed`` before it
+#: has changed anything where another job has to end first.
 Work = Callable[[Hold, Any], Awaitable[Mapping[str, Any]]]
 
 

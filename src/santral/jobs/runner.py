@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from santral.db.engine import Engine, reading, writing
 from santral.errors import SantralError, StoreError
 from santral.jobs import store
-from santral.jobs.job import Job, JobId, JobKind, Progress
+from santral.jobs.job import Job, JobId, JobKind, Postponed, Progress
 from santral.tenants.tenant import EVERYWHERE
 
 log = logging.getLogger(__name__)
@@ -207,6 +207,10 @@ class Runner:
             lost = [error for error in group.exceptions if isinstance(error, LeaseLost)]
             if lost:
                 raise lost[0] from None
+            if isinstance(group.exceptions[0], Postponed):
+                wait = timedelta(seconds=group.exceptions[0].wait_s)
+                await self._put_back(hold, self._clock() + wait, is_try=False)
+                return None
             await self._fail(hold, kind, group.exceptions[0])
         return None
 

@@ -32,6 +32,7 @@ async def insert_job(conn: Connection, tenant_id: TenantId, job: Job) -> bool:
         "error": "",
         "created_by": job.created_by,
         "created_at": job.created_at,
+        "leased_until": job.leased_until,  # not tried before, where it is to wait
         "tries": 0,
     }
     statement = upsert(conn, jobs).values(**values).on_conflict_do_nothing().returning(jobs.c.id)

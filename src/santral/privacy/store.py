@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String, and_, cast, delete, func, or_, select, text, update
+from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 
-from santral.db.engine import Connection, Engine
+from santral.db.engine import Connection
 from santral.db.store import bump_revision
 from santral.db.tables import alerts, chunks, documents, ledger, limit_rules
-from santral.errors import StoreError
 from santral.tenants.store import load_tree
 from santral.tenants.tenant import EVERYWHERE, TenantId
 
@@ -145,35 +144,3 @@ async def documents_with(
         .order_by(documents.c.collection, documents.c.source)
     )
     return [(row[0], row[1]) for row in await conn.execute(statement)]
-
-
-# the file itself
-
-
-async def rewrite(engine: Engine) -> None:
-    """Write the database anew, so that nothing that was deleted is left in its files.
-
-    PostgreSQL frees the space of deleted rows and overwrites it as it is used again.
-
-    Raises:
-        StoreError: somebody reads for so long that it has to be tried again.
-    """
-    statements = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
-    if engine.dialect.name == "postgresql":
-        names = ", ".join(table.name for table in (ledger, limit_rules, alerts))
-        async with engine.connect() as conn:
-            alone = await conn.execution_options(isolation_level="AUTOCOMMIT")
-            await alone.execute(text(f"VACUUM {names}, jobs"))
-        return
-    async with engine.connect() as conn:
-        raw = (await conn.get_raw_connection()).driver_connection
-        assert raw is not None  # noqa: S101 - it was just taken
-        for statement in statements:  # the driver's own connection: not possible in a transaction
-            cursor = await raw.execute(statement)
-            row = await cursor.fetchone()
-            await cursor.close()
-            if row is not None and row[0]:
-                raise StoreError(
-                    "The log of the control database cannot be emptied while somebody reads. It is "
-                    "tried again."
-                )

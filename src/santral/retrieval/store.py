@@ -28,6 +28,7 @@ from santral.db.tables import (
     document_bodies,
     documents,
     tenants,
+    vectors,
     version_documents,
 )
 from santral.retrieval.document import Metadata, PageBreak, StoredChunk, StoredDocument
@@ -424,6 +425,15 @@ async def count_chunks(
         .group_by(chunks.c.document_id)
     )
     return {row.document_id: row.number for row in await conn.execute(statement)}
+
+
+async def delete_unused_vectors(conn: Connection, tenant_id: str) -> int:
+    """Remove the vectors of a tenant that no chunk was made into; return how many."""
+    used = select(chunks.c.content_hash).where(chunks.c.tenant_id == tenant_id).distinct()
+    statement = delete(vectors).where(
+        vectors.c.tenant_id == tenant_id, vectors.c.content_hash.not_in(used)
+    )
+    return (await conn.execute(statement)).rowcount
 
 
 async def tenant_exists(conn: Connection, tenant_id: str) -> bool:

@@ -35,12 +35,19 @@ log = logging.getLogger(__name__)
 
 
 async def build_versions(
-    place: Workplace, collection: Collection, by: str, report: IngestReport, tell: Tell
+    place: Workplace,
+    collection: Collection,
+    by: str,
+    report: IngestReport,
+    tell: Tell,
+    *,
+    is_anew: bool = False,
 ) -> None:
     """Bring every live version of a collection up to date with its documents.
 
     The version that the settings ask for is searched as soon as it is complete, unless the settings
-    leave that to a person.
+    leave that to a person. ``is_anew`` writes what an index holds already once more: then no file of
+    it is left that was there before.
 
     Raises:
         StoreError: an index or a model cannot be used; what was published stays in force.
@@ -52,7 +59,9 @@ async def build_versions(
         versions = await place.versions.wanted(conn, collection, now, by)
     await drop_retired(place, collection)
     for number, version in enumerate(versions):
-        built, refit_reason = await _build(place, collection, version, report, tell)
+        built, refit_reason = await _build(
+            place, collection, version, report, tell, is_anew=is_anew
+        )
         is_searched = built.version == collection.active_version
         if refit_reason and is_searched:
             log.info(
@@ -102,7 +111,13 @@ async def _build_anew(
 
 
 async def _build(
-    place: Workplace, collection: Collection, version: Version, report: IngestReport, tell: Tell
+    place: Workplace,
+    collection: Collection,
+    version: Version,
+    report: IngestReport,
+    tell: Tell,
+    *,
+    is_anew: bool = False,
 ) -> tuple[Version, str]:
     """Return the version as it is now, and why its vectors are to be fitted anew, or nothing."""
     scope = (collection.tenant_id, collection.name)
@@ -115,7 +130,7 @@ async def _build(
     try:
         await split_documents(place, collection, version, wanted, report, tell)
         model = await _model(place, collection, version, wanted, tell)
-        work = Filling(place, collection, version, model, writer, report, tell)
+        work = Filling(place, collection, version, model, writer, report, tell, is_anew=is_anew)
         state = await fill_index(work, wanted)
     finally:
         await writer.close()

@@ -46,7 +46,7 @@ class Known(Struct):
 
 
 class Filling(Struct, frozen=True):
-    """What one filling works on."""
+    """What one filling works on. ``is_anew`` puts in again what the index holds already."""
 
     place: Workplace
     collection: Collection
@@ -56,6 +56,7 @@ class Filling(Struct, frozen=True):
     report: IngestReport
     tell: Tell
     known: Known = field(default_factory=Known)
+    is_anew: bool = False
 
     @property
     def card(self) -> ModelCard | None:
@@ -73,7 +74,7 @@ async def fill_index(work: Filling, wanted: Mapping[str, Listed]) -> IndexState 
     gone = [id for id in held if id not in states]
     if gone:
         await work.writer.remove(gone)
-    stale = [id for id, state in states.items() if held.get(id) != state]
+    stale = [id for id, state in states.items() if work.is_anew or held.get(id) != state]
     if not stale and not gone and work.version.generation:
         return None
     await _put_all(work, wanted, stale)

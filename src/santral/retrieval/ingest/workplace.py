@@ -19,6 +19,8 @@ from santral.retrieval.index.index import IndexWriter
 from santral.retrieval.reading.file import ReadOptions
 from santral.retrieval.reading.workshop import Workshop
 
+#: What the job is called in the table of jobs.
+INGEST = "retrieval.ingest"
 #: Version of how documents are taken in; what another one took in is read again.
 INTAKE_VERSION = 1
 

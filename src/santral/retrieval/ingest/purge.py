@@ -1,0 +1,42 @@
+"""Purging: nothing that was deleted from a collection is left in a file, a table or an index."""
+
+from __future__ import annotations
+
+from santral.db.engine import reading, writing
+from santral.db.rewrite import rewrite
+from santral.db.tables import chunks, document_bodies, documents, vectors, version_documents
+from santral.retrieval import store
+from santral.retrieval.embedding.fitted.keep import sweep_fits
+from santral.retrieval.ingest.build import build_versions, drop_retired
+from santral.retrieval.ingest.report import IngestReport, Tell
+from santral.retrieval.ingest.workplace import Workplace
+
+
+async def purge(place: Workplace, tenant_id: str, name: str, *, tell: Tell) -> IngestReport:
+    """Write every index of a collection anew, forget what nothing refers to, rewrite the database.
+
+    Vectors are kept, so nothing is embedded again. A fitted model still knows which terms it was fitted
+    to, as hashes; no text is in it.
+
+    Raises:
+        NotFound: there is no such collection.
+        StoreError: an index cannot be written, or the database is read without a pause.
+    """
+    report = IngestReport()
+    async with reading(place.engine) as conn:
+        collection = await place.versions.find(conn, tenant_id, name)
+    await build_versions(place, collection, "system", report, tell, is_anew=True)
+    await drop_retired(place, collection)
+    await sweep(place, tenant_id, name)
+    await rewrite(place.engine, (documents, document_bodies, chunks, version_documents, vectors))
+    return report
+
+
+async def sweep(place: Workplace, tenant_id: str, name: str) -> None:
+    """Forget vectors of which no chunk is left, and models that no version names."""
+    async with writing(place.engine) as conn:
+        collection = await place.versions.find(conn, tenant_id, name)
+        live = await place.versions.wanted(conn, collection, place.clock(), "system")
+        await store.delete_unused_vectors(conn, tenant_id)
+    kept = {version.model.digest for version in live if version.model is not None}
+    await sweep_fits(place.engine, place.data_folder, tenant_id, name, kept)
