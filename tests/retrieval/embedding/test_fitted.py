@@ -11,6 +11,7 @@ import pytest
 from santral.db.engine import Engine, reading
 from santral.errors import StoreError
 from santral.retrieval.analysis.counts import Terms
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.analysis.terms import gram_keys, stem_keys, terms_of
 from santral.retrieval.embedding import store
 from santral.retrieval.embedding.fitted.artefact import digest_of, pack, unpack
@@ -45,7 +46,8 @@ TEXTS = [
 
 
 def counted(texts: list[str] = TEXTS) -> tuple[Terms, Terms]:
-    return terms_of(texts, ["en"] * len(texts))
+    english: list[Language] = ["en"] * len(texts)
+    return terms_of(texts, english)
 
 
 def fitted(dimensions: int = 8) -> Projection:
