@@ -16,6 +16,11 @@ _HEADING = re.compile(r"(?:heading|başlık|balk|titre|überschrift)\s*([1-9])",
 _SKIPPED = frozenset(("del", "moveFrom", "Fallback", "instrText", "delText", "rPr", "pPr", "tblPr"))
 
 
+#: Stands in the text of a paragraph where Word began another page.
+_PAGE = "\f"
+_BLANKS = re.compile(r"[ \t\u00a0]+")
+
+
 def read_docx(file: File) -> Contents:
     """Read a Word file; macros, links and embedded files stay shut."""
     archive = Archive(file.content)
@@ -34,7 +39,7 @@ class _Walk:
     """Goes through a body from top to bottom; counts pages where Word has noted them."""
 
     def __init__(self, archive: Archive) -> None:
-        self._levels = _levels(archive)
+        self._levels, self._lists = _styles(archive)
         self._notes = {**_notes(archive, "footnote"), **_notes(archive, "endnote")}
         self._page = 1
         self._has_pages = b"lastRenderedPageBreak" in archive.part("word/document.xml")
@@ -45,9 +50,9 @@ class _Walk:
             if node.tag == "p":
                 yield from self._paragraph(node)
             elif node.tag == "tbl":
-                page = self._at()
+                page = self._known(self._page)
                 table = table_text(
-                    ["".join(self._text(cell)) for cell in row.findall("tc")]
+                    ["".join(self._text(cell)).replace(_PAGE, " ") for cell in row.findall("tc")]
                     for row in node.findall("tr")
                 )
                 yield Block("table", table, page=page)
@@ -56,19 +61,20 @@ class _Walk:
                 yield from self.blocks(node)
 
     def _paragraph(self, node: Element) -> Iterator[Block]:
-        text_parts = list(self._text(node))
-        # A break in front of the first letter belongs to the page before.
-        page = self._at()
-        text = re.sub(r"[ \t\u00a0]+", " ", "".join(text_parts)).strip()
-        level = self._level(node)
-        if text and level:
-            yield Block("heading", " ".join(text.split()), level, page)
-        elif text and node.find("pPr/numPr") is not None:
-            depth = node.find("pPr/numPr/ilvl")
-            indent = "  " * min(int(depth.get("val", "0")), 8) if depth is not None else ""
-            yield Block("item", f"{indent}- {text}", page=page)
-        elif text:
-            yield Block("paragraph", text, page=page)
+        parts = "".join(self._text(node)).split(_PAGE)
+        level, item = self._level(node), self._item(node)
+        page = self._page - len(parts) + 1
+        if level:
+            yield Block("heading", _squeezed(" ".join(parts)), level, self._known(page))
+            parts = []
+        goes_on = False
+        for number, part in enumerate(parts):
+            text = _BLANKS.sub(" ", part).strip()
+            if text:
+                kind = "paragraph" if item is None else "item"
+                text = text if item is None or goes_on else f"{item}- {text}"
+                yield Block(kind, text, page=self._known(page + number), continues=goes_on)
+                goes_on = True
         yield from self._footnotes()
 
     def _text(self, parent: Element) -> Iterator[str]:
@@ -79,6 +85,7 @@ class _Walk:
                 yield " " if node.tag == "tab" else "-"
             elif node.tag == "lastRenderedPageBreak":
                 self._page += 1
+                yield _PAGE
             elif node.tag in ("br", "cr"):
                 yield "\n"
             elif node.tag in ("footnoteReference", "endnoteReference"):
@@ -99,7 +106,7 @@ class _Walk:
         """Yield the notes that the paragraph above refers to: what they say belongs to it."""
         for key in self._seen:
             number, text = self._notes[key]
-            yield Block("paragraph", f"[{number}] {text}", page=self._at())
+            yield Block("paragraph", f"[{number}] {text}", page=self._known(self._page))
         self._seen.clear()
 
     def _level(self, node: Element) -> int:
@@ -109,27 +116,40 @@ class _Walk:
         style = node.find("pPr/pStyle")
         return self._levels.get(style.get("val", ""), 0) if style is not None else 0
 
-    def _at(self) -> int | None:
-        return self._page if self._has_pages else None
+    def _item(self, node: Element) -> str | None:
+        """Return the blanks in front of a list item, None for any other paragraph."""
+        numbering = node.find("pPr/numPr")
+        style = node.find("pPr/pStyle")
+        name = style.get("val", "") if style is not None else ""
+        if numbering is None and name not in self._lists:
+            return None
+        depth = node.find("pPr/numPr/ilvl")
+        level = depth.get("val", "0") if depth is not None else "0"
+        return "  " * min(int(level), 8) if level.isdecimal() else ""
+
+    def _known(self, page: int) -> int | None:
+        return page if self._has_pages else None
 
 
-def _levels(archive: Archive) -> dict[str, int]:
-    """Return the heading level of each style that is one, by its id."""
-    found: dict[str, int] = {}
+def _styles(archive: Archive) -> tuple[dict[str, int], frozenset[str]]:
+    """Return the heading level of each style that is one, and the styles of lists, by their ids."""
+    levels: dict[str, int] = {}
+    lists: set[str] = set()
     if "word/styles.xml" not in archive:
-        return found
+        return levels, frozenset()
     for style in archive.tree("word/styles.xml").findall("style"):
-        name = style.find("name")
+        name, outline = style.find("name"), style.find("pPr/outlineLvl")
         label = name.get("val", "") if name is not None else ""
-        outline = style.find("pPr/outlineLvl")
         heading = _HEADING.match(label)
         if label.lower() == "title":
-            found[style.get("styleId", "")] = 1
+            levels[style.get("styleId", "")] = 1
         elif heading:
-            found[style.get("styleId", "")] = min(int(heading[1]), 6)
+            levels[style.get("styleId", "")] = min(int(heading[1]), 6)
         elif outline is not None and outline.get("val", "9") in "012345":
-            found[style.get("styleId", "")] = int(outline.get("val", "0")) + 1
-    return found
+            levels[style.get("styleId", "")] = int(outline.get("val", "0")) + 1
+        elif style.find("pPr/numPr") is not None:
+            lists.add(style.get("styleId", ""))
+    return levels, frozenset(lists)
 
 
 def _notes(archive: Archive, kind: str) -> dict[str, tuple[int, str]]:
@@ -142,3 +162,7 @@ def _notes(archive: Archive, kind: str) -> dict[str, tuple[int, str]]:
         if text and note.get("type") is None:
             found[f"{kind}{note.get('id', '')}"] = (len(found) + 1, text)
     return found
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())

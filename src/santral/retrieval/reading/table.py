@@ -16,5 +16,5 @@ def table_text(rows: Iterable[Sequence[str]]) -> str:
         while cells and not cells[-1]:
             cells.pop()
         if cells:
-            lines.append(" | ".join(cells))
+            lines.append(" | ".join(cells).lstrip())
     return "\n".join(lines)
