@@ -38,7 +38,7 @@ _DEFINITION = re.compile(
     rf"{_MODIFIERS}(?:"
     r"(class|def|function|func|fn|interface|struct|enum|impl|trait|type|module|namespace|record|object|"
     r"protocol|extension|message|service|sub|defmodule|defp?|table|view|procedure)\b"
-    r"\s*(?:\([^)]{0,200}\)\s*|<[^>]{0,100}>\s*)?([\w.$:]+)"
+    r"\s*(?:\([^)]{0,200}\)\s*|<[^>]{0,100}>\s*)?([\w.$]+(?:::[\w.$]+)*)"
     # const name = (a, b) => ...
     r"|(?:const|let|var|val)\s+([\w$]+)\s*=\s*(?:async\s*)?(?:function\b|\([^)]{0,300}\)\s*=>|class\b)"
     # static int name(char *a, int b), and name() {

@@ -68,11 +68,11 @@ def _known(charset: str) -> str | None:
 def _wide_encoding(head: bytes) -> str | None:
     """Return the UTF-16 or UTF-32 that bytes without a mark are in: most bytes of Latin text are 0."""
     quarter = len(head) // 4
-    if quarter and head[1::4].count(0) > 0.7 * quarter and head[2::4].count(0) > 0.9 * quarter:
-        if head[3::4].count(0) > 0.9 * quarter:
-            return "utf-32-le"
-        if head[::4].count(0) > 0.9 * quarter:
-            return "utf-32-be"
+    zeros = [head[place : 4 * quarter : 4].count(0) > 0.95 * quarter for place in range(4)]
+    if quarter and zeros[2] and zeros[3] and not zeros[0]:
+        return "utf-32-le"
+    if quarter and zeros[0] and zeros[1] and not zeros[3]:
+        return "utf-32-be"
     half = len(head) // 2
     for encoding, zeros, letters in (
         ("utf-16-le", head[1::2], head[::2]),

@@ -19,7 +19,7 @@ _FIELD = re.compile(r"\s*[\w.-]+[ \t]*:(?:\s|$)")
 _LONGEST, _DEEPEST = 20_000, 8
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader(yaml.SafeLoader):
     """Plain YAML without aliases, of which bombs are made."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
