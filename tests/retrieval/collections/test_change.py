@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import insert
 
 from santral.config.schema import Config
 from santral.db.engine import Engine, reading, writing
+from santral.db.tables import documents
 from santral.errors import BadRequest, Conflict, NotAllowed, NotFound
-from santral.retrieval.collection import Version
+from santral.retrieval.collection import Version, recipe_of, settings_of
 from santral.retrieval.collections import store
 from santral.retrieval.collections.change import (
     change_collection,
@@ -27,8 +29,10 @@ from santral.retrieval.collections.versions import (
     drop_version,
     refit_version,
     switch_version,
+    version_for,
     wanted_versions,
 )
+from santral.retrieval.embedding.model import ModelCard
 from santral.retrieval.index.entry import Partition
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import create_tenant
@@ -90,6 +94,32 @@ async def test_a_collection_keeps_what_differs_from_the_defaults(engine: Engine)
         row = await store.find_collection(conn, "default", "docs")
     assert row is not None
     assert row.settings == {"child_tokens": 200, "search": {"diversity": 0.3}}
+
+
+async def test_a_model_that_does_not_speak_the_language_is_warned_of(engine: Engine) -> None:
+    await made(engine, embedding="minilm")
+    async with writing(engine) as conn:
+        row = await store.find_collection(conn, "default", "docs")
+        assert row is not None
+        version, _ = await version_for(
+            conn, collection_of(DECLARED, row), recipe_of(settings_of({}, row)), NOW, "somebody"
+        )
+        card = ModelCard(name="minilm", digest="d", dimensions=384, languages=("en",))
+        await store.update_version(conn, "default", "docs", version.version, model=card)
+        for number, language in enumerate(("tr", "tr", "en")):
+            await conn.execute(
+                insert(documents).values(
+                    id=f"d{number}", tenant_id="default", collection="docs", location=f"l{number}",
+                    root="r", source="s", title="t", kind="text", language=language,
+                    content_hash="h", size_bytes=1, status="indexed", reason="", created_at=NOW,
+                )
+            )  # fmt: skip
+    assert (await show_collection(engine, DECLARED, "default", "docs", by=BY)).warning == ""
+    await published(engine, "docs", version.version)
+    line = await show_collection(engine, DECLARED, "default", "docs", by=BY)
+    assert line.languages == {"tr": 2, "en": 1}
+    assert "'minilm' was made for en" in line.warning
+    assert line == (await list_collections(engine, DECLARED, "default", by=BY))[0]
 
 
 async def test_a_name_that_is_taken_or_declared_or_no_name_is_refused(engine: Engine) -> None:

@@ -101,6 +101,7 @@ class CollectionBody(BaseModel):
     quarantined: int
     active_version: int = Field(description="0: nothing was published yet.")
     is_behind: bool = Field(description="Whether documents have changed since it was published.")
+    warning: str = Field(description="What is wrong with its model; empty: nothing.")
     versions: list[VersionBody]
 
 
@@ -210,6 +211,7 @@ def _body(line: CollectionLine) -> CollectionBody:
         quarantined=line.quarantined,
         active_version=known.active_version,
         is_behind=line.is_behind,
+        warning=line.warning,
         versions=[
             _version_body(version, is_behind=version.revision < known.revision)
             for version in line.versions

@@ -18,6 +18,7 @@ from santral.config.schema import Config
 from santral.db.engine import Connection, Engine, reading, writing
 from santral.db.store import bump_revision
 from santral.errors import BadRequest, Conflict
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.collection import Collection, StoredCollection, Version
 from santral.retrieval.collections import store
 from santral.retrieval.collections.known import (
@@ -29,6 +30,7 @@ from santral.retrieval.collections.known import (
     row_of,
     written,
 )
+from santral.retrieval.embedding.advice import language_advice
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import DropIndex
 from santral.tenants.permission import Principal
@@ -48,6 +50,12 @@ class CollectionLine(Struct, frozen=True, kw_only=True):
     versions: tuple[Version, ...] = ()
     documents: int = 0
     quarantined: int = 0
+    languages: Mapping[Language, int] = {}
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with the model for the languages of the documents, or an empty text."""
+        return language_advice(self.active.model if self.active else None, self.languages)
 
     @property
     def active(self) -> Version | None:
@@ -191,7 +199,11 @@ async def list_collections(
         owner = await owner_of(conn, tenant, "collections.read", by)
         rows = await store.list_collections(conn, owner.id)
         counted = await store.count_documents(conn, owner.id)
-        return [await _line(conn, config, row, counted.get(row.name, {})) for row in rows]
+        spoken = await store.count_languages(conn, owner.id)
+        return [
+            await _line(conn, config, row, counted.get(row.name, {}), spoken.get(row.name, {}))
+            for row in rows
+        ]
 
 
 async def show_collection(
@@ -202,11 +214,16 @@ async def show_collection(
         known = await known_collection(conn, config, tenant, name, "collections.read", by=by)
         row = await row_of(conn, known.tenant_id, name)
         counted = await store.count_documents(conn, known.tenant_id)
-        return await _line(conn, config, row, counted.get(name, {}))
+        spoken = await store.count_languages(conn, known.tenant_id)
+        return await _line(conn, config, row, counted.get(name, {}), spoken.get(name, {}))
 
 
 async def _line(
-    conn: Connection, config: Config, row: StoredCollection, counted: Mapping[str, int]
+    conn: Connection,
+    config: Config,
+    row: StoredCollection,
+    counted: Mapping[str, int],
+    spoken: Mapping[Language, int],
 ) -> CollectionLine:
     versions = await store.list_versions(conn, row.tenant_id, row.name)
     return CollectionLine(
@@ -214,6 +231,7 @@ async def _line(
         versions=tuple(versions),
         documents=sum(counted.values()),
         quarantined=counted.get("quarantined", 0),
+        languages=spoken,
     )
 
 

@@ -71,6 +71,8 @@ def show(name: Name, tenant: Tenant = DEFAULT_TENANT) -> None:
     )
     known = line.collection
     _say(f"{known.tenant_id}/{known.name}: {_state(line)}")
+    if line.warning:
+        _say(line.warning)
     if known.is_declared:
         _say(f"Its settings stand in santral.toml, under [collections.{name}].")
     written = known.settings.model_dump(mode="json", exclude_defaults=True)

@@ -22,6 +22,7 @@ from santral.db.tables import (
     tenants,
     version_documents,
 )
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.collection import StoredCollection, Version, VersionState
 from santral.retrieval.store import delete_unused_vectors
 
@@ -106,6 +107,19 @@ async def count_documents(conn: Connection, tenant_id: str) -> dict[str, dict[st
     counted: dict[str, dict[str, int]] = {}
     for collection, status, number in (await conn.execute(statement)).all():
         counted.setdefault(collection, {})[status] = number
+    return counted
+
+
+async def count_languages(conn: Connection, tenant_id: str) -> dict[str, dict[Language, int]]:
+    """Return, by collection, how many documents a tenant has in each language."""
+    statement = (
+        select(documents.c.collection, documents.c.language, func.count())
+        .where(documents.c.tenant_id == tenant_id, documents.c.status == "indexed")
+        .group_by(documents.c.collection, documents.c.language)
+    )
+    counted: dict[str, dict[Language, int]] = {}
+    for collection, language, number in (await conn.execute(statement)).all():
+        counted.setdefault(collection, {})[language] = number
     return counted
 
 

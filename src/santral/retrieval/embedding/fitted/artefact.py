@@ -77,7 +77,8 @@ def unusable(digest: str, reason: str) -> StoreError:
     """Return the error of a fitted model that is missing or damaged, with the remedy."""
     return StoreError(
         f"The fitted model {digest[:12]} cannot be used: {reason}. "
-        "Fit it anew: santral collections refit NAME",
+        "Fit one anew beside it: santral collections add-version NAME --set dimensions=N with another "
+        "N, then santral ingest.",
         code="embedding_changed",
     )
 
