@@ -8,7 +8,7 @@ different people.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from santral.errors import BadRequest, NotAllowed
 from santral.tenants.tenant import VirtualKey
@@ -59,6 +59,11 @@ def groups_in_force(
             param=param,
         )
     return wanted
+
+
+def may_read(key: VirtualKey, groups: Collection[str]) -> bool:
+    """Whether a key may have what was answered to somebody with these groups."""
+    return key.names_groups or key.held_groups.issuperset(groups)
 
 
 def groups_towards(owner: str, tenant: str, groups: frozenset[str]) -> frozenset[str]:

@@ -40,14 +40,16 @@ ENDPOINTS = (
 PURPOSES = ("batch", "batch_output", "assistants", "fine-tune", "user_data", "vision", "evals")
 
 
-class StoredFile(Struct, frozen=True, kw_only=True):
-    """One file of a tenant."""
+class StoredFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file of a tenant. ``groups`` are of the key whose answers it holds: others do not read it."""
 
     id: str
     filename: str
     purpose: str
     bytes: int
     created_at: int  # seconds since the Unix epoch
+    groups: list[str] = []
+    is_of_named_groups: bool = False  # that key says with each request whose documents it may see
 
     def wire(self) -> dict[str, Any]:
         """Return OpenAI's ``file`` object."""
@@ -114,6 +116,8 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancelling_at: int = 0
     cancelled_at: int = 0
     native: list[Native] = []
+    groups: list[str] = []  # whose documents its key may be answered from
+    is_of_named_groups: bool = False  # its requests say whose, in place of the key's own
 
     @property
     def is_over(self) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from santral.errors import BadRequest, NotAllowed, TooLarge
+from santral.errors import BadRequest, NotAllowed, NotFound, TooLarge
 from santral.gateway.batches.batch import Batch, StoredFile, read_create
 from santral.gateway.batches.cabinet import Cabinet
 from santral.gateway.batches.upload import read_upload
@@ -21,6 +21,8 @@ from santral.gateway.context import RequestContext
 from santral.gateway.inbound import Inbound
 from santral.gateway.respond import Responder
 from santral.gateway.stages.payload import payload_policy
+from santral.tenants.group import may_read
+from santral.tenants.tenant import VirtualKey
 
 #: Entries of a page, and the most. Source: OpenAI's reference.
 PAGE, MAX_FILES, MAX_BATCHES = 20, 10_000, 100
@@ -77,9 +79,11 @@ class Files:
 
     async def content(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
         """Send one file's bytes."""
-        data = await asyncio.to_thread(
-            self._cabinet.content, ctx.caller.tenant.id, inbound.parts["id"]
-        )
+        tenant, name = ctx.caller.tenant.id, inbound.parts["id"]
+        file = await asyncio.to_thread(self._cabinet.file, tenant, name)
+        if not _may_read(ctx.caller.key, file):
+            raise NotFound(f"There is no file '{name[:128]}'.", param="id")
+        data = await asyncio.to_thread(self._cabinet.content, tenant, name)
         await responder.send_body(data, [(b"content-type", b"application/octet-stream")])
 
     async def delete(self, ctx: RequestContext, inbound: Inbound, responder: Responder) -> None:
@@ -94,6 +98,12 @@ class Files:
             )
         await asyncio.to_thread(self._cabinet.delete_file, tenant, name)
         await _answer(responder, {"id": name, "object": "file", "deleted": True})
+
+
+def _may_read(key: VirtualKey, file: StoredFile) -> bool:
+    if file.is_of_named_groups and not key.names_groups:
+        return False
+    return may_read(key, file.groups)
 
 
 class Batches:
@@ -116,6 +126,8 @@ class Batches:
             id=f"batch-{os.urandom(16).hex()}",
             tenant_id=tenant,
             key_id=ctx.caller.key.id,
+            groups=sorted(ctx.caller.key.held_groups),
+            is_of_named_groups=ctx.caller.key.names_groups,
             endpoint=wish.endpoint,
             input_file_id=wish.input_file_id,
             completion_window=wish.completion_window,

@@ -274,9 +274,18 @@ class BatchRunner:
             purpose="batch_output",
             bytes=len(data),
             created_at=self._now(),
+            groups=self._groups(batch),
+            is_of_named_groups=batch.is_of_named_groups,
         )
         await asyncio.to_thread(self._cabinet.put_file, batch.tenant_id, file, data)
         return name
+
+    def _groups(self, batch: Batch) -> list[str]:
+        """Return whose documents the answers may rest on: the key's groups of then and of now."""
+        groups = set(batch.groups)
+        with suppress(SantralError):  # the key is gone by now
+            groups |= self._current.snapshot.ring.holder(batch.key_id, self._wall()).key.held_groups
+        return sorted(groups)
 
     async def _save(self, batch: Batch) -> None:
         await asyncio.to_thread(self._cabinet.put_batch, batch)

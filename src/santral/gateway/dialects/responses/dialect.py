@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from santral.errors import SantralError
 from santral.gateway.citations.citation import Citation
@@ -23,8 +23,20 @@ from santral.gateway.dialects.responses.request import (
 from santral.gateway.dialects.responses.state import ResponseStore
 from santral.gateway.dialects.responses.writer import ResponsesWriter
 from santral.gateway.inbound import Inbound
+from santral.tenants.group import groups_in_force
 from santral.web.errors import ErrorAnswer, openai_error
 from santral.wire.responses import DIALECT
+
+
+class _Retrieval(Struct, frozen=True):
+    groups: list[str] | None = None
+
+
+class _Extras(Struct, frozen=True):
+    retrieval: _Retrieval | None = None
+
+
+_extras = msgspec.json.Decoder(_Extras)
 
 
 class ResponsesDialect:
@@ -46,12 +58,20 @@ class ResponsesDialect:
         """
         request, fields = read_request(inbound.body)
         earlier: list[Raw] = []
-        if request.previous_response_id is not None:
-            kept = await self._store.find(ctx, request.previous_response_id, "previous_response_id")
+        seen: set[str] = set()
+        previous, named = request.previous_response_id, references(request)
+        groups = _groups(ctx, fields) if previous is not None or named else frozenset[str]()
+        if previous is not None:
+            kept = await self._store.find(ctx, previous, "previous_response_id", groups)
             earlier = kept.conversation
-        referred = await self._store.items(ctx, references(request))
+            seen.update(kept.groups)
+        items = await self._store.items(ctx, named, groups)
+        referred = {name: item for name, (item, _) in items.items()}
+        seen.update(group for _, kept in items.values() for group in kept.groups)
         ctx.body_bytes += sum(len(bytes(item)) for item in (*earlier, *referred.values()))
-        return translate(request, fields, self._store.new_id(), earlier, referred)
+        call = translate(request, fields, self._store.new_id(), earlier, referred)
+        call.seen_by = frozenset(seen)
+        return call
 
     def writer(self, ctx: RequestContext) -> ResponsesWriter:
         """Return the writer of one answer."""
@@ -70,3 +90,13 @@ class ResponsesDialect:
     def limit_headers(self, headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
         """Return the headers as they are: they are OpenAI's."""
         return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _groups(ctx: RequestContext, fields: Mapping[str, Raw]) -> frozenset[str]:
+    """Return the groups of who goes on from something; what is wrong with the extras is told later."""
+    try:
+        named = _extras.decode(fields.get("santral", Raw(b"{}"))).retrieval
+    except msgspec.ValidationError:
+        named = None
+    groups = None if named is None else named.groups
+    return groups_in_force(ctx.caller.key, groups, "santral.retrieval.groups")

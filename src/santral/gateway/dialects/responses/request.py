@@ -83,7 +83,7 @@ _TRANSLATED = frozenset({
 class ResponsesCall(ChatCall):
     """A call with what its answer has to say of the request."""
 
-    __slots__ = ("asked", "asked_fields", "response_id")
+    __slots__ = ("asked", "asked_fields", "response_id", "seen_by")
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class ResponsesCall(ChatCall):
         self.asked = asked
         self.asked_fields = asked_fields
         self.response_id = response_id  # without its prefix
+        self.seen_by: frozenset[str] = frozenset()  # groups of what it goes on from
 
 
 def read_request(body: bytes) -> tuple[Request, dict[str, Raw]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 from msgspec import Raw, Struct
@@ -23,6 +23,8 @@ from santral.gateway.objects import SWEEP_EVERY_S, Bounds, ObjectFolder
 from santral.gateway.stages.payload import payload_policy
 from santral.gateway.stages.trace import session_of, user_of
 from santral.guardrails.redact import redacted_json
+from santral.tenants.group import may_read
+from santral.tenants.tenant import VirtualKey
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     route: str
     response: Raw
     input: list[Raw]
+    groups: list[str] = []  # of who was answered, where documents were part of it
     user: str = ""  # whose it is and in which session, to find it by for its person
     session: str = ""
 
@@ -106,8 +109,14 @@ class ResponseStore:
             return False
         return True
 
-    async def find(self, ctx: RequestContext, name: str, param: str | None = None) -> Kept:
-        """Return a kept response of the caller.
+    async def find(
+        self,
+        ctx: RequestContext,
+        name: str,
+        param: str | None = None,
+        groups: Collection[str] | None = None,
+    ) -> Kept:
+        """Return a kept response of the caller, who sees the documents of ``groups``, or of the key's.
 
         Raises:
             NotFound: there is none, or it is not the caller's: the same answer to both.
@@ -117,7 +126,7 @@ class ResponseStore:
             keep_s = bounds_of(_settings(ctx)).keep_s
             found = await self._objects.get(tenant, name, keep_s)
         kept = _kept.decode(found) if found is not None else None
-        if kept is None or not ctx.caller.key.may_use(kept.route):
+        if kept is None or not _may_have(ctx.caller.key, kept, groups):
             raise _no_response(name, param)
         return kept
 
@@ -126,22 +135,24 @@ class ResponseStore:
         await self.find(ctx, name)
         await self._objects.delete(ctx.caller.tenant.id, name)
 
-    async def items(self, ctx: RequestContext, names: Iterable[str]) -> dict[str, Raw]:
-        """Return the kept items with these ids.
+    async def items(
+        self, ctx: RequestContext, names: Iterable[str], groups: Collection[str] | None = None
+    ) -> dict[str, tuple[Raw, Kept]]:
+        """Return the kept items with these ids, each with the response that it is of.
 
         Raises:
             NotFound: one is not there; names it.
         """
-        found: dict[str, Raw] = {}
+        found: dict[str, tuple[Raw, Kept]] = {}
         for name in names:
             parts = _ITEM_ID.fullmatch(name)
             if parts is None:
                 raise _no_item(name)
             try:
-                kept = await self.find(ctx, f"resp_{parts.group(1)}")
+                kept = await self.find(ctx, f"resp_{parts.group(1)}", groups=groups)
             except NotFound:
                 raise _no_item(name) from None
-            found[name] = _item(kept, int(parts.group(2), 16), name)
+            found[name] = _item(kept, int(parts.group(2), 16), name), kept
         return found
 
     def instructions_of(self, ctx: RequestContext, call: ResponsesCall) -> str | None:
@@ -159,10 +170,18 @@ def _packed(ctx: RequestContext, call: ResponsesCall, response: bytes) -> bytes:
         route=ctx.route.name,
         response=Raw(response),
         input=said,
+        groups=sorted(call.seen_by.union(ctx.groups if ctx.sources else ())),
         user=user_of(ctx),
         session=session_of(ctx),
     )
     return _encode(_redacted(ctx, kept) if payload_policy(ctx) == "redacted" else kept)
+
+
+def _may_have(key: VirtualKey, kept: Kept, groups: Collection[str] | None) -> bool:
+    """Whether a response is for this key: its route, and the documents that are part of it."""
+    if not key.may_use(kept.route):
+        return False
+    return may_read(key, kept.groups) if groups is None else set(kept.groups).issubset(groups)
 
 
 def _redacted(ctx: RequestContext, kept: Kept) -> Kept:
