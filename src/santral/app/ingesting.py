@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,18 +11,22 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+from santral.app.asking import deployments_for
+from santral.app.library import models_of
+from santral.app.providers import ProviderPool
 from santral.config.schema import Config
 from santral.db.engine import Connection, Engine
-from santral.errors import BadRequest, nearest
+from santral.errors import BadRequest, NotFound, nearest
 from santral.guardrails.policy import compile_policy, inspect
 from santral.retrieval.collection import Collection, Version
 from santral.retrieval.collections import store, versions
 from santral.retrieval.collections.known import collection_of, row_of
-from santral.retrieval.embedding.fitted.keep import fetch_fit
-from santral.retrieval.embedding.registry import FindDeployment, Models
+from santral.retrieval.embedding.deployment import Asked
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexWriter
 from santral.retrieval.index.registry import open_writer
+from santral.retrieval.ingest.ingest import Delivery
+from santral.retrieval.ingest.job import OpenSource
 from santral.retrieval.ingest.workplace import Inspected, Inspector, Workplace
 from santral.retrieval.reading.workshop import Workshop
 
@@ -73,7 +79,6 @@ class KeptVersions:
 async def workplace(
     config: Config,
     engine: Engine,
-    find_deployment: FindDeployment | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncGenerator[Workplace]:
     """Hold the parts of a process that ingests; its children end with the block."""
@@ -81,19 +86,41 @@ async def workplace(
     async def writer_of(partition: Partition, name: str) -> IndexWriter:
         return await open_writer(partition, name, config.indexes, config.data.folder)
 
-    folder = config.data.folder
-    models = Models(folder, find_deployment or _no_deployment, partial(fetch_fit, engine, folder))
-    async with Workshop() as workshop:
-        yield Workplace(
-            engine=engine,
-            data_folder=folder,
-            workshop=workshop,
-            versions=KeptVersions(config),
-            models=models,
-            open_writer=writer_of,
-            inspector_of=partial(inspector_of, config),
-            clock=clock,
+    pool = ProviderPool(time.monotonic, time.time, random.Random())  # noqa: S311 - ids of calls
+
+    def find_deployment(name: str) -> Asked:
+        providers = pool.build(config.providers)  # needs their secrets, which most ingests do not
+        pool.keep()
+        return deployments_for(config, providers)(name)
+
+    try:
+        async with Workshop() as workshop:
+            yield Workplace(
+                engine=engine,
+                data_folder=config.data.folder,
+                workshop=workshop,
+                versions=KeptVersions(config),
+                models=models_of(config, find_deployment, engine),
+                open_writer=writer_of,
+                inspector_of=partial(inspector_of, config),
+                clock=clock,
+            )
+    finally:
+        await pool.close()
+
+
+def source_opener(config: Config, engine: Engine) -> OpenSource:
+    """Return what opens a source of a tenant by its id."""
+
+    async def open_source(collection: Collection, source_id: str) -> Delivery:
+        raise NotFound(
+            f"There is no source '{source_id[:64]}' of '{collection.name}'. "
+            "List them with: santral sources list",
+            code="source_not_found",
+            param="source_id",
         )
+
+    return open_source
 
 
 def inspector_of(config: Config, name: str) -> Inspector:
@@ -120,9 +147,3 @@ def inspector_of(config: Config, name: str) -> Inspector:
 
     said = declared.model_dump_json(include={"retrieved"})
     return Inspector(blake2b(said.encode(), digest_size=16).hexdigest(), look)
-
-
-def _no_deployment(name: str) -> Any:
-    raise BadRequest(
-        f"The deployment '{name}' cannot be asked from here.", code="deployment_not_found"
-    )

@@ -7,9 +7,11 @@ import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 
+from santral.app.ingesting import source_opener, workplace
 from santral.app.sinks import sinks_of
 from santral.cache.caches import redis_tier
 from santral.config.schema import Config
@@ -24,6 +26,8 @@ from santral.privacy.places.exports import exports_folder
 from santral.privacy.proof import Signer
 from santral.privacy.registry import places_of
 from santral.privacy.retain import RETAIN, RetainArguments, Retention
+from santral.retrieval.ingest.job import IngestArguments, Ingestion, OpenPlace
+from santral.retrieval.ingest.workplace import INGEST
 from santral.secrets.pseudonym import Pseudonyms
 from santral.secrets.sealer import Sealer
 from santral.secrets.wrappers import wrappers_from
@@ -48,9 +52,16 @@ def sealer_of(config: Config, engine: Engine) -> Sealer | None:
 
 
 def job_kinds(
-    config: Config, engine: Engine, store: TraceStore, collector: Collector
+    config: Config,
+    engine: Engine,
+    store: TraceStore,
+    collector: Collector,
+    open_place: OpenPlace | None = None,
 ) -> Mapping[str, JobKind]:
-    """Return the registry: what each kind of job is called, and what does it."""
+    """Return the registry: what each kind of job is called, and what does it.
+
+    ``open_place`` gives a process's workplace to ingests, where it has one.
+    """
     places = places_of(
         config.data.folder,
         engine,
@@ -85,20 +96,39 @@ def job_kinds(
             arguments=RetainArguments,
             work=Retention(engine, store, config, _now),
         ),
+        **ingest_kinds(config, engine, open_place),
     }
 
 
-def runner_of(config: Config, engine: Engine, store: TraceStore, collector: Collector) -> Runner:
+def ingest_kinds(
+    config: Config, engine: Engine, open_place: OpenPlace | None = None
+) -> Mapping[str, JobKind]:
+    """Return the kinds that need no traces."""
+    work = Ingestion(
+        engine, open_place or partial(workplace, config, engine), source_opener(config, engine)
+    )
+    about = "Bring a collection up to date."
+    return {INGEST: JobKind(name=INGEST, about=about, arguments=IngestArguments, work=work)}
+
+
+def runner_of(
+    config: Config,
+    engine: Engine,
+    store: TraceStore,
+    collector: Collector,
+    open_place: OpenPlace | None = None,
+) -> Runner:
     """Return what runs the jobs of one process."""
-    holder = f"{gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
-    kinds = job_kinds(config, engine, store, collector)
-    return Runner(engine, kinds, holder, _now, daily=DAILY)
+    kinds = job_kinds(config, engine, store, collector, open_place)
+    return Runner(engine, kinds, _holder(), _now, daily=DAILY)
 
 
 async def finish_job(config: Config, engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
     """See a job to its end: wait for the control process, or do it here where none runs."""
     if _control_runs(config.data.folder):
         return await _wait(engine, job, tell)
+    if job.kind == INGEST:
+        return await finish_here(config, engine, job, tell)
     store = TraceStore(config.data.folder / "telemetry.duckdb", sealer=sealer_of(config, engine))
     try:
         collector = Collector(config.data.folder / "spool", store, sinks_of(config, engine))
@@ -107,16 +137,31 @@ async def finish_job(config: Config, engine: Engine, job: Job, tell: Callable[[J
         await store.close()
 
 
+async def finish_here(config: Config, engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
+    """Do an ingest in this process, and tell how far it is."""
+    runner = Runner(engine, ingest_kinds(config, engine), _holder(), _now)
+    telling = asyncio.create_task(_wait(engine, job, tell))
+    try:
+        return await runner.run_one(job.id)
+    finally:
+        telling.cancel()
+        await asyncio.wait([telling])
+
+
+def _holder() -> str:
+    return f"{gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+
+
 async def _wait(engine: Engine, job: Job, tell: Callable[[Job], None]) -> Job:
-    step = ""
+    told = job.progress
     while True:
         seen = await queue.get_job(engine, job.id)
         if seen.is_over:
             return seen
-        if seen.progress.step != step:
-            step = seen.progress.step
+        if seen.progress != told:
+            told = seen.progress
             tell(seen)
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S / 2)
 
 
 def _control_runs(data_folder: Path) -> bool:

@@ -468,6 +468,22 @@ async def read_revision(conn: Connection, tenant_id: str, name: str) -> int:
     return (await conn.execute(statement)).scalar_one()
 
 
+async def find_revision(conn: Connection, tenant_id: str, name: str) -> int | None:
+    """Return the revision of a collection's documents; None where there is no such collection."""
+    statement = select(collections.c.revision).where(
+        collections.c.tenant_id == tenant_id, collections.c.name == name
+    )
+    return (await conn.execute(statement)).scalar_one_or_none()
+
+
+async def read_active_version(conn: Connection, tenant_id: str, name: str) -> int:
+    """Return which version of a collection is searched; 0: none was published."""
+    statement = select(collections.c.active_version).where(
+        collections.c.tenant_id == tenant_id, collections.c.name == name
+    )
+    return (await conn.execute(statement)).scalar_one()
+
+
 async def read_writer(conn: Connection, tenant_id: str, collection: str) -> str:
     """Return the job that changes a collection; on PostgreSQL its row is held until the commit."""
     statement = select(collections.c.writer).where(

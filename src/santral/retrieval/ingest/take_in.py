@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 
 from msgspec import Struct, field
 
@@ -18,7 +17,6 @@ from santral.errors import SantralError
 from santral.retrieval import store
 from santral.retrieval.collection import Collection
 from santral.retrieval.document import UnreadableError
-from santral.retrieval.ingest.body import unpacked
 from santral.retrieval.ingest.examine import (
     Arrived,
     Examined,
@@ -28,6 +26,7 @@ from santral.retrieval.ingest.examine import (
     Same,
     Taken,
 )
+from santral.retrieval.ingest.keep import id_at, keep
 from santral.retrieval.ingest.report import IngestReport, Progress, Tell
 from santral.retrieval.ingest.sidecar import MAX_SIDECAR_BYTES, Sidecars, is_sidecar
 from santral.retrieval.ingest.workplace import Inspector, Workplace
@@ -159,12 +158,11 @@ class TakeIn:
 
     def _new_id(self, location: str) -> str:
         """Return an id that no document has: made of its first place, counted where that moved away."""
-        place = "\0".join((*self._scope, location))
-        id = _digest(place)
+        id = id_at(*self._scope, location)
         number = 0
         while id in self._tree.ids:
             number += 1
-            id = _digest(f"{place}\0{number}")
+            id = id_at(*self._scope, location, number)
         self._tree.ids.add(id)
         return id
 
@@ -195,27 +193,8 @@ class TakeIn:
     async def _store(self, taken: Sequence[Taken], retold: Sequence[Retold]) -> None:
         if not taken and not retold:
             return
-        now = self._place.clock()
-        tenant_id, _ = self._scope
         async with writing(self._place.engine) as conn:
-            rows = [(item.document, item.sketch) for item in taken]
-            await store.put_documents(conn, *self._scope, rows, now)
-            await store.put_bodies(
-                conn, tenant_id, {item.document.id: item.body for item in taken if item.body}
-            )
-            await store.delete_bodies(
-                conn, tenant_id, [item.document.id for item in taken if not item.body]
-            )
-            ids = [item.known.id for item in retold]
-            before = await store.find_documents(conn, *self._scope, ids)
-            bodies = await store.find_bodies(conn, tenant_id, ids)
-            told = [
-                self._examiner.told(before[item.known.id], unpacked(bodies[item.known.id]), item)
-                for item in retold
-                if item.known.id in before and item.known.id in bodies
-            ]
-            await store.describe_documents(conn, *self._scope, told, now)
-            await store.bump_collection(conn, *self._scope, now)
+            await keep(conn, self._scope, self._examiner, taken, retold, self._place.clock())
 
     def _count_same(self, known: Known) -> None:
         if known.status == "quarantined":
@@ -293,10 +272,6 @@ def found_name(found: Sequence[Examined | None]) -> str:
         if isinstance(examined, Taken):
             return examined.document.source
     return ""
-
-
-def _digest(place: str) -> str:
-    return blake2b(place.encode(), digest_size=12).hexdigest()
 
 
 def _is_lost_file(known: Known, seen: set[str]) -> bool:
