@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeGuard
 
 from santral.retrieval.document import Attribute
 from santral.retrieval.filter import ATTRIBUTES, Condition, Filter
@@ -15,49 +16,44 @@ def passes(candidate: Candidate, wanted: Filter) -> bool:
 
 
 def _holds(candidate: Candidate, condition: Condition) -> bool:
-    if condition.field == "document":
-        both = (candidate.document.id, candidate.document.source)
-        if condition.operator in ("ne", "nin"):
-            return all(_compare(value, condition) for value in both)
-        return any(_compare(value, condition) for value in both)
-    return _compare(_value(candidate, condition.field), condition)
+    values = [value for value in _values(candidate, condition.field) if value not in ("", None)]
+    wanted = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    if condition.operator == "exists":
+        return bool(values) is condition.value
+    if condition.operator in ("eq", "in"):
+        return any(_is_same(value, one) for value in values for one in wanted)
+    if condition.operator in ("ne", "nin"):
+        return not any(_is_same(value, one) for value in values for one in wanted)
+    if condition.operator == "prefix":
+        return any(isinstance(value, str) and value.startswith(str(wanted[0])) for value in values)
+    return any(_is_in_order(value, condition.operator, wanted[0]) for value in values)
 
 
-def _value(candidate: Candidate, field: str) -> Attribute | None:
+def _values(candidate: Candidate, field: str) -> Sequence[Attribute | None]:
+    chunk, document = candidate.chunk, candidate.document
+    if field == "document":
+        return (document.id, document.source)
+    if field == "section":
+        return (chunk.section,)
+    if field == "page":
+        return (None if chunk.page is None else float(chunk.page),)
     if field.startswith(ATTRIBUTES):
-        return candidate.document.attributes.get(field.removeprefix(ATTRIBUTES))
-    if field in ("section", "page"):
-        return getattr(candidate.chunk, field)
-    return getattr(candidate.document, field)
+        return (document.attributes.get(field.removeprefix(ATTRIBUTES)),)
+    return (getattr(document, field),)
 
 
-def _compare(value: Any, condition: Condition) -> bool:
-    wanted: Any = condition.value
-    operator = condition.operator
-    if operator == "exists":
-        return (value is not None) is wanted
-    if value is None:
-        return operator in ("ne", "nin")
-    if operator in ("in", "nin"):
-        return any(_equal(value, one) for one in wanted) is (operator == "in")
-    if operator in ("eq", "ne"):
-        return _equal(value, wanted) is (operator == "eq")
-    if operator == "prefix":
-        return isinstance(value, str) and value.startswith(wanted)
-    return _ordered(value, operator, wanted)
-
-
-def _equal(value: Any, wanted: Any) -> bool:
+def _is_same(value: Attribute | None, wanted: Attribute) -> bool:
     """Whether two values are the same: a text is no number, and true is not 1."""
-    is_same_kind = isinstance(value, str) == isinstance(wanted, str)
-    return is_same_kind and isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
+    return isinstance(value, bool) == isinstance(wanted, bool) and value == wanted
 
 
-def _ordered(value: Any, operator: str, wanted: Any) -> bool:
-    if isinstance(value, str) != isinstance(wanted, str) or isinstance(value, bool):
+def _is_in_order(value: Attribute | None, operator: str, wanted: Attribute) -> bool:
+    if not _is_number(value) or not _is_number(wanted):
         return False
-    if operator == "gt":
-        return value > wanted
-    if operator == "gte":
-        return value >= wanted
-    return value < wanted if operator == "lt" else value <= wanted
+    if operator in ("gt", "gte"):
+        return value > wanted or (operator == "gte" and value == wanted)
+    return value < wanted or (operator == "lte" and value == wanted)
+
+
+def _is_number(value: Attribute | None) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -105,10 +105,10 @@ class Retriever:
         if shelf is None or not question.text.strip():
             return SearchResult(generation="" if shelf is None else shelf.generation)
         wanted = options or options_of(shelf.collection.settings)
-        run = Run(scope, shelf, wanted, self._clock)
+        run = Run(scope, shelf, wanted, question.languages, self._clock)
         queries = await self._wordings(run, question)
         invented = await self._invented(run, queries[0])
-        found = await run.find(queries, invented, question, self._now())
+        found = await run.find(queries, invented, self._now())
         ranked = await run.rank(found, queries[0], self._rerankers)
         support = support_of(queries[0], ranked)
         is_weak = support < wanted.min_score

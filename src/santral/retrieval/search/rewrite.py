@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from santral.retrieval.analysis.analyse import words
-from santral.retrieval.analysis.language import ENGLISH_STOP_WORDS, TURKISH_STOP_WORDS, fold
+from santral.retrieval.analysis.language import fold
+from santral.retrieval.search.content import content_words
 from santral.retrieval.search.question import Question, Turn
 
 #: Words of an earlier question that a follow-up takes over. Chosen: a subject has no more.
@@ -70,7 +70,7 @@ def leans_back(text: str) -> bool:
     folded = fold(text).strip()
     if _FOLLOWS.match(folded):
         return True
-    own = _content(text)
+    own = content_words(text)
     return (bool(_POINTS_BACK.search(folded)) and len(own) <= 2 * _FEW_WORDS) or len(
         own
     ) < _FEW_WORDS
@@ -78,7 +78,7 @@ def leans_back(text: str) -> bool:
 
 def decompose(text: str) -> list[str]:
     """Return the questions that a question is made of, the question itself where it is one."""
-    asked = [part.strip() for part in _TWO_QUESTIONS.split(text) if len(_content(part)) > 1]
+    asked = [part.strip() for part in _TWO_QUESTIONS.split(text) if len(content_words(part)) > 1]
     if len(asked) > 1:
         return asked[:MAX_PARTS]
     plain = " ".join(text.split())
@@ -91,7 +91,8 @@ def decompose(text: str) -> list[str]:
     if match := _SHARED_ENDING.match(folded):
         ending = _cut(plain, match, 3)
         return _filled([f"{_cut(plain, match, place)} {ending}" for place in (1, 2)], text)
-    if match := _SHARED_BEGINNING.match(folded):
+    match = _SHARED_BEGINNING.match(folded)
+    if match and all(len(content_words(match[place])) <= _FEW_WORDS for place in (2, 3)):
         beginning = _cut(plain, match, 1)
         return _filled([f"{beginning}{_cut(plain, match, place)}" for place in (2, 3)], text)
     return [text]
@@ -103,7 +104,7 @@ def _cut(plain: str, match: re.Match[str], group: int) -> str:
 
 def _filled(parts: Sequence[str], text: str) -> list[str]:
     """Return the parts where each has something to search for."""
-    return list(parts) if all(_content(part) for part in parts) else [text]
+    return list(parts) if all(content_words(part) for part in parts) else [text]
 
 
 def _lead(text: str) -> int:
@@ -115,13 +116,7 @@ def _lead(text: str) -> int:
 def _subject(said: Sequence[Turn], asked: str) -> list[str]:
     """Return the words that the last question with a subject of its own was about."""
     for turn in reversed(said):
-        own = [word for word in _content(turn.text) if fold(word) not in asked]
+        own = [word for word in content_words(turn.text) if fold(word) not in asked]
         if len(own) >= _FEW_WORDS or (own and not leans_back(turn.text)):
             return own[:MAX_SUBJECT_WORDS]
-    return _content(said[-1].text)[:MAX_SUBJECT_WORDS]
-
-
-def _content(text: str) -> list[str]:
-    """Return the words of a text that say what it is about."""
-    stop_words = ENGLISH_STOP_WORDS | TURKISH_STOP_WORDS
-    return [word for word in words(fold(text)) if word not in stop_words]
+    return content_words(said[-1].text)[:MAX_SUBJECT_WORDS]

@@ -11,17 +11,19 @@ from msgspec.structs import replace
 from santral.errors import SantralError
 from santral.retrieval.access import Scope
 from santral.retrieval.analysis.counts import Floats
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.analysis.terms import gram_keys, stem_keys
 from santral.retrieval.document import StoredChunk
 from santral.retrieval.filter import Condition, Filter
 from santral.retrieval.index.entry import Candidate, Candidates, IndexQuery
 from santral.retrieval.library import Shelf
 from santral.retrieval.search.age import age_factors
+from santral.retrieval.search.content import asked_text
 from santral.retrieval.search.diversity import diverse_order
 from santral.retrieval.search.fuse import SIGNALS, scaled_signals, weighted
 from santral.retrieval.search.options import SearchOptions, Weights
-from santral.retrieval.search.question import Question
-from santral.retrieval.search.rerank.known import OFF
+from santral.retrieval.search.rerank.known import LEARNED, OFF
+from santral.retrieval.search.rerank.learned import learned_scores
 from santral.retrieval.search.rerank.registry import Rerankers, scores_by
 from santral.retrieval.search.result import Ranked
 from santral.retrieval.search.weights import default_weights
@@ -31,6 +33,9 @@ from santral.retrieval.search.weights import default_weights
 HITS_PER_PASSAGE = 3
 #: Candidates of a signal at the most, when rules of age hide what was found first. Chosen.
 MAX_CANDIDATES = 1_000
+#: What the other wordings of a question count for, beside the first one.
+#: Measured: docs/decisions/0030-search.md.
+OTHER_WORDINGS = 0.8
 
 
 class Found(Struct):
@@ -46,9 +51,15 @@ class Run:
     """One search under way: whose, of what, how, and how long its steps took."""
 
     def __init__(
-        self, scope: Scope, shelf: Shelf, options: SearchOptions, clock: Callable[[], float]
+        self,
+        scope: Scope,
+        shelf: Shelf,
+        options: SearchOptions,
+        hints: Sequence[Language],
+        clock: Callable[[], float],
     ) -> None:
         self.scope, self.shelf, self.options = scope, shelf, options
+        self.languages = tuple(dict.fromkeys((*shelf.reader.state.languages, *hints)))
         self.timings_ms: dict[str, float] = {}
         self.troubles: list[str] = []
         self._clock, self._lap_at = clock, clock()
@@ -63,11 +74,9 @@ class Run:
         """Return chunks of a document, within what the asker may see."""
         return await self.shelf.reader.stretch(self.scope, document_id, first, last)
 
-    async def find(
-        self, queries: Sequence[str], invented: str, question: Question, now_s: float
-    ) -> Found:
+    async def find(self, queries: Sequence[str], invented: str, now_s: float) -> Found:
         """Search for every wording; again with more candidates where rules of age hide the first."""
-        asked = [await self._query(text, question, invented) for text in queries]
+        asked = [await self._query(text, invented) for text in queries]
         self.lap("analyse")
         while True:
             found = _merged([await self._ask(query) for query in asked], self._weights())
@@ -100,10 +109,7 @@ class Run:
     ) -> list[Ranked]:
         """Return the best chunks in the order of the reranker, then the others as they were."""
         first = ranked[: self.options.rerank_candidates]
-        try:
-            scores = await scores_by(rerankers, self.options.rerank, asked, first)
-        except SantralError:
-            scores = None
+        scores = await self._scores_again(first, asked, rerankers)
         if scores is None or len(scores) != len(first):
             self.troubles.append("rerank")
             return ranked
@@ -111,6 +117,16 @@ class Run:
         again.sort(key=lambda one: -one.score)
         share = again[-1].score / (first[-1].score or 1.0)
         return [*again, *(_behind(one, share) for one in ranked[len(first) :])]
+
+    async def _scores_again(
+        self, first: Sequence[Ranked], asked: str, rerankers: Rerankers
+    ) -> Sequence[float] | None:
+        if self.options.rerank == LEARNED:
+            return learned_scores(asked, first, self.languages).tolist()
+        try:
+            return await scores_by(rerankers, self.options.rerank, asked, first)
+        except SantralError:
+            return None
 
     def _spread(self, ranked: list[Ranked]) -> list[Ranked]:
         """Return the chunks so that the first ones differ from each other."""
@@ -130,14 +146,13 @@ class Run:
     def _weights(self) -> Weights:
         model = self.shelf.model
         return self.options.weights or default_weights(
-            None if model is None else model.card, self.shelf.reader.state.languages
+            None if model is None else model.card, self.languages
         )
 
-    async def _query(self, text: str, question: Question, invented: str) -> IndexQuery:
-        languages = dict.fromkeys((*self.shelf.reader.state.languages, *question.languages))
+    async def _query(self, text: str, invented: str) -> IndexQuery:
         return IndexQuery(
-            stems=stem_keys(text, list(languages)),
-            grams=gram_keys(text),
+            stems=stem_keys(text, self.languages),
+            grams=gram_keys(asked_text(text, self.languages)),
             vector=await self._vector(text, invented),
             filter=_with_lifecycle(self.options.filter),
             limit=self.options.candidates,
@@ -167,9 +182,9 @@ def _with_lifecycle(wanted: Filter) -> Filter:
 def _merged(answers: Sequence[Candidates], weights: Weights) -> Found:
     """Return every candidate once, with the signals of the wording that it fits best."""
     best: dict[str, tuple[float, Candidate, Floats]] = {}
-    for answer in answers:
+    for place, answer in enumerate(answers):
         signals = scaled_signals(answer)
-        fused = weighted(signals, weights).tolist()
+        fused = (weighted(signals, weights) * (OTHER_WORDINGS if place else 1)).tolist()
         for row, candidate in enumerate(answer.found):
             known = best.get(candidate.chunk.id)
             if known is None or fused[row] > known[0]:

@@ -10,7 +10,7 @@ from santral.retrieval.search.options import Weights
 
 #: Vectors that are fitted to the collection, in any language.
 #: Measured: docs/decisions/0030-search.md.
-FITTED: Weights = {"bm25": 0.35, "ngrams": 0.4, "dense": 0.25}
+FITTED: Weights = {"bm25": 0.4, "ngrams": 0.4, "dense": 0.2}
 #: A model that knows the language of the collection.
 MODEL: Weights = {"bm25": 0.4, "ngrams": 0.25, "dense": 0.35}
 #: A model that does not know it: it would pull good passages down.
