@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from tests.db.databases import anyio_backend
 from tests.db.postgres import Server
-from tests.retrieval.index.engines import EmbeddedEngine, EngineUnderTest, PgvectorEngine
+from tests.retrieval.index.engines import (
+    EmbeddedEngine,
+    EngineUnderTest,
+    PgvectorEngine,
+    QdrantEngine,
+)
 from tests.retrieval.index.pgvector_server import pgvector_server
+from tests.retrieval.index.qdrant_front import QdrantFront, running_front
 
 from santral.config.collections import IndexServerConfig
 
@@ -21,6 +28,7 @@ __all__ = ["anyio_backend", "pgvector_server"]
     params=[
         "embedded",
         pytest.param("pgvector", marks=pytest.mark.postgres),
+        "qdrant",
     ]
 )
 def index(request: pytest.FixtureRequest) -> EngineUnderTest:
@@ -41,3 +49,21 @@ def pgvector_engine(pgvector_server: Server) -> Generator[EngineUnderTest]:
     plain = url.replace("postgresql+asyncpg", "postgresql")
     yield PgvectorEngine(IndexServerConfig(kind="pgvector", url=plain, timeout_s=10))
     pgvector_server.drop(url)
+
+
+@pytest.fixture
+def qdrant_front() -> Generator[QdrantFront]:
+    """Return Qdrant's engine on an empty folder: in memory where it can be, it asks the disk a lot."""
+    memory = Path("/dev/shm")
+    place = memory if memory.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(dir=place) as folder,
+        running_front(QdrantFront(Path(folder))) as front,
+    ):
+        yield front
+
+
+@pytest.fixture
+def qdrant_engine(qdrant_front: QdrantFront) -> EngineUnderTest:
+    """Return Qdrant's engine as an index."""
+    return QdrantEngine(qdrant_front)

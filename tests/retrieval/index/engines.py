@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import asyncpg
+from tests.retrieval.index.qdrant_front import QdrantFront
 
 from santral.config.collections import IndexServerConfig
 from santral.retrieval.index.entry import Partition
@@ -77,6 +78,20 @@ class PgvectorEngine(ServerEngine):
         finally:
             await connection.close()
         return [row["name"] for row in rows]
+
+
+class QdrantEngine(ServerEngine):
+    """Qdrant's engine behind a REST interface of the tests."""
+
+    dense_tolerance = 1e-5
+    dead_url = "http://127.0.0.1:9"
+
+    def __init__(self, front: QdrantFront) -> None:
+        super().__init__(IndexServerConfig(kind="qdrant", url=front.url, timeout_s=10))
+        self.front = front
+
+    async def left_behind(self, partition: Partition) -> list[str]:
+        return [name for name in self.front.shards if name != "santral_partitions"]
 
 
 class EmbeddedEngine:

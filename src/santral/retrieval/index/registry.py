@@ -20,6 +20,8 @@ from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexReader, IndexWriter
 from santral.retrieval.index.pgvector.reader import open_reader as open_pgvector_reader
 from santral.retrieval.index.pgvector.writer import open_writer as open_pgvector_writer
+from santral.retrieval.index.qdrant.reader import open_reader as open_qdrant_reader
+from santral.retrieval.index.qdrant.writer import open_writer as open_qdrant_writer
 
 EMBEDDED = "embedded"
 
@@ -37,6 +39,7 @@ class ServerKind(Struct, frozen=True):
 #: Kinds of servers under [indexes].
 SERVER_KINDS: dict[str, ServerKind] = {
     "pgvector": ServerKind(open_pgvector_reader, open_pgvector_writer),
+    "qdrant": ServerKind(open_qdrant_reader, open_qdrant_writer),
 }
 
 

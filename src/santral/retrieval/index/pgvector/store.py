@@ -75,6 +75,10 @@ class Found(Struct, frozen=True):
     is_indexed: bool
 
 
+#: A partition that nothing was put in.
+NEW = Found(0, FORMAT, 0, 0, 0, 0, (), 1, 1, 1, False)
+
+
 class Segment(Struct, frozen=True):
     """Postings that were written together: how many chunks they are of."""
 

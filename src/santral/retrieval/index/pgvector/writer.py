@@ -30,8 +30,6 @@ PUBLISH_FACTOR = 30
 #: How often, and after which pause, the right to write is asked for. Chosen: a second in all.
 _TRIES, _PAUSE_S = 10, 0.1
 
-_NEW = Found(0, store.FORMAT, 0, 0, 0, 0, (), 1, 1, 1, False)
-
 
 async def open_writer(partition: Partition, settings: IndexServerConfig) -> PgvectorWriter:
     """Take the right to write a partition.
@@ -127,23 +125,22 @@ class PgvectorWriter:
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 found = await store.find_partition(connection, self._prefix, self._partition)
-                tables = self._tables(found) if found else None
-                await snapshot.save(connection, self._partition, found, tables, folder)
+                await snapshot.save(connection, self._partition, found, self._prefix, folder)
         finally:
             connection.terminate()
 
     async def restore_snapshot(self, folder: Path) -> IndexState:
         """Put a snapshot in force beside what there is, then drop that; all in one transaction."""
-        about = await asyncio.to_thread(snapshot.read, self._partition, folder)
+        saved = await asyncio.to_thread(snapshot.read, self._partition, folder)
         async with self._changing(PUBLISH_FACTOR) as change:
             conn, old = self._connection, change.found
             number = await store.next_number(conn, self._prefix)
-            made = replace(about, number=number, generation=old.generation, is_indexed=False)
+            made = replace(saved, number=number, generation=old.generation, is_indexed=False)
             tables = self._tables(made)
             await store.create_tables(conn, tables)
             if made.dimensions:
                 await store.create_vectors(conn, tables, made.dimensions)
-            await snapshot.load(conn, tables, made, folder)
+            await snapshot.load(conn, self._prefix, saved, made, folder)
             if old.number:
                 await store.drop_tables(conn, self._tables(old))
             return await self._commit(_Change(made, Waiting()))
@@ -182,7 +179,7 @@ class PgvectorWriter:
         if found is not None and found.format != store.FORMAT:
             await store.drop_tables(self._connection, self._tables(found))
             found = None
-        return _Change(found or _NEW, Waiting())
+        return _Change(found or store.NEW, Waiting())
 
     async def _made(self, found: Found, dimensions: int) -> Found:
         """Return the row with its tables made."""
