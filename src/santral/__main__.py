@@ -50,6 +50,7 @@ def full_app() -> typer.Typer:
     from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
     from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
     from santral.retrieval.evaluation.cli import retrieval_commands  # noqa: PLC0415
+    from santral.retrieval.ingest.cli import add_documents, add_upkeep  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -57,6 +58,7 @@ def full_app() -> typer.Typer:
     from santral.tenants.table import print_table  # noqa: PLC0415
     from santral.tenants.users.cli import users_app  # noqa: PLC0415
     from santral.traces.cli import traces_app  # noqa: PLC0415
+    from santral.traces.readers.cli import documents_app  # noqa: PLC0415
 
     SEALED.when_needed(_open_sealed)
     app = _empty()
@@ -66,9 +68,12 @@ def full_app() -> typer.Typer:
     app.command("search")(search)
     app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
+    add_upkeep(collections_app, finish_job)
     app.add_typer(collections_app, name="collections")
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
+    add_documents(documents_app, finish_job)
+    app.add_typer(documents_app, name="documents")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
     app.add_typer(jobs_app, name="jobs")

@@ -215,6 +215,7 @@ SILENT = {
     "prompts lint": "reads",
     "prompts render": "reads",
     "traces tail": "reads",
+    "documents readers": "reads",
     "cache stats": "reads",
     "cache shadow-report": "reads",
     "config schema": "reads",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from santral.app.access import access_file, wait_for_file
 from santral.app.authority import Authority
 from santral.app.channel import Ready
+from santral.app.ingesting import workplace
 from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
 from santral.app.server import Server, serve
@@ -34,6 +36,8 @@ from santral.quota.ledger.api import ledger_router
 from santral.quota.limits import default_rules
 from santral.retrieval.collections.api import collections_router
 from santral.retrieval.collections.dropping import dropping
+from santral.retrieval.ingest.api import documents_router
+from santral.retrieval.ingest.job import OpenPlace
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
@@ -42,6 +46,7 @@ from santral.tenants.users.api import users_router
 from santral.traces.api import traces_router
 from santral.traces.collector import Collector
 from santral.traces.metrics import CONTENT_TYPE, Metrics
+from santral.traces.readers.api import readers_router
 from santral.traces.store import TraceStore
 from santral.traces.trouble import StoreDamaged
 from santral.web.errors import openai_error
@@ -52,8 +57,17 @@ log = logging.getLogger(__name__)
 _MOST_FAULTS, _LONGEST_NAME = 20, 64
 
 
-def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: Metrics) -> FastAPI:
-    """Return the ASGI application of the control process."""
+def build_app(
+    loaded: LoadedConfig,
+    engine: Engine,
+    store: TraceStore,
+    metrics: Metrics,
+    open_place: OpenPlace | None = None,
+) -> FastAPI:
+    """Return the ASGI application of the control process.
+
+    ``open_place`` gives its workplace to whoever pushes documents; else each push opens one.
+    """
     sign_in = build_sign_in(loaded.config)
     authority = Authority(engine, loaded.config, sign_in=sign_in)
     app = FastAPI(
@@ -73,6 +87,9 @@ def build_app(loaded: LoadedConfig, engine: Engine, store: TraceStore, metrics: 
     app.include_router(jobs_router(engine, authority))
     config = loaded.config
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
+    at_work = open_place or partial(workplace, config, engine)
+    app.include_router(documents_router(engine, at_work, authority))
+    app.include_router(readers_router(store, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))
     wrappers = partial(wrappers_from, loaded.config.secrets)
@@ -163,12 +180,16 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
             await collector.run(config.telemetry.collect_every_s)
 
         kept = upkeep(config, engine)  # opens the sealed secrets that what follows may need
-        runner = runner_of(config, engine, store, collector)
-        app = build_app(loaded, engine, store, metrics)
-        server = Server(app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready()))
-        watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
-        work = [collect, runner.run, watch, *kept]
-        await serve(server, [*station.sockets], work)
+        async with workplace(config, engine) as place:
+            open_place = partial(nullcontext, place)
+            runner = runner_of(config, engine, store, collector, open_place)
+            app = build_app(loaded, engine, store, metrics, open_place)
+            server = Server(
+                app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready())
+            )
+            watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
+            work = [collect, runner.run, watch, *kept]
+            await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:
         await store.close()

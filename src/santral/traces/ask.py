@@ -8,10 +8,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
 from santral.config.schema import Config
 from santral.errors import NotAllowed, NotFound, SantralError, StoreError, Unauthenticated
@@ -23,6 +25,7 @@ from santral.traces.question import (
     TracePage,
     parse_since,
 )
+from santral.traces.readers.reader import Reader
 
 T = TypeVar("T")
 
@@ -30,6 +33,10 @@ T = TypeVar("T")
 _TIMEOUT_S = 15.0
 KEY_VARIABLE = "SANTRAL_ADMIN_KEY"
 STORE_FILE = "telemetry.duckdb"
+
+
+class _Readers(Struct):
+    readers: list[Reader]
 
 
 class Source(Protocol):
@@ -42,6 +49,10 @@ class Source(Protocol):
     def billed(
         self, tenant: str | None, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]: ...
+
+    def readers(
+        self, collection: str, document_id: str, asked: Mapping[str, str]
+    ) -> list[Reader]: ...
 
 
 def choose_source(config: Config, env: Mapping[str, str], url: str, key: str) -> Source:
@@ -85,6 +96,12 @@ class ControlProcess:
         return msgspec.json.decode(
             self._get(f"/api/ledger/attempts?{query}"), type=list[BilledAttempt]
         )
+
+    def readers(self, collection: str, document_id: str, asked: Mapping[str, str]) -> list[Reader]:
+        names = (urllib.parse.quote(name, safe="") for name in (collection, document_id))
+        path = "/api/collections/{}/documents/{}/readers".format(*names)
+        query = urllib.parse.urlencode({k: v for k, v in asked.items() if v})
+        return msgspec.json.decode(self._get(f"{path}?{query}"), type=_Readers).readers
 
     def _get(self, path: str) -> bytes:
         if not self._key:
@@ -135,6 +152,23 @@ class StoppedStore:
         self, tenant: str | None, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]:
         return self._ask(lambda store: store.billed(tenant, since_us, until_us, limit))
+
+    def readers(self, collection: str, document_id: str, asked: Mapping[str, str]) -> list[Reader]:
+        from santral.traces.readers.store import readers  # noqa: PLC0415 - as below
+
+        def question(store: Any) -> Awaitable[list[Reader]]:
+            return store.ask(
+                partial(
+                    readers,
+                    whose=asked.get("tenant") or None,
+                    document_id=document_id,
+                    collection=collection,
+                    since_us=parse_since(asked.get("since", ""), store.clock()),
+                    limit=int(asked.get("limit", "100")),
+                )
+            )
+
+        return self._ask(question)
 
     def _ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
         # Imported here: DuckDB costs 33 MB and 70 ms (measured), and most commands never need it.

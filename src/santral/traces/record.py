@@ -73,6 +73,8 @@ class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     page: int | None = None
     score: float = 0.0
     is_cited: bool = False
+    collection: str = ""
+    document_id: str = ""
 
 
 class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

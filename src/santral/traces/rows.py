@@ -119,6 +119,8 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("page", "BIGINT"),
         ("score", "DOUBLE"),
         ("is_cited", "BOOLEAN"),
+        ("collection", "VARCHAR"),
+        ("document_id", "VARCHAR"),
     ),
     "payloads": (
         *_OWNER,
@@ -286,6 +288,8 @@ def _source_row(n: int, tenant_id: str, source: SourceRecord) -> Row:
         source.page,
         source.score,
         source.is_cited,
+        source.collection,
+        source.document_id,
     )
 
 

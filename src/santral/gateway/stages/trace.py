@@ -202,6 +202,8 @@ def _sources(ctx: RequestContext) -> list[SourceRecord]:
             page=source.page,
             score=round(source.score, 4),
             is_cited=source.number in cited,
+            collection=source.collection,
+            document_id=source.document_id,
         )
         for source in ctx.sources
     ]

@@ -1,0 +1,1 @@
+"""Readers: who was answered from a document, when, and in which request."""
