@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -195,8 +195,3 @@ class NotionSettings(ExportSettings):
 
 class PushSettings(SourceSettings):
     """Documents that an application pushes through the API."""
-
-
-SourceKind = Literal[
-    "folder", "watch", "url", "sitemap", "s3", "git", "confluence", "notion", "push"
-]
