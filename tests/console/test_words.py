@@ -7,6 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from santral.console.collections import (
+    COLLECTION_STATES,
+    DOCUMENT_STATES,
+    SIGNALS,
+    VERSION_STATES,
+)
 from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
@@ -36,6 +42,10 @@ def used_words() -> set[str]:
         "view": VIEWS,
         "task": TASKS,
         "job": STATES,
+        "collection": COLLECTION_STATES,
+        "document": DOCUMENT_STATES,
+        "version": VERSION_STATES,
+        "weight": SIGNALS,
     }
     found |= {f"{family}_{name}" for family, names in families.items() for name in names}
     return (

@@ -27,6 +27,7 @@ COOKIE = "santral_session"
 MENU: tuple[tuple[str, str, Action], ...] = (
     ("/", "overview", "traces.read"),
     ("/traces", "traces", "traces.read"),
+    ("/collections", "collections", "collections.read"),
     ("/tenants", "tenants", "tenants.read"),
     ("/keys", "keys", "keys.read"),
     ("/users", "users", "users.read"),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from santral.config.schema import Config
 from santral.console.audit import AuditPages
+from santral.console.collections import CollectionPages
 from santral.console.door import Door, Identify
 from santral.console.frame import Frame, menu_of
 from santral.console.jobs import JobPages
@@ -22,6 +23,7 @@ from santral.console.tenants import TenantPages
 from santral.console.traces import TracePages
 from santral.console.users import UserPages
 from santral.db.engine import Engine
+from santral.retrieval.search.retriever import Retriever
 from santral.tenants.key import RandomBytes
 from santral.tenants.sessions.session import Sessions
 from santral.traces.store import TraceStore
@@ -40,12 +42,13 @@ def console_router(
     clock: Callable[[], float],
     sign_in: SignIn | None = None,
     rng: RandomBytes = secrets.token_bytes,
+    retriever: Retriever | None = None,
 ) -> APIRouter:
     """Return the console.
 
     ``identify`` checks an admin key that comes from an address, ``origin`` says from which address a
     request comes, ``clock`` is seconds since 1970, ``sign_in`` is the way through an OpenID provider
-    where there is one.
+    where there is one, ``retriever`` searches collections where this process can.
     """
     router = APIRouter(include_in_schema=False)
     static = StaticFiles()
@@ -61,6 +64,7 @@ def console_router(
     )
     Door(frame, identify, sign_in)
     TracePages(frame, store)
+    CollectionPages(frame, retriever)
     TenantPages(frame)
     KeyPages(frame)
     UserPages(frame)

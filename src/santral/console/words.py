@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from santral.console.administration_words import ADMINISTRATION
+from santral.console.collection_words import COLLECTIONS
 from santral.traces.readable import dollars, duration, tokens
 
 LANGUAGES = ("en", "tr")
@@ -237,6 +238,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Bu sayfanın gerek duyduğu bir şeye şu anda ulaşılamıyor.",
     ),
     **ADMINISTRATION,
+    **COLLECTIONS,
 }
 
 
