@@ -59,7 +59,7 @@ def _done(task: ReadTask | SplitTask, content: bytes, limits: Limits) -> tuple[R
     except BadRequest as error:
         return Reply(error=Refusal("bad_recipe", error.message)), b""
     except MemoryError:
-        return Reply(error=Refusal("unreadable", "reading it takes too much memory")), b""
+        return Reply(error=Refusal("memory", "reading it takes too much memory")), b""
     if len(result) > limits.result_bytes:
         return Reply(error=Refusal("unreadable", "there is too much text in it")), b""
     return Reply(len(result)), result

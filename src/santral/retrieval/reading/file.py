@@ -13,7 +13,6 @@ from msgspec import Struct
 from santral.retrieval.document import Attribute, Block, Kind
 from santral.retrieval.reading.encoding import decode
 
-_BLANK = re.compile(r"[ \t]+$", re.MULTILINE)
 _PDF_DATE = re.compile(r"D?:?(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?")
 
 
@@ -43,8 +42,8 @@ class File(Struct, frozen=True):
     @property
     def text(self) -> str:
         """Its text with plain line ends, no NUL, and no blanks at the end of lines."""
-        text = decode(self.content, self.charset)
-        return _BLANK.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = decode(self.content, self.charset).replace("\r\n", "\n").replace("\r", "\n")
+        return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
 
 
 class Contents(Struct, kw_only=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from santral.retrieval.document import Block
+from santral.retrieval.document import Block, UnreadableError
 from santral.retrieval.extra import needed
 from santral.retrieval.reading.file import Contents, File, moment
 from santral.retrieval.reading.table import table_text
@@ -38,6 +39,15 @@ _AUTHOR = ("meta[name=author]", "meta[property='article:author']", "meta[name='d
 #: Elements nested deeper are one paragraph of their text. Chosen: pages of people stay below 50, and
 #: a page made to exhaust the stack must not stop an ingest.
 _DEEPEST = 200
+#: The parser's time grows with the square of the depth: half a second for this one. Measured.
+_DEEPEST_PARSED = 20_000
+_TAG = re.compile(r"<(/?)([a-zA-Z][\w:-]{0,30})")
+# Tags that nobody closes: the parser does.
+_NOT_NESTED = frozenset(
+    ("area", "base", "body", "br", "col", "dd", "dt", "embed", "head", "hr", "html", "img", "input",
+     "li", "link", "meta", "option", "p", "param", "path", "source", "tbody", "td", "tfoot", "th",
+     "thead", "tr", "track", "wbr")
+)  # fmt: skip
 #: A list in which so much of the text is links is a menu. Chosen: tables of contents are left out too,
 #: and say nothing that the headings do not.
 _MENU_SHARE, _MENU_ITEMS = 0.9, 4
@@ -45,8 +55,17 @@ _MAX_URL = 2_000
 
 
 def read_html(file: File) -> Contents:
-    """Read a page; the address and dates are those that it gives itself."""
-    tree: Any = needed("selectolax.lexbor", "to read HTML").LexborHTMLParser(file.text)
+    """Read a page; the address and dates are those that it gives itself.
+
+    Raises:
+        UnreadableError: it is nested so deep that the parser would take hours.
+        StoreError: the ``rag`` extra is not installed.
+    """
+    text = file.text
+    depth = _depth(text)
+    if depth > _DEEPEST_PARSED:
+        raise UnreadableError(f"it is nested more than {_DEEPEST_PARSED:,} deep")
+    tree: Any = needed("selectolax.lexbor", "to read HTML").LexborHTMLParser(text)
     title, address = tree.css_first("title"), tree.css_first("link[rel=canonical]")
     found = Contents(
         title=_squeezed(title.text()) if title else "",
@@ -56,7 +75,7 @@ def read_html(file: File) -> Contents:
         modified_at=_moment(tree, _MODIFIED),
         url=_address(address),
     )
-    found.blocks = _blocks(tree)
+    found.blocks = _blocks(tree, has_menus=depth <= _DEEPEST)
     return found
 
 
@@ -70,7 +89,17 @@ def html_blocks(text: str) -> tuple[str, list[Block]]:
     return found.title, found.blocks
 
 
-def _blocks(tree: Any) -> list[Block]:
+def _depth(text: str) -> int:
+    """Return how deep a page is nested at most, by its tags."""
+    depth = deepest = 0
+    for tag in _TAG.finditer(text):
+        if tag[2].lower() not in _NOT_NESTED:
+            depth = max(depth - 1, 0) if tag[1] else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _blocks(tree: Any, has_menus: bool) -> list[Block]:
     for node in tree.css(_DROPPED):
         node.decompose()
     root = _main(tree)
@@ -80,7 +109,7 @@ def _blocks(tree: Any) -> list[Block]:
     if root.tag == "body":
         for node in root.css("body > header, body > footer"):
             node.decompose()
-    for menu in root.css("ul, ol"):
+    for menu in root.css("ul, ol") if has_menus else ():
         if _is_menu(menu):
             menu.decompose()
     return list(_walk(root))

@@ -19,6 +19,8 @@ from santral.retrieval.reading.plain import text_blocks
 
 #: Messages of one mailbox, attachments of one message. Chosen.
 MAX_MESSAGES, MAX_ATTACHMENTS = 10_000, 100
+#: Longest header that is decoded. Chosen: a hundred addresses.
+_MAX_HEADER = 10_000
 
 _MBOX_START = re.compile(rb"^From [^\n]*\d{4}[^\n]*\n(?=[!-9;-~]+:)", re.MULTILINE)
 # The line above a quoted message, as mail programs write it in English and Turkish.
@@ -141,12 +143,12 @@ def _text(part: Message) -> str:
 
 def _file_name(part: Message) -> str:
     name = part.get_filename("")
-    return " ".join(_unfolded(str(name)).split())[:200]
+    return " ".join(_unfolded(str(name)[:_MAX_HEADER]).split())[:200]
 
 
 def _header(message: Message, name: str) -> str:
-    value = cast("object", message.get(name, ""))
-    return " ".join(_unfolded(str(value)).split())[:2_000]
+    value = str(cast("object", message.get(name, "")))
+    return " ".join(_unfolded(value[:_MAX_HEADER]).split())[:2_000]
 
 
 def _unfolded(value: str) -> str:

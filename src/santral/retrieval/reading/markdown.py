@@ -11,11 +11,10 @@ from santral.retrieval.reading.file import Contents, File
 from santral.retrieval.reading.front import front_matter, named
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*)|$)")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _RULE = re.compile(r"^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
 def read_markdown(file: File) -> Contents:
@@ -35,7 +34,17 @@ def read_markdown(file: File) -> Contents:
 
 def markdown_blocks(text: str) -> list[Block]:
     """Return the blocks of Markdown without its front matter."""
-    return list(_read_lines(_COMMENT.sub("", text).split("\n")))
+    return list(_read_lines(_without_comments(text).split("\n")))
+
+
+def _without_comments(text: str) -> str:
+    """Leave out what stands between ``<!--`` and ``-->``; one without an end stays."""
+    parts: list[str] = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        parts.append(text[at:start])
+        at = end + 3
+    return "".join([*parts, text[at:]])
 
 
 def unwrapped(lines: list[str]) -> str:
@@ -61,8 +70,9 @@ def _read_lines(lines: list[str]) -> Iterator[Block]:
             continue
         if heading:
             yield from _flush(held)
-            if heading[2]:
-                yield Block("heading", heading[2], len(heading[1]))
+            title = (heading[2] or "").rstrip(" \t").rstrip("#").rstrip(" \t")
+            if title:
+                yield Block("heading", title, len(heading[1]))
         elif len(held) == 1 and _UNDERLINE.match(line) and not _ITEM.match(held[0]):
             yield Block("heading", held.pop().strip(), 1 if "=" in line else 2)
         elif not line.strip() or _RULE.match(line):

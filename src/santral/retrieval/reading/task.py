@@ -53,12 +53,12 @@ class SplitTask(Struct, frozen=True, tag="split"):
 class Refusal(Struct, frozen=True):
     """Why there is no result."""
 
-    kind: Literal["unreadable", "missing", "bad_recipe"]
+    kind: Literal["unreadable", "memory", "missing", "bad_recipe"]
     message: str
 
     def raised(self) -> Exception:
         """Return the error that the caller gets."""
-        if self.kind == "unreadable":
+        if self.kind in ("unreadable", "memory"):
             return UnreadableError(self.message)
         if self.kind == "missing":
             return StoreError(self.message, code="extra_missing")

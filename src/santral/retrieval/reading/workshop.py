@@ -182,6 +182,8 @@ class _Child:
             raise UnreadableError(f"reading it took longer than {wall_s:.0f} s") from None
         except (EOFError, OSError):
             raise UnreadableError(await self._end_reason()) from None
+        if reply.error is not None and reply.error.kind == "memory":
+            raise reply.error.raised()  # what is left of the child's memory is in pieces
         if reply.error is not None:
             raise _Refused(reply.error.raised())
         return result
