@@ -59,6 +59,9 @@ async def ingest(
     failure = await _take_in(place, collection, deliveries, report, tell)
     report.duplicates = await mark_duplicates(place, collection)
     await build_versions(place, collection, by, report, tell)
+    if report.indexed_chunks or report.removed:
+        async with writing(place.engine) as conn:
+            await store.delete_unused_vectors(conn, tenant_id)
     report.elapsed_s = seconds() - begun
     if failure is not None:
         raise failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -37,8 +37,8 @@ _STEPS: Mapping[str, str] = {
     "publish": "publishing the index",
 }
 
-#: Opens a source of a tenant, by its id; raises NotFound.
-OpenSource: TypeAlias = Callable[[Collection, str], Awaitable[Delivery]]
+#: Holds a source of a tenant open, by its id; raises NotFound.
+OpenSource: TypeAlias = Callable[[Collection, str], AbstractAsyncContextManager[Delivery]]
 OpenPlace: TypeAlias = Callable[[], AbstractAsyncContextManager[Workplace]]
 
 
@@ -77,29 +77,33 @@ class Ingestion:
 
     async def _work(self, place: Workplace, hold: Hold, arguments: IngestArguments) -> IngestReport:
         tenant = hold.job.tenant_id
-        deliveries = await self._deliveries(place, hold.job, arguments)
         tell = teller(hold)
         if arguments.is_purge:
             return await purge(place, tenant, arguments.collection, tell=tell)
-        return await ingest(
-            place, tenant, arguments.collection, deliveries, by=hold.job.created_by, tell=tell
-        )
+        async with self._deliveries(place, hold.job, arguments) as deliveries:
+            return await ingest(
+                place, tenant, arguments.collection, deliveries, by=hold.job.created_by, tell=tell
+            )
 
+    @asynccontextmanager
     async def _deliveries(
         self, place: Workplace, job: Job, arguments: IngestArguments
-    ) -> list[Delivery]:
+    ) -> AsyncGenerator[list[Delivery]]:
         if not arguments.paths and not arguments.source_id:
-            return []
+            yield []
+            return
         async with reading(self._engine) as conn:
             collection = await place.versions.find(conn, job.tenant_id, arguments.collection)
             known = await store.list_known(conn, job.tenant_id, arguments.collection)
         if arguments.source_id:
-            return [await self._open_source(collection, arguments.source_id)]
+            async with self._open_source(collection, arguments.source_id) as delivery:
+                yield [delivery]
+            return
         paths = [Path(path) for path in arguments.paths]
         source = PathsSource(
             paths, [one.location for one in known], collection.settings.max_file_bytes
         )
-        return [Delivery(source, has_sidecars=True)]
+        yield [Delivery(source, has_sidecars=True)]
 
 
 def teller(hold: Hold, clock: Callable[[], float] = time.monotonic) -> Tell:
