@@ -71,17 +71,34 @@ def map_arrays(path: Path) -> dict[str, Array]:
         FileNotFoundError: it is not there.
         StoreError: it is cut, of another format, or its directory is damaged.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size < _HEAD.size:
-            raise damaged(path, "it is cut")
-        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    directory, start = _directory(path, mapped)
+    mapped, directory, start = _mapped(path)
     return {
         place.name: np.frombuffer(
             mapped, place.dtype, count=int(np.prod(place.shape)), offset=start + place.offset
         ).reshape(place.shape)
         for place in directory.places
     }
+
+
+class Records:
+    """Byte strings of a file, read when they are asked for: they never count as memory of a process.
+
+    offsets: int64 [records + 1] into the array ``name`` of the file. Safe to use from many threads.
+    """
+
+    def __init__(self, path: Path, name: str, offsets: NDArray[np.int64]) -> None:
+        _, directory, start = _mapped(path)
+        place = next(place for place in directory.places if place.name == name)
+        self._offsets, self._start = offsets, start + place.offset
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __getitem__(self, number: int) -> bytes:
+        begin, end = self._offsets[number : number + 2].tolist()
+        return os.pread(self._file, end - begin, self._start + begin)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
 
 
 def check_arrays(path: Path) -> None:
@@ -107,6 +124,14 @@ def damaged(place: Path, reason: str) -> StoreError:
         f"The index {place} cannot be used: {reason}. Run santral ingest again to rebuild it.",
         code="index_damaged",
     )
+
+
+def _mapped(path: Path) -> tuple[memoryview, _Directory, int]:
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < _HEAD.size:
+            raise damaged(path, "it is cut")
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return mapped, *_directory(path, mapped)
 
 
 def _directory(path: Path, content: memoryview) -> tuple[_Directory, int]:

@@ -35,7 +35,7 @@ class Content(Struct, frozen=True):
 
     documents: Sequence[IndexedDocument]
     of: NDArray[np.int32]
-    records: Sequence[bytes | memoryview]
+    records: Sequence[bytes]
     sections: Sequence[str]
     pages: NDArray[np.float64]
     vectors: Vectors
@@ -101,7 +101,7 @@ def merged_content(segments: Sequence[Segment], gone: Sequence[NDArray[np.bool_]
     """Return what is left of some segments; ``gone`` marks the documents that were removed."""
     documents: list[IndexedDocument] = []
     of: list[NDArray[np.int32]] = []
-    records: list[memoryview] = []
+    records: list[bytes] = []
     sections: list[str] = []
     rows: list[NDArray[np.intp]] = []
     for segment, removed in zip(segments, gone, strict=True):
@@ -112,7 +112,7 @@ def merged_content(segments: Sequence[Segment], gone: Sequence[NDArray[np.bool_]
         alive = np.flatnonzero(~removed[segment.document])
         rows.append(alive)
         of.append(numbers[segment.document[alive]])
-        records.extend(segment.record_at(row) for row in alive.tolist())
+        records.extend(segment.records[row] for row in alive.tolist())
         names = segment.section_names()
         codes: list[int] = segment.section.codes[alive].tolist()
         sections.extend(names[code] for code in codes)
@@ -184,7 +184,7 @@ def _slices(lexicons: Sequence[Lexicon], moved: Sequence[NDArray[np.int64]]) -> 
         yield packed
 
 
-def _blobs(name: str, items: Sequence[bytes | memoryview]) -> dict[str, Array]:
+def _blobs(name: str, items: Sequence[bytes]) -> dict[str, Array]:
     offsets = np.zeros(len(items) + 1, np.int64)
     np.cumsum([len(item) for item in items], out=offsets[1:])
     return {f"{name}.offsets": offsets, f"{name}.bytes": np.frombuffer(b"".join(items), np.uint8)}

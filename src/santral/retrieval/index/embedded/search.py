@@ -15,6 +15,10 @@ from santral.retrieval.index.entry import Candidate, Candidates, IndexQuery
 from santral.retrieval.index.impact import rarity
 from santral.retrieval.index.signal import Signal
 
+#: Scores of which the best one is looked at first. Measured: a partition of all scores takes twenty
+#: times as long where most of them are 0.
+_GROUP = 64
+
 _SIGNALS: tuple[Signal, ...] = ("bm25", "ngrams", "dense")
 
 
@@ -78,7 +82,7 @@ def _largest(scored: Sequence[_Scored], place: int) -> float:
 def _candidates(scored: Sequence[_Scored], limit: int) -> tuple[Candidate, ...]:
     wanted: list[set[int]] = [set() for _ in scored]
     for place in range(len(_SIGNALS)):
-        for number, found in enumerate(_best([one.scores[place] for one in scored], limit)):
+        for number, found in enumerate(best_places([one.scores[place] for one in scored], limit)):
             wanted[number].update(found)
     return tuple(
         candidate
@@ -88,7 +92,7 @@ def _candidates(scored: Sequence[_Scored], limit: int) -> tuple[Candidate, ...]:
     )
 
 
-def _best(parts: Sequence[Floats], limit: int) -> list[list[int]]:
+def best_places(parts: Sequence[Floats], limit: int) -> list[list[int]]:
     """Return the places of the ``limit`` highest scores above 0 over all parts; ties in order."""
     found = [_highest(scores, limit) for scores in parts]
     scores = np.concatenate(
@@ -102,11 +106,19 @@ def _best(parts: Sequence[Floats], limit: int) -> list[list[int]]:
 
 
 def _highest(scores: Floats, limit: int) -> NDArray[np.intp]:
-    if limit < len(scores):
-        bound = max(float(np.partition(scores, len(scores) - limit)[len(scores) - limit]), 0.0)
-        places = np.flatnonzero(scores >= bound if bound > 0 else scores > 0)
-        return places[np.argsort(-scores[places], kind="stable")][:limit]
-    return np.flatnonzero(scores > 0)
+    """Return the places of the ``limit`` highest scores above 0, and of those that equal the last."""
+    # The best of each of many groups: the last of the best ``limit`` of them bounds what is wanted.
+    groups = len(scores) // _GROUP
+    bound = 0.0
+    if groups > limit:
+        highest = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        bound = float(np.partition(highest, groups - limit)[groups - limit])
+    places = np.flatnonzero(scores >= bound if bound > 0 else scores > 0)
+    if len(places) <= limit:
+        return places
+    found = scores[places]
+    last = np.partition(found, len(found) - limit)[len(found) - limit]
+    return places[found >= last]
 
 
 def _made(scored: _Scored, places: NDArray[np.intp]) -> list[Candidate]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.document import StoredChunk
-from santral.retrieval.index.embedded.arrays import Array, damaged, map_arrays
+from santral.retrieval.index.embedded.arrays import Array, Records, damaged, map_arrays
 from santral.retrieval.index.embedded.columns import Coded, Column, Numbers
 from santral.retrieval.index.embedded.lexicon import Lexicon
 from santral.retrieval.index.embedded.vectors import Vectors
@@ -37,6 +37,7 @@ class Segment(Struct, frozen=True):
     vectors: Vectors
     section: Coded
     page: Numbers
+    records: Records
     arrays: Mapping[str, Array]
 
     @property
@@ -54,17 +55,14 @@ class Segment(Struct, frozen=True):
         """Of its vectors; 0 where there are none."""
         return self.vectors.values.shape[1]
 
-    def record_at(self, row: int) -> memoryview:
-        """Return the encoded chunk of a row."""
-        return _record(self.arrays, "chunks", row)
-
     def chunk_at(self, row: int) -> StoredChunk:
         """Return the chunk of a row."""
-        return _decode_chunk(self.record_at(row))
+        return _decode_chunk(self.records[row])
 
     def document_at(self, number: int) -> IndexedDocument:
         """Return a document."""
-        return _decode_document(_record(self.arrays, "documents", number))
+        begin, end = self.arrays["documents.offsets"][number : number + 2].tolist()
+        return _decode_document(self.arrays["documents.bytes"].data[begin:end])
 
     def column(self, field: str) -> Column | None:
         """Return a column of the documents, nothing where no document has the field."""
@@ -112,6 +110,7 @@ def load_segment(folder: Path, name: str) -> Segment:
             vectors=Vectors(arrays["vectors"], arrays["scales"]),
             section=Coded(arrays["codes.section"], arrays["values.section"]),
             page=Numbers(arrays["numbers.page"]),
+            records=Records(path, "chunks.bytes", arrays["chunks.offsets"]),
             arrays=arrays,
         )
     except KeyError as error:
@@ -141,8 +140,3 @@ def _belongs_together(segment: Segment) -> bool:
 
 def _lexicon(arrays: Mapping[str, Array], label: str) -> Lexicon:
     return Lexicon(**{key: arrays[f"{label}.{key}"] for key in Lexicon.__struct_fields__})
-
-
-def _record(arrays: Mapping[str, Array], part: str, number: int) -> memoryview:
-    begin, end = arrays[f"{part}.offsets"][number : number + 2].tolist()
-    return arrays[f"{part}.bytes"].data[begin:end]

@@ -20,6 +20,9 @@ try:
 except ImportError:
     _simsimd = None
 
+#: One row of so many, or fewer, are copied and compared alone. Measured: copying a row takes as long
+#: as comparing three.
+_WORTH_COPYING = 4
 #: Rows that numpy turns into floats at once: chosen, they stay in the processor's cache.
 _BLOCK = 2_048
 
@@ -32,13 +35,13 @@ class Vectors(Struct, frozen=True):
 
     def products(self, vector: Floats, rows: NDArray[np.intp] | None) -> Floats:
         """Return the dot product of a vector with all rows, or with some."""
-        values = self.values if rows is None else self.values[rows]
-        scales = self.scales if rows is None else self.scales[rows]
+        if rows is not None and len(rows) * _WORTH_COPYING < len(self.values):
+            return Vectors(self.values[rows], self.scales[rows]).products(vector, None)
         asked = pack_vectors(vector[None])
-        products = _dot(_simsimd, asked.values, values)
-        products *= scales
+        products = _dot(_simsimd, asked.values, self.values)
+        products *= self.scales
         products *= asked.scales[0]
-        return products
+        return products if rows is None else products[rows]
 
     def some(self, rows: NDArray[np.intp]) -> Floats:
         """Return some vectors as they were, up to rounding."""

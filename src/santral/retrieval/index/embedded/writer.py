@@ -277,17 +277,24 @@ class EmbeddedWriter:
     def _merge(self) -> None:
         """Write segments anew that lost much, and those of which there are too many of one size."""
         while due := self._due():
-            self._segments = [held for held in self._segments if held not in due]
             alive = [held for held in due if not held.gone.all()]
-            if not alive:
-                continue
-            content = merged_content(
-                [held.segment for held in alive], [held.gone for held in alive]
-            )
-            for held in alive:
-                for name in held.segment.ids():
-                    self._places.pop(name, None)
-            self._hold_new(self._written(content.arrays()))
+            merged: Segment | None = None
+            if alive:
+                content = merged_content(
+                    [held.segment for held in alive], [held.gone for held in alive]
+                )
+                merged = self._written(content.arrays())
+            self._segments = [held for held in self._segments if held not in due]
+            self._let_go(alive)
+            if merged is not None:
+                self._hold_new(merged)
+
+    def _let_go(self, segments: Sequence[_Held]) -> None:
+        """Forget where documents are whose segments another one replaces."""
+        for held in segments:
+            for number, name in enumerate(held.segment.ids()):
+                if not held.gone[number]:
+                    self._places[name].remove((held, number))
 
     def _due(self) -> list[_Held]:
         dimensions = self._dimensions()
