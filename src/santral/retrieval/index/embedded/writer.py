@@ -207,7 +207,7 @@ class EmbeddedWriter:
         return None
 
     def _remove(self, document_ids: Sequence[str]) -> None:
-        known = [name for name in document_ids if name in self._fingerprints]
+        known = [name for name in dict.fromkeys(document_ids) if name in self._fingerprints]
         if not known:
             return
         if any(name not in self._places for name in known):
