@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from santral.config.schema import Config
 from santral.db.engine import Engine, reading
 from santral.errors import StoreError
 from santral.retrieval.collections import store
@@ -24,15 +23,7 @@ from santral.retrieval.library import ReadCatalogue, Searchable
 
 log = logging.getLogger(__name__)
 
-CATALOGUE_FILE = "collections.msgpack"
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Searchable]).decode
-
-
-def catalogue_file(config: Config) -> Path:
-    """Return where the parent writes and workers read."""
-    return config.data.folder / "run" / CATALOGUE_FILE
 
 
 async def read_collections(engine: Engine) -> list[Searchable]:
@@ -76,31 +67,6 @@ class CataloguePublisher:
             return False
         self._fetched.add(model.digest)
         return True
-
-
-def from_file(path: Path) -> ReadCatalogue:
-    """Return the worker's side: what the file says, whenever it was replaced."""
-    stamp = (0, 0)
-
-    def look() -> list[Searchable] | None:
-        nonlocal stamp
-        try:
-            status = path.stat()
-            seen = (status.st_mtime_ns, status.st_ino)
-            if seen == stamp:
-                return None
-            found = _decode(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise StoreError(f"{path} cannot be read: {error}. Restart santral.") from None
-        stamp = seen
-        return found
-
-    async def read() -> Sequence[Searchable] | None:
-        return await asyncio.to_thread(look)
-
-    return read
 
 
 def from_database(engine: Engine) -> ReadCatalogue:

@@ -18,6 +18,7 @@ from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.numbers import SharedNumbers
 from santral.app.providers import ProviderPool
 from santral.app.refresh import LOOK_EVERY_S, Follower
+from santral.app.searching import Searching
 from santral.app.server import Server, serve
 from santral.app.station import Station
 from santral.cache.caches import Caches
@@ -123,10 +124,10 @@ class GatewayProcess:
         )
         self._access = Access.empty()
         self._access_reader = AccessReader(access_file(config))
-        self.current = Current(
-            build_snapshot(loaded, self._pool.build(config.providers), self._access.ring)
-        )
+        self._providers = self._pool.build(config.providers)  # those compiled last
+        self.current = Current(build_snapshot(loaded, self._providers, self._access.ring))
         self._pool.keep()
+        self._searching = Searching(config, self._providers, FormerSearch(self._searcher))
         self._generation.set(1)
         self._fallback = Fallback(Health(time.monotonic), self._rng, time.monotonic)
         self.metrics.watch(self._show_spool)
@@ -137,14 +138,13 @@ class GatewayProcess:
 
     def _build_app(self) -> GatewayApp:
         fallback = self._fallback
-        former = FormerSearch(self._searcher)
         limits = ModelLimits(self._line, fallback.health)
         stages = Stages(
             trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
             quota=Quota(self._line),
             input_guard=InputGuard(),
             compose=Compose(),
-            retrieve=Retrieve(former.find_owner, former),
+            retrieve=Retrieve(self._searching.find_owner, self._searching),
             generate=Generate(
                 ThroughCache(self._caches, self._cache_metrics),
                 Attempts(
@@ -183,6 +183,7 @@ class GatewayProcess:
         self._take_access()
         await self._limiter.begin()
         await asyncio.to_thread(self._searcher.refresh)
+        await self._searching.library.refresh()
         await warm_up(self.current.snapshot)
 
     def _take_access(self) -> bool:
@@ -234,6 +235,7 @@ class GatewayProcess:
         try:
             await serve(server, [*station.sockets], background, self._finish)
         finally:
+            await self._searching.library.close()
             await self._pool.close()
             self._spool.close()
             self._numbers.leave()
@@ -265,9 +267,9 @@ class GatewayProcess:
     def _compile(self, loaded: LoadedConfig) -> Snapshot:
         """Compile a new configuration; raises ConfigError and changes nothing."""
         self._open_sealed(loaded.config)
-        providers = self._pool.build(loaded.config.providers)
+        self._providers = self._pool.build(loaded.config.providers)
         before = self.current.snapshot
-        return build_snapshot(loaded, providers, before.ring, before=before)
+        return build_snapshot(loaded, self._providers, before.ring, before=before)
 
     def _use(self, loaded: LoadedConfig, fresh: Snapshot) -> None:
         """Swap in whole what was compiled last."""
@@ -275,6 +277,7 @@ class GatewayProcess:
         keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
         self._searcher.configure(loaded.config.collections)
+        self._searching.configure(loaded.config, self._providers)
         self.current.snapshot = fresh
         self.current.put_access(self._access.ring, self._access.limits(loaded.config))
 
@@ -284,6 +287,7 @@ class GatewayProcess:
             await asyncio.sleep(LOOK_EVERY_S)
             self._take_access()
             await asyncio.to_thread(self._searcher.refresh)
+            await self._searching.library.refresh()
             await asyncio.to_thread(self._caches.refresh, self._caches.notes_due())
             await self._pool.close_retired()
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from santral.config.schema import Config
-from santral.db.engine import Engine
 from santral.retrieval.collection import Version
-from santral.retrieval.embedding.fitted.keep import fetch_fit
 from santral.retrieval.embedding.model import EmbeddingModel
 from santral.retrieval.embedding.registry import FindDeployment, Models
 from santral.retrieval.index.entry import Partition
@@ -15,12 +14,20 @@ from santral.retrieval.index.index import IndexReader
 from santral.retrieval.index.registry import open_reader
 from santral.retrieval.library import Library, ReadCatalogue
 
+if TYPE_CHECKING:
+    from santral.db.engine import Engine
+
 
 def models_of(
     config: Config, find_deployment: FindDeployment, engine: Engine | None = None
 ) -> Models:
     """Return what opens embedding models; a gateway has no database and reads files alone."""
-    fetch = None if engine is None else partial(fetch_fit, engine, config.data.folder)
+    if engine is None:
+        return Models(config.data.folder, find_deployment)
+    # Imported here: a gateway has no use for what speaks SQL, which takes 25 MB.
+    from santral.retrieval.embedding.fitted.keep import fetch_fit  # noqa: PLC0415
+
+    fetch = partial(fetch_fit, engine, config.data.folder)
     return Models(config.data.folder, find_deployment, fetch)
 
 

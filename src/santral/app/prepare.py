@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.acts import Acts
-from santral.app.catalogue import CataloguePublisher, catalogue_file
+from santral.app.catalogue import CataloguePublisher
+from santral.app.catalogue_file import catalogue_file
 from santral.app.noted import note_start
 from santral.app.publish import Publisher, read_access
 from santral.app.sealing import check_sealed, publish_sealed

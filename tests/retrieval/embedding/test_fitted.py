@@ -15,14 +15,9 @@ from santral.retrieval.analysis.language import Language
 from santral.retrieval.analysis.terms import gram_keys, stem_keys, terms_of
 from santral.retrieval.embedding import store
 from santral.retrieval.embedding.fitted.artefact import digest_of, pack, unpack
+from santral.retrieval.embedding.fitted.file import fitted_folder, read_fit
 from santral.retrieval.embedding.fitted.fit import FIT_CHUNKS, fit, sample_of
-from santral.retrieval.embedding.fitted.keep import (
-    fetch_fit,
-    fit_model,
-    fitted_folder,
-    read_fit,
-    sweep_fits,
-)
+from santral.retrieval.embedding.fitted.keep import fetch_fit, fit_model, sweep_fits
 from santral.retrieval.embedding.fitted.model import FittedModel, made_of
 from santral.retrieval.embedding.fitted.projection import Projection
 

@@ -10,10 +10,9 @@ import msgspec
 import numpy as np
 
 from santral.db.engine import Engine, reading, writing
-from santral.errors import BadRequest
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.embedding import store
-from santral.retrieval.embedding.model import EmbeddingModel, ModelCard
+from santral.retrieval.embedding.model import EmbeddingModel, ModelCard, wrong_dimension
 
 #: Texts between two commits: a kill loses the work on so many at most. Chosen.
 _AT_ONCE = 256
@@ -94,14 +93,3 @@ class Cached:
         if len(vector) != self.card.dimensions:
             raise wrong_dimension(self.card, len(vector))
         return vector
-
-
-def wrong_dimension(card: ModelCard, found: int) -> BadRequest:
-    """Return the refusal of vectors that are longer or shorter than the model's, with the remedy."""
-    return BadRequest(
-        f"'{card.name}' gave vectors of {found} numbers, the collection was made with "
-        f"{card.dimensions}. Build a version with the model as it is now: "
-        "santral collections add-version NAME --set embedding=" + card.name,
-        code="wrong_dimension",
-        param="embedding",
-    )

@@ -23,8 +23,7 @@ from santral.errors import (
 )
 from santral.providers.provider import Provider, TaskCall
 from santral.retrieval.analysis.counts import Floats
-from santral.retrieval.embedding.cached import wrong_dimension
-from santral.retrieval.embedding.model import ModelCard
+from santral.retrieval.embedding.model import ModelCard, wrong_dimension
 from santral.wire.embeddings import Vector, read_embeddings
 from santral.wire.usage import Usage
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from santral.errors import BadRequest
 from santral.retrieval.analysis.counts import Floats
 
 
@@ -43,3 +44,14 @@ class EmbeddingModel(Protocol):
     async def embed_query(self, text: str) -> Floats:
         """Return float32 [dimensions] of a question."""
         ...
+
+
+def wrong_dimension(card: ModelCard, found: int) -> BadRequest:
+    """Return the refusal of vectors that are longer or shorter than the model's, with the remedy."""
+    return BadRequest(
+        f"'{card.name}' gave vectors of {found} numbers, the collection was made with "
+        f"{card.dimensions}. Build a version with the model as it is now: "
+        "santral collections add-version NAME --set embedding=" + card.name,
+        code="wrong_dimension",
+        param="embedding",
+    )

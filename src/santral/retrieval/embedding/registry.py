@@ -10,7 +10,7 @@ from typing import TypeAlias
 from santral.errors import BadRequest, StoreError
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.embedding.deployment import PREFIX, Asked, open_deployment
-from santral.retrieval.embedding.fitted.keep import read_fit
+from santral.retrieval.embedding.fitted.file import read_fit
 from santral.retrieval.embedding.fitted.model import NAME as FITTED
 from santral.retrieval.embedding.model import EmbeddingModel, ModelCard
 from santral.retrieval.embedding.pulled.model import open_pulled

@@ -9,24 +9,17 @@ that does, before they learn of the version that needs it.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from santral.db.engine import Engine, reading, writing
-from santral.errors import StoreError
 from santral.retrieval.analysis.counts import Terms
-from santral.retrieval.analysis.language import Language
 from santral.retrieval.embedding import store
-from santral.retrieval.embedding.fitted.artefact import digest_of, unusable
+from santral.retrieval.embedding.fitted.artefact import unusable
+from santral.retrieval.embedding.fitted.file import fitted_folder, is_whole, write_fit
 from santral.retrieval.embedding.fitted.fit import fit
-from santral.retrieval.embedding.fitted.model import FittedModel, made_of, opened
-
-
-def fitted_folder(data_folder: Path) -> Path:
-    """Return the folder of the files."""
-    return data_folder / "models" / "fitted"
+from santral.retrieval.embedding.fitted.model import FittedModel, made_of
 
 
 async def fit_model(
@@ -52,7 +45,7 @@ async def fit_model(
     model, artefact = made_of(projection)
     async with writing(engine) as conn:
         await store.add_fit(conn, tenant_id, collection, model.card.digest, artefact, chunks, now)
-    await asyncio.to_thread(_write, fitted_folder(data_folder), model.card.digest, artefact)
+    await asyncio.to_thread(write_fit, fitted_folder(data_folder), model.card.digest, artefact)
     return model
 
 
@@ -63,28 +56,13 @@ async def fetch_fit(engine: Engine, data_folder: Path, tenant_id: str, digest: s
         StoreError: the database holds no such model, or the file cannot be written.
     """
     folder = fitted_folder(data_folder)
-    if await asyncio.to_thread(_is_whole, folder / digest, digest):
+    if await asyncio.to_thread(is_whole, folder / digest, digest):
         return
     async with reading(engine) as conn:
         artefact = await store.find_fit(conn, tenant_id, digest)
     if artefact is None:
         raise unusable(digest, "it is nowhere to be found")
-    await asyncio.to_thread(_write, folder, digest, artefact)
-
-
-def read_fit(data_folder: Path, digest: str, languages: Collection[Language] = ()) -> FittedModel:
-    """Return a fitted model from its file; ``languages`` are those of the collection.
-
-    Raises:
-        StoreError: the file is missing or damaged.
-    """
-    try:
-        artefact = (fitted_folder(data_folder) / digest).read_bytes()
-    except FileNotFoundError:
-        raise unusable(digest, "this machine has no file of it yet") from None
-    except OSError as error:
-        raise unusable(digest, error.strerror or str(error)) from None
-    return opened(artefact, digest, languages)
+    await asyncio.to_thread(write_fit, folder, digest, artefact)
 
 
 async def sweep_fits(
@@ -96,26 +74,3 @@ async def sweep_fits(
     for digest in gone:
         (fitted_folder(data_folder) / digest).unlink(missing_ok=True)
     return len(gone)
-
-
-def _is_whole(path: Path, digest: str) -> bool:
-    try:
-        return digest_of(path.read_bytes()) == digest
-    except OSError:
-        return False
-
-
-def _write(folder: Path, digest: str, artefact: bytes) -> None:
-    draft = folder / f".{digest}-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(artefact)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / digest)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise StoreError(
-            f"The fitted model cannot be written to {folder}: {error.strerror or error}."
-        ) from None
