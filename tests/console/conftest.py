@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -23,6 +24,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from santral.app.authority import Authority
 from santral.app.control import _answer_error  # pyright: ignore[reportPrivateUsage]
+from santral.app.retrieval import opened_retrieval
 from santral.app.sign_in import build_sign_in
 from santral.config.schema import Config
 from santral.console.pages import console_router
@@ -54,8 +56,15 @@ class RunningConsole:
     """The console on a free port, in a thread with its own loop and store."""
 
     def __init__(
-        self, folder: Path, records: Sequence[TraceRecord] = (), settings: Any = None
+        self,
+        folder: Path,
+        records: Sequence[TraceRecord] = (),
+        settings: Any = None,
+        *,
+        is_searching: bool = False,
     ) -> None:
+        self._is_searching = is_searching
+        self._exits = AsyncExitStack()
         self.store = TraceStore(Path(":memory:"))
         self.engine = connect(f"sqlite:///{folder}/santral.db")
         self.now = time.time  # a test may put another clock here
@@ -103,6 +112,7 @@ class RunningConsole:
         server = self._loop.run_until_complete(self._start())
         self._started.set()
         self._loop.run_until_complete(server.serve(sockets=[self._socket]))
+        self._loop.run_until_complete(self._exits.aclose())
         self._loop.run_until_complete(self.store.close())
         self._loop.run_until_complete(self.engine.dispose())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
@@ -113,13 +123,17 @@ class RunningConsole:
         first = await ensure_first_keys(self.engine, secrets.token_bytes)
         assert first is not None
         self.admin_key, self.app_key = first.admin.plaintext, first.application.plaintext
+        self.retrieval = None
+        if self._is_searching:
+            opened = opened_retrieval(self.config, self.engine)
+            self.retrieval = await self._exits.enter_async_context(opened)
         sign_in = build_sign_in(self.config)
         authority = Authority(self.engine, self.config, lambda: self.now(), sign_in)
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self.router = console_router(
             self.engine, self.store, self.config,
             identify=authority.identify, origin=authority.origin, sign_in=sign_in,
-            clock=lambda: self.now(),
+            clock=lambda: self.now(), retriever=self.retrieval and self.retrieval.retriever,
         )  # fmt: skip
         app.include_router(self.router)
         app.include_router(tenants_router(self.engine, authority))

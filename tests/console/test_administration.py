@@ -54,7 +54,7 @@ def acme_admin(house: Any) -> Iterator[Any]:
 
 PAGES = ("/tenants", "/tenants/acme", "/tenants/acme/delete", "/keys", "/keys?tenant=acme", "/users",
          "/limits", "/limits?tenant=*", "/ledger", "/ledger?month=2020-01&by=tags", "/audit",
-         "/audit/1", "/jobs")  # fmt: skip
+         "/audit/1", "/jobs", "/collections", "/collections?tenant=acme")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
