@@ -47,7 +47,8 @@ def pgvector_engine(pgvector_server: Server) -> Generator[EngineUnderTest]:
     """Return PostgreSQL with pgvector on an empty database."""
     url = pgvector_server.create()
     plain = url.replace("postgresql+asyncpg", "postgresql")
-    yield PgvectorEngine(IndexServerConfig(kind="pgvector", url=plain, timeout_s=10))
+    settings = IndexServerConfig(kind="pgvector", url=plain, timeout_s=10)
+    yield PgvectorEngine(settings, pgvector_server)
     pgvector_server.drop(url)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import asyncpg
+from aiohttp import web
+from tests.db.postgres import Server, name_of
 from tests.retrieval.index.qdrant_front import QdrantFront
 
 from santral.config.collections import IndexServerConfig
 from santral.retrieval.index.entry import Partition
 from santral.retrieval.index.index import IndexReader, IndexWriter
+from santral.retrieval.index.pgvector.reader import open_reader as open_pgvector_reader
+from santral.retrieval.index.qdrant.reader import open_reader as open_qdrant_reader
 from santral.retrieval.index.registry import open_reader, open_writer
 
 
@@ -57,6 +63,16 @@ class ServerEngine:
     async def writer(self, partition: Partition) -> IndexWriter:
         return await open_writer(partition, "server", {"server": self.settings}, Path())
 
+    async def reader_with_clock(
+        self, partition: Partition, clock: Callable[[], float]
+    ) -> IndexReader:
+        """Open a reader whose pauses go by a clock of the test."""
+        raise NotImplementedError
+
+    def away(self) -> AbstractContextManager[None]:
+        """Let the server answer nobody within the block."""
+        raise NotImplementedError
+
     async def unreachable(self) -> IndexReader:
         dead = self.settings.model_copy(update={"url": self.dead_url, "timeout_s": 0.5})
         partition = Partition("acme", "docs", 1)
@@ -67,6 +83,29 @@ class PgvectorEngine(ServerEngine):
     """PostgreSQL with pgvector, a database of its own."""
 
     dead_url = "postgresql://127.0.0.1:9/nowhere"
+
+    def __init__(self, settings: IndexServerConfig, server: Server) -> None:
+        super().__init__(settings)
+        self._server = server
+
+    async def reader_with_clock(
+        self, partition: Partition, clock: Callable[[], float]
+    ) -> IndexReader:
+        return await open_pgvector_reader(partition, self.settings, clock)
+
+    @contextmanager
+    def away(self) -> Generator[None]:
+        """Admit nobody to the database, and cut who is there."""
+        name = name_of(self.settings.url)
+        self._server.execute(
+            f"ALTER DATABASE {name} CONNECTION LIMIT 0",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE datname = '{name}' AND pid <> pg_backend_pid()",
+        )
+        try:
+            yield
+        finally:
+            self._server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
 
     async def left_behind(self, partition: Partition) -> list[str]:
         connection = await asyncpg.connect(self.settings.url)
@@ -89,6 +128,20 @@ class QdrantEngine(ServerEngine):
     def __init__(self, front: QdrantFront) -> None:
         super().__init__(IndexServerConfig(kind="qdrant", url=front.url, timeout_s=10))
         self.front = front
+
+    async def reader_with_clock(
+        self, partition: Partition, clock: Callable[[], float]
+    ) -> IndexReader:
+        return await open_qdrant_reader(partition, self.settings, clock)
+
+    @contextmanager
+    def away(self) -> Generator[None]:
+        """Answer as a proxy does whose server is gone."""
+        self.front.fault = lambda *_: web.Response(status=502, text="bad gateway")
+        try:
+            yield
+        finally:
+            self.front.fault = lambda *_: None
 
     async def left_behind(self, partition: Partition) -> list[str]:
         return [name for name in self.front.shards if name != "santral_partitions"]
