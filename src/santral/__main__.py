@@ -51,6 +51,9 @@ def full_app() -> typer.Typer:
     from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
     from santral.retrieval.evaluation.cli import retrieval_commands  # noqa: PLC0415
     from santral.retrieval.ingest.cli import add_documents, add_upkeep  # noqa: PLC0415
+    from santral.retrieval.ingest.refresh import start_refresh  # noqa: PLC0415
+    from santral.retrieval.reading.cli import chunk  # noqa: PLC0415
+    from santral.retrieval.sources.cli import sources_commands  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -69,6 +72,7 @@ def full_app() -> typer.Typer:
     app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
     add_upkeep(collections_app, finish_job)
+    collections_app.command("chunk")(chunk)
     app.add_typer(collections_app, name="collections")
     app.add_typer(config_commands(check_servable), name="config")
     app.add_typer(db_app, name="db")
@@ -91,6 +95,7 @@ def full_app() -> typer.Typer:
     app.add_typer(retrieval_commands(opened_retrieval), name="retrieval")
     app.add_typer(routes_app, name="routes")
     app.add_typer(secrets_commands(print_table, lambda: local_operator().actor), name="secrets")
+    app.add_typer(sources_commands(finish_job, start_refresh), name="sources")
     app.add_typer(tenants_app, name="tenants")
     app.add_typer(traces_app, name="traces")
     app.add_typer(users_app, name="users")

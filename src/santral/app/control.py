@@ -38,6 +38,8 @@ from santral.retrieval.collections.api import collections_router
 from santral.retrieval.collections.dropping import dropping
 from santral.retrieval.ingest.api import documents_router
 from santral.retrieval.ingest.job import OpenPlace
+from santral.retrieval.ingest.refresh import start_refresh
+from santral.retrieval.sources.api import hooks_router, sources_router
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
@@ -89,6 +91,8 @@ def build_app(
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
     at_work = open_place or partial(workplace, config, engine)
     app.include_router(documents_router(engine, at_work, authority))
+    app.include_router(sources_router(engine, config.sources, authority, start=start_refresh))
+    app.include_router(hooks_router(engine))
     app.include_router(readers_router(store, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))

@@ -1,10 +1,12 @@
-"""What the control process does for the audit log and for sealed secrets beside its other work."""
+"""What the control process does for the audit log, sealed secrets and sources beside its other work."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from santral.app.sealed import SealedReader
@@ -14,6 +16,8 @@ from santral.config.schema import Config
 from santral.config.sealed import sealed_references
 from santral.db.engine import Engine
 from santral.errors import SantralError
+from santral.retrieval.ingest.refresh import start_refresh
+from santral.retrieval.sources.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +36,30 @@ def upkeep(config: Config, engine: Engine) -> list[Callable[[], Awaitable[None]]
     work: list[Callable[[], Awaitable[None]]] = [
         partial(witness.run, engine, config.audit.witness_every_s),
         partial(run_retention, engine, config.audit.keep_months),
+        schedule_of(config, engine).run,
     ]
-    if sealed_references(config):
+    if sealed_references(config) or has_keys(config):  # sources of documents may name them, too
         reader = SealedReader(config)
-        reader.look()
+        if sealed_references(config):
+            reader.look()
         work.append(partial(_follow, reader))
     return work
+
+
+def schedule_of(config: Config, engine: Engine) -> Schedule:
+    """Return what lets sources of documents run when their moment comes."""
+    return Schedule(
+        engine,
+        config.data.folder,
+        start_refresh,
+        clock=lambda: datetime.now(UTC),
+        random=random.random,
+    )
+
+
+def has_keys(config: Config) -> bool:
+    """Whether something is configured that opens sealed secrets."""
+    return config.secrets.master_key is not None or config.secrets.transit is not None
 
 
 async def _follow(reader: SealedReader) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -73,6 +73,13 @@ def own_folder(data_folder: Path, source_id: str) -> Path:
 def forget_folder(data_folder: Path, source_id: str) -> None:
     """Remove what a source has kept."""
     shutil.rmtree(own_folder(data_folder, source_id), ignore_errors=True)
+
+
+def forget_others(data_folder: Path, known: Collection[str]) -> None:
+    """Remove what sources have kept that are not known any more."""
+    for folder in (data_folder / "sources").glob("src_*"):
+        if folder.name not in known:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _opened(kept: KeptSource, around: Surroundings) -> OpenedSource:
