@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import email.errors
 import email.policy
 import re
 from collections.abc import Iterator
@@ -137,7 +138,11 @@ def _attached(part: Message) -> list[Block]:
 def _text(part: Message) -> str:
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else str(part.get_payload()).encode()
-    text = decode(content, str(part.get_content_charset("") or ""))
+    try:
+        charset = str(part.get_content_charset("") or "")
+    except (email.errors.MessageError, LookupError):
+        charset = ""
+    text = decode(content, charset)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -155,5 +160,5 @@ def _unfolded(value: str) -> str:
     """Return a header in letters; as it stands where it is not encoded as it says."""
     try:
         return str(make_header(decode_header(value)))
-    except (LookupError, ValueError, UnicodeError):
+    except (LookupError, ValueError, email.errors.MessageError):
         return value
