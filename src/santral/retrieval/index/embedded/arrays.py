@@ -92,9 +92,11 @@ class Records:
         self._offsets, self._start = offsets, start + place.offset
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-    def __getitem__(self, number: int) -> bytes:
-        begin, end = self._offsets[number : number + 2].tolist()
-        return os.pread(self._file, end - begin, self._start + begin)
+    def read(self, numbers: NDArray[np.intp]) -> list[bytes]:
+        """Return some records."""
+        begins = self._offsets[numbers]
+        spans = zip(begins.tolist(), self._offsets[numbers + 1].tolist(), strict=True)
+        return [os.pread(self._file, end - begin, self._start + begin) for begin, end in spans]
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):

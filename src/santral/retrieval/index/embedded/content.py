@@ -112,7 +112,7 @@ def merged_content(segments: Sequence[Segment], gone: Sequence[NDArray[np.bool_]
         alive = np.flatnonzero(~removed[segment.document])
         rows.append(alive)
         of.append(numbers[segment.document[alive]])
-        records.extend(segment.records[row] for row in alive.tolist())
+        records.extend(segment.records.read(alive))
         names = segment.section_names()
         codes: list[int] = segment.section.codes[alive].tolist()
         sections.extend(names[code] for code in codes)

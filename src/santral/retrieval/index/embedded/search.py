@@ -124,14 +124,11 @@ def _highest(scores: Floats, limit: int) -> NDArray[np.intp]:
 def _made(scored: _Scored, places: NDArray[np.intp]) -> list[Candidate]:
     """Return the candidates at some places among the scores of a segment."""
     rows = places if scored.rows is None else scored.rows[places]
-    vectors = scored.view.segment.vectors.some(rows)
+    view, segment = scored.view, scored.view.segment
+    numbers: list[int] = segment.document[rows].tolist()
     signals = np.stack([scores[places] for scores in scored.scores], axis=1).tolist()
+    parts = zip(segment.chunks_at(rows), numbers, signals, segment.vectors.some(rows), strict=True)
     return [
-        Candidate(
-            chunk=scored.view.segment.chunk_at(row),
-            document=scored.view.document_of(row),
-            scores=dict(zip(_SIGNALS, values, strict=True)),
-            vector=vector,
-        )
-        for row, values, vector in zip(rows.tolist(), signals, vectors, strict=True)
+        Candidate(chunk, view.document_at(number), dict(zip(_SIGNALS, values, strict=True)), vector)
+        for chunk, number, values, vector in parts
     ]

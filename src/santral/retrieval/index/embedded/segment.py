@@ -55,9 +55,9 @@ class Segment(Struct, frozen=True):
         """Of its vectors; 0 where there are none."""
         return self.vectors.values.shape[1]
 
-    def chunk_at(self, row: int) -> StoredChunk:
-        """Return the chunk of a row."""
-        return _decode_chunk(self.records[row])
+    def chunks_at(self, rows: NDArray[np.intp]) -> list[StoredChunk]:
+        """Return the chunks of some rows."""
+        return [_decode_chunk(record) for record in self.records.read(rows)]
 
     def document_at(self, number: int) -> IndexedDocument:
         """Return a document."""

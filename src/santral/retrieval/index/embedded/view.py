@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -64,9 +65,8 @@ class SegmentView:
             self._chosen[key] = found
         return found
 
-    def document_of(self, row: int) -> IndexedDocument:
-        """Return the document of a chunk."""
-        number = int(self.segment.document[row])
+    def document_at(self, number: int) -> IndexedDocument:
+        """Return a document."""
         found = self._decoded.get(number)
         if found is None:
             found = self.segment.document_at(number)
@@ -89,9 +89,17 @@ class SegmentView:
             if not self._documents_seen(groups)[number]:
                 continue
             begin, end = np.searchsorted(self.segment.document, [number, number + 1]).tolist()
-            chunks = (self.segment.chunk_at(row) for row in range(begin, end))
-            found.extend(chunk for chunk in chunks if first <= chunk.position <= last)
+            rows = range(begin, end)
+            start = bisect_left(rows, first, key=self._position_at)
+            stop = bisect_right(rows, last, key=self._position_at)
+            found.extend(
+                self.segment.chunks_at(np.arange(begin + start, begin + stop, dtype=np.intp))
+            )
         return found
+
+    def _position_at(self, row: int) -> int:
+        (chunk,) = self.segment.chunks_at(np.array([row]))
+        return chunk.position
 
     def _choose(self, groups: frozenset[str] | None, conditions: Filter) -> Chosen:
         segment = self.segment
