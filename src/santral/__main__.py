@@ -29,7 +29,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
-    from santral.app.jobs import finish_job  # noqa: PLC0415
+    from santral.app.jobs import finish_here, finish_job  # noqa: PLC0415
     from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.app.restart import restart  # noqa: PLC0415
     from santral.app.retrieval import opened_retrieval  # noqa: PLC0415
@@ -46,11 +46,15 @@ def full_app() -> typer.Typer:
     from santral.quota.budgets.cli import alerts_app, print_budgets  # noqa: PLC0415
     from santral.quota.cli import budgets_app, limits_app  # noqa: PLC0415
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
-    from santral.retrieval.cli import ingest, search  # noqa: PLC0415
+    from santral.retrieval.cli import search  # noqa: PLC0415
     from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
     from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
     from santral.retrieval.evaluation.cli import retrieval_commands  # noqa: PLC0415
-    from santral.retrieval.ingest.cli import add_documents, add_upkeep  # noqa: PLC0415
+    from santral.retrieval.ingest.cli import (  # noqa: PLC0415
+        add_documents,
+        add_upkeep,
+        ingest_command,
+    )
     from santral.retrieval.ingest.refresh import start_refresh  # noqa: PLC0415
     from santral.retrieval.reading.cli import chunk  # noqa: PLC0415
     from santral.retrieval.sources.cli import sources_commands  # noqa: PLC0415
@@ -67,7 +71,7 @@ def full_app() -> typer.Typer:
     app = _empty()
     app.command("serve")(serve)
     app.command("restart")(restart)
-    app.command("ingest")(ingest)
+    app.command("ingest")(ingest_command(finish_job, finish_here))
     app.command("search")(search)
     app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
