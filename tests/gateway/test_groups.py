@@ -15,6 +15,8 @@ from tests.gateway.worker import Answer, Worker, saying
 from tests.retrieval.search.shelves import NOW_S, OneShelf, document
 
 from santral.errors import NotFound
+from santral.gateway.batches.batch import StoredFile
+from santral.gateway.batches.cabinet import Cabinet
 from santral.retrieval.library import Shelf
 from santral.retrieval.search.retriever import Retriever
 from santral.tenants.key import new_key
@@ -322,3 +324,26 @@ def test_a_kept_response_is_not_for_who_may_not_see_its_documents(worker: Worker
     assert looked.status == 404
     item = [{"type": "item_reference", "id": made["output"][0]["id"]}]
     assert go_on("plain", previous_response_id=None, input=item).status == 404
+
+
+def test_answers_of_a_batch_are_for_who_sees_their_documents(worker: Worker) -> None:
+    cabinet = Cabinet(worker.loaded.config.data.folder / "objects")
+    files = {
+        "file-" + 30 * "a": {"groups": ["hr"]},
+        "file-" + 30 * "b": {"is_of_named_groups": True},
+        "file-" + 30 * "c": {},
+    }
+    for name, more in files.items():
+        file = StoredFile(
+            id=name, filename="f.jsonl", purpose="batch_output", bytes=2, created_at=1, **more
+        )
+        cabinet.put_file("acme", file, b"{}")
+
+    def read_by(key: str) -> list[int]:
+        paths = [f"/v1/files/{name}/content" for name in files]
+        text = KEYS[key].plaintext
+        return [worker.post(b"", key=text, path=p, method="GET").status for p in paths]
+
+    assert read_by("hr") == [200, 404, 200]
+    assert read_by("plain") == [404, 404, 200]
+    assert read_by("svc") == [200, 200, 200], "it may name any group"
