@@ -54,6 +54,14 @@ class Retriever:
         self._now = now
         self._clock = clock
 
+    def shelf(self, tenant_id: str, name: str) -> Shelf | None:
+        """Return the collection that a tenant searches under a name; its ``tenant_id`` owns it.
+
+        Raises:
+            NotFound: no such collection; names the nearest.
+        """
+        return self._library.find(tenant_id, name)
+
     def options(
         self,
         scope: Scope,
