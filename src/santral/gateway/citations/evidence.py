@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from math import log
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ _SHORTEST = 3
 #: A sentence bears a claim from this share of the weight of its words, and this many of them. Chosen:
 #: below, a passage is rather cited whole than by the wrong sentence.
 _LEAST_SHARE, _LEAST_WORDS = 0.3, 2
+#: Passages whose words are kept: an answer cites the same ones again, 10 kB each. Chosen.
+_KEPT_PASSAGES = 256
 #: Letters of a text between two masked values by which its place is sure. Chosen.
 _SURE = 8
 #: What stands for a value that a check has masked. Source: santral.guardrails.entities.mask
@@ -45,14 +48,14 @@ def bearing(claim: str, passage: str) -> tuple[int, int]:
     The sentence that shares most with the claim, rare words of the passage and numbers counting for
     more, and the ones beside it as far as they add to it.
     """
-    spans = _sentence_spans(passage)
+    spans, terms = _read(passage)
     wanted = _terms(claim)
     if len(spans) < 2 or not wanted:
         return 0, len(passage)
-    held = [_terms(passage[start:end]) & wanted for start, end in spans]
-    common = Counter(term for terms in held for term in terms)
+    held = [found & wanted for found in terms]
+    common = Counter(term for found in held for term in found)
     weights = {term: log(1 + len(spans) / count) for term, count in common.items()}
-    scores = [sum(weights[term] for term in terms) for terms in held]
+    scores = [sum(weights[term] for term in found) for found in held]
     best = max(range(len(spans)), key=lambda place: scores[place])
     least = min(_LEAST_WORDS, len(wanted))
     if len(held[best]) < least or len(held[best]) < _LEAST_SHARE * len(wanted):
@@ -116,6 +119,13 @@ def _shifted(pieces: Sequence[Piece], start: int, end: int, by: int) -> list[Pie
         for piece in pieces
         if piece.at < end and piece.end > start
     ]
+
+
+@lru_cache(_KEPT_PASSAGES)
+def _read(passage: str) -> tuple[list[tuple[int, int]], list[frozenset[str]]]:
+    """Return the places and the words of a passage's sentences."""
+    spans = _sentence_spans(passage)
+    return spans, [_terms(passage[start:end]) for start, end in spans]
 
 
 def _sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from santral.wire.marks import MARK_BEGINNING, MARK_PATTERN, numbers_of
 
 _TOKEN = re.compile(rf"(?P<ticks>`+)|(?P<line>\n)|(?P<space>[ \t]{{0,8}}){MARK_PATTERN}")
+_MAY_MARK = re.compile(r"[\[【`]|[ \t]\Z")
 #: What may go on in the next piece: blanks before a mark, a mark, back quotes.
 _OPEN = re.compile(rf"(?:[ \t]{{0,8}}(?:{MARK_BEGINNING})?|`+)\Z")
 #: Letters at the end of a text in which an open mark can begin: its own 143 and the blanks before it.
@@ -40,14 +41,19 @@ class MarkReader:
         """Whether something waits for what comes next."""
         return bool(self._held)
 
+    def passes(self, text: str) -> bool:
+        """Whether a text is certain as it is: nearly every one, so that it is told first."""
+        if self._held or _MAY_MARK.search(text) is not None:
+            return False
+        if "\n" in text and self._ticks < _FENCE:
+            self._ticks = 0
+        self._last = text[-1:] or self._last
+        return True
+
     def push(self, text: str) -> list[str | Mark]:
         """Return texts and marks that are certain by now."""
-        if not self._held and "[" not in text and "【" not in text and "`" not in text:
-            if "\n" in text and self._ticks < _FENCE:
-                self._ticks = 0
-            if text[-1:] not in (" ", "\t"):  # nearly every piece
-                self._last = text[-1:] or self._last
-                return [text] if text else []
+        if self.passes(text):
+            return [text] if text else []
         whole = self._held + text
         tail = max(0, len(whole) - _REACH)
         found = _OPEN.search(whole, tail)

@@ -85,11 +85,24 @@ class Citing:
             await self._emit(delta)
             return
         self._last = delta
+        if len(delta.choices) == 1 and self._passes(delta.choices[0]):
+            await self._emit(delta)
+            return
         read = [(choice, self._read(choice, delta.is_whole)) for choice in delta.choices]
         if all(self._is_as_it_was(choice, parts) for choice, parts in read):
             await self._emit(delta)
         else:
             await self._send(delta, read)
+
+    def _passes(self, said: ChoiceDelta) -> bool:
+        """Whether a delta is more text of a choice without anything to cite: nearly every one is."""
+        choice = self._choices.get(said.index)
+        if choice is None or choice.is_cited or said.finish_reason is not None:
+            return False
+        if said.tool_calls or said.native or not choice.reader.passes(said.text):
+            return False
+        choice.say(said.text)
+        return True
 
     def _read(self, delta: ChoiceDelta, is_whole: bool) -> list[_Part]:
         """Return what a delta of one choice becomes."""
