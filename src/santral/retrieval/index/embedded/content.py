@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from santral.retrieval.analysis.counts import Terms
 from santral.retrieval.analysis.terms import join_terms, some_terms
 from santral.retrieval.index.embedded.arrays import Array
 from santral.retrieval.index.embedded.columns import Coded, Numbers, coded, document_columns
@@ -19,10 +20,12 @@ from santral.retrieval.index.embedded.lexicon import (
     build_lexicon,
     packed_terms,
     unpacked_lexicon,
+    usual_impacts,
 )
 from santral.retrieval.index.embedded.segment import Segment
 from santral.retrieval.index.embedded.vectors import Vectors, pack_vectors
 from santral.retrieval.index.entry import Batch, IndexedDocument
+from santral.retrieval.index.signal import Signal
 
 #: Occurrences that are sorted together when segments are merged. Chosen: 32 MB.
 _SLICE = 1 << 22
@@ -90,10 +93,8 @@ def contents_of(batches: Sequence[Batch]) -> Iterator[Content]:
             sections=[chunk.section for chunk in part],
             pages=np.array([np.nan if it.page is None else it.page for it in part], float),
             vectors=Vectors(vectors.values[first:end], vectors.scales[first:end]),
-            stems=build_lexicon([packed_terms(some_terms(stems, first, end), "bm25")], end - first),
-            grams=build_lexicon(
-                [packed_terms(some_terms(grams, first, end), "ngrams")], end - first
-            ),
+            stems=_lexicon(some_terms(stems, first, end), "bm25"),
+            grams=_lexicon(some_terms(grams, first, end), "ngrams"),
         )
 
 
@@ -116,7 +117,6 @@ def merged_content(segments: Sequence[Segment], gone: Sequence[NDArray[np.bool_]
         names = segment.section_names()
         codes: list[int] = segment.section.codes[alive].tolist()
         sections.extend(names[code] for code in codes)
-    size = len(records)
     moved = _moved(segments, rows)
     return Content(
         documents=documents,
@@ -127,9 +127,22 @@ def merged_content(segments: Sequence[Segment], gone: Sequence[NDArray[np.bool_]
             [it.page.values[alive] for it, alive in zip(segments, rows, strict=True)]
         ),
         vectors=_merged_vectors([it.vectors for it in segments], rows),
-        stems=build_lexicon(_slices([it.stems for it in segments], moved), size),
-        grams=build_lexicon(_slices([it.grams for it in segments], moved), size),
+        stems=_merged_lexicon([it.stems for it in segments], rows, moved),
+        grams=_merged_lexicon([it.grams for it in segments], rows, moved),
     )
+
+
+def _lexicon(terms: Terms, signal: Signal) -> Lexicon:
+    return build_lexicon([packed_terms(terms, signal)], usual_impacts(terms, signal))
+
+
+def _merged_lexicon(
+    lexicons: Sequence[Lexicon],
+    rows: Sequence[NDArray[np.intp]],
+    moved: Sequence[NDArray[np.int64]],
+) -> Lexicon:
+    usual = [lexicon.usual[alive] for lexicon, alive in zip(lexicons, rows, strict=True)]
+    return build_lexicon(_slices(lexicons, moved), np.concatenate(usual))
 
 
 def _merged_vectors(parts: Sequence[Vectors], rows: Sequence[NDArray[np.intp]]) -> Vectors:

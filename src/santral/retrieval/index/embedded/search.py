@@ -58,7 +58,7 @@ def _lexical(lexicons: Sequence[Lexicon], chosen: Sequence[Chosen], keys: TermKe
     rarities = rarity(frequencies.astype(np.float32), sum(one.seen_count for one in chosen))
     scores: list[Floats] = []
     for lexicon, found, one in zip(lexicons, places, chosen, strict=True):
-        all_scores = lexicon.scores(found, rarities, lexicon.maps.shape[1])
+        all_scores = lexicon.scores(found, rarities)
         scores.append(all_scores if one.rows is None else all_scores[one.rows])
     return scores
 

@@ -133,7 +133,10 @@ def _belongs_together(segment: Segment) -> bool:
         (segment.arrays[f"{part}.offsets"][-1], len(segment.arrays[f"{part}.bytes"]))
         for part in ("chunks", "documents")
     ]
-    ends += [(one.starts[-1], len(one.rows)) for one in (segment.stems, segment.grams)]
+    for one in (segment.stems, segment.grams):
+        sizes.add(len(one.usual))
+        ends.append((one.starts[-1], len(one.rows)))
+        ends.append((one.usual_starts[-1], len(one.usual_rows)))
     last = int(segment.document[-1]) if segment.chunks else -1
     return len(sizes) == 1 and all(end == size for end, size in ends) and last < segment.documents
 
