@@ -208,6 +208,14 @@ async def analyse_tables(conn: Connection, tables: Tables) -> None:
     await conn.execute(f"ANALYZE {tables.documents}, {tables.chunks}, {tables.postings}")
 
 
+async def has_tables(conn: Connection, tables: Tables) -> bool:
+    """Return whether the tables of a partition are all there."""
+    found = await conn.fetchval(
+        "SELECT count(to_regclass(name)) FROM unnest($1::text[]) AS name", tables.all
+    )
+    return found == len(tables.all)
+
+
 async def drop_tables(conn: Connection, tables: Tables) -> None:
     """Remove the tables of a partition."""
     names = (*tables.all, f"{tables.postings}_segments", tables.vectors)

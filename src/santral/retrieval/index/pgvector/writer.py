@@ -175,11 +175,16 @@ class PgvectorWriter:
 
     async def _begin(self) -> _Change:
         await store.begin(self._connection)
-        found = await store.find_partition(self._connection, self._prefix, self._partition)
-        if found is not None and found.format != store.FORMAT:
-            await store.drop_tables(self._connection, self._tables(found))
-            found = None
-        return _Change(found or store.NEW, Waiting())
+        conn = self._connection
+        found = await store.find_partition(conn, self._prefix, self._partition)
+        if found is None:
+            return _Change(store.NEW, Waiting())
+        tables = self._tables(found)
+        if found.format == store.FORMAT and await store.has_tables(conn, tables):
+            return _Change(found, Waiting())
+        # Of another release, or deleted behind our back: nothing is held, so all is put in again.
+        await store.drop_tables(conn, tables)
+        return _Change(replace(store.NEW, generation=found.generation), Waiting())
 
     async def _made(self, found: Found, dimensions: int) -> Found:
         """Return the row with its tables made."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from santral.errors import StoreError
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.index.qdrant.connection import Connection, Json
 from santral.retrieval.index.qdrant.pointer import Pointer
@@ -36,8 +37,12 @@ async def create(connection: Connection, name: str, pointer: Pointer) -> None:
 
 
 async def add_vector(connection: Connection, name: str, dimensions: int) -> None:
-    """Add the dense vector."""
-    await connection.change("PUT", name, f"/vectors/{DENSE}", dense_schema(dimensions))
+    """Add the dense vector; a writer that was killed may have added it."""
+    try:
+        await connection.change("PUT", name, f"/vectors/{DENSE}", dense_schema(dimensions))
+    except StoreError as error:
+        if "already exists" not in error.message or "different" in error.message:
+            raise
 
 
 async def add_index(connection: Connection, name: str, key: str, kind: IndexKind) -> None:

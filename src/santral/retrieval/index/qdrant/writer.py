@@ -80,13 +80,19 @@ class QdrantWriter:
     async def begin(self) -> None:
         """Take the right to write and forget what was not published."""
         await self._renew()
-        if self._pointer.place:
+        # A restore, or a first ingest, that was killed leaves the collection after the present one.
+        await self._connection.delete(self._pointers.name(self._pointer.place + 1))
+        if self._pointer.place and not self._pointer.revision:
+            # Nothing was ever published: begin with nothing.
+            await self._connection.delete(self._name)
+            self._pointer = replace(self._pointer, dimensions=-1, attributes={})
+            await self._move()
+        elif self._pointer.place:
             try:
                 await partition_data.forget(self._connection, self._name, self._pointer.revision)
             except MissingError:
-                # Deleted behind our back: the ingest finds nothing held and builds it anew.
-                self._pointer = replace(self._pointer, place=self._pointer.place + 1)
-                await self._make()
+                # Deleted behind our back: nothing is held, so all is put in again.
+                await self._move()
 
     async def held(self) -> Mapping[str, str]:
         """Return the fingerprint of every document that is put in, by id, published or not."""
@@ -119,8 +125,7 @@ class QdrantWriter:
         """Move the pointer, then delete what no reader looks at any more."""
         async with self._changing() as pointer:
             if not pointer.place:
-                self._pointer = replace(pointer, place=1)
-                await self._make()
+                await self._move()
             return await self._publish()
 
     async def drop(self) -> None:
@@ -221,24 +226,35 @@ class QdrantWriter:
             await partition_data.sweep(self._connection, self._name, max(over))
         return pointer.state
 
+    async def _move(self) -> None:
+        """Go on in a new collection, with what was published before."""
+        self._pointer = replace(self._pointer, place=self._pointer.place + 1)
+        await self._make()
+        await self._note(self._pointer)
+
+    async def _note(self, pointer: Pointer) -> None:
+        """Keep what the next writer has to know, also if nothing is ever published."""
+        await self._pointers.save(pointer, self._own)
+        self._pointer = pointer
+
     async def _make(self) -> None:
         await partition_data.create(self._connection, self._name, self._pointer)
 
     async def _prepare(self, batch: Batch) -> None:
         """Make the collection, the vector and the indexes that a batch needs."""
         if not self._pointer.place:
-            self._pointer = replace(self._pointer, place=1)
-            await self._make()
+            await self._move()
         dimensions = int(batch.vectors.shape[1])
         if batch.chunks and self._pointer.dimensions < 0:
             if dimensions:
                 await partition_data.add_vector(self._connection, self._name, dimensions)
-            self._pointer = replace(self._pointer, dimensions=dimensions)
+            await self._note(replace(self._pointer, dimensions=dimensions))
         known = self._pointer.attributes
         new = _attributes(batch, known)
-        for key, kind in new.items():
-            await partition_data.add_index(self._connection, self._name, key, kind)
-        self._pointer = replace(self._pointer, attributes={**known, **new})
+        if new:
+            for key, kind in new.items():
+                await partition_data.add_index(self._connection, self._name, key, kind)
+            await self._note(replace(self._pointer, attributes={**known, **new}))
 
 
 def _attributes(batch: Batch, known: Mapping[str, IndexKind]) -> dict[str, IndexKind]:
