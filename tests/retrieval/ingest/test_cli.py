@@ -49,7 +49,7 @@ def test_an_unknown_tenant_is_an_error_that_says_what_to_do(folder: Path) -> Non
 
 
 def test_a_path_that_is_not_there_fails_the_job_with_its_name(folder: Path) -> None:
-    with pytest.raises(StoreError, match="There is no file or folder .*/typo"):
+    with pytest.raises(StoreError, match=r"There is no file or folder .*/typo"):
         run("ingest", "typo")
 
 

@@ -78,7 +78,7 @@ async def job_for(
     rng: RandomBytes = secrets.token_bytes,
 ) -> tuple[Job, bool]:
     """Return a job that will do it, and whether it had to be started: one that waits has not looked yet."""
-    asked = msgspec.to_builtins(arguments)
+    asked = msgspec.json.decode(msgspec.json.encode(arguments))  # as a row gives it back
     for job in await jobs.list_jobs(conn, [tenant], "waiting", INGEST, _MOST_WAITING):
         is_due = job.leased_until is None or job.leased_until <= now
         if is_due and job.arguments == asked:
