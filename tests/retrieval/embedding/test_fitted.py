@@ -72,6 +72,21 @@ def test_a_question_is_near_its_subject() -> None:
     assert int((made.vectors_of(*counted()) @ vector).argmax()) < 4
 
 
+def test_in_a_small_collection_a_word_of_one_text_is_enough() -> None:
+    made = fitted()
+    vector = made.vector_of(stem_keys("toner", ["en"]), gram_keys("toner"))
+    lost = made.vector_of(stem_keys("lost", ["en"]), gram_keys("lost"))
+    assert vector.any()
+    assert int((made.vectors_of(*counted()) @ lost).argmax()) == 6
+
+
+def test_what_a_new_text_will_share_is_told_from_the_others() -> None:
+    alike = fit(*counted(["the same words again"] * 8), 4)
+    apart = fit(*counted(["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"]), 4)
+    assert alike.known_share == 1
+    assert apart.known_share < 0.2
+
+
 def test_a_text_that_shares_nothing_is_zero() -> None:
     made = fitted()
     assert not made.vectors_of(*counted(["", "xqzj"])).any()

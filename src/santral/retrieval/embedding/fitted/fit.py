@@ -17,9 +17,12 @@ from santral.retrieval.extra import needed
 
 #: Chunks that a model is fitted to; of a larger collection they are taken at equal distances, and the
 #: others folded in. Measured: docs/decisions/0029-embeddings.md.
-FIT_CHUNKS = 20_000
+FIT_CHUNKS = 10_000
 #: Terms that are kept of each kind, the most frequent first. Measured, too.
 MAX_STEMS, MAX_GRAMS = 16_384, 32_768
+#: Chunks of a collection in which a term that is in one of them only has a direction, too: nearly all
+#: of its words are such. Chosen.
+FEW_CHUNKS = 256
 #: Columns drawn beyond the dimensions, and power iterations. Source: Halko, Martinsson and Tropp,
 #: Finding Structure with Randomness, 2011, sections 4.2 and 4.5.
 #: More iterations come closer to the exact decomposition, and that finds no better. Measured, too.
@@ -51,24 +54,41 @@ def fit(stems: Terms, grams: Terms, dimensions: int, *, chunks: int | None = Non
     if found:
         directions[:, :found] = _directions(matrix, found)
     cut = len(spaces[0].keys)
-    made = Projection(
+    return Projection(
         dimensions=dimensions,
         stems=_placed(spaces[0], directions[:cut]),
         grams=_placed(spaces[1], directions[cut:]),
         chunks=rows if chunks is None else chunks,
-        known_share=0.0,
+        known_share=_share_without_own(stems, grams),
     )
-    return _with_share(made, stems, grams)
+
+
+def _least(rows: int) -> int:
+    """Return in how many chunks a term must be to have a direction."""
+    return 1 if rows < FEW_CHUNKS else 2
 
 
 def _weighed(terms: Terms, rows: int, most: int) -> Space:
-    """Return the terms worth a direction: in two chunks at least, the most frequent first."""
+    """Return the terms worth a direction, the most frequent first."""
     keys, frequencies = np.unique(terms.keys, return_counts=True)
-    kept = np.flatnonzero(frequencies >= (2 if rows > 2 else 1))
+    kept = np.flatnonzero(frequencies >= _least(rows))
     if len(kept) > most:
         kept = np.sort(kept[np.argsort(-frequencies[kept], kind="stable")[:most]])
     idf = (np.log(rows / frequencies[kept]) + LEAST_IDF).astype(np.float32)
     return Space(keys[kept].astype(np.uint32), idf, np.ones_like(idf), _nothing(len(kept)))
+
+
+def _share_without_own(stems: Terms, grams: Terms) -> float:
+    """Return which share of a chunk's terms would be known if the chunk had not been there.
+
+    That is what can be expected of a chunk that comes later: its terms are known by others.
+    """
+    known = total = 0
+    for terms in (stems, grams):
+        _, frequencies = np.unique(terms.keys, return_counts=True)
+        known += int(frequencies[frequencies > _least(len(terms.lengths))].sum())
+        total += len(terms.keys)
+    return known / total if total else 1.0
 
 
 def _matrix(spaces: list[Space], counted: tuple[Terms, Terms]) -> Any:
@@ -100,11 +120,6 @@ def _placed(space: Space, directions: Floats) -> Space:
     return Space(
         space.keys, space.idf, scales, np.rint(directions / scales[:, None]).astype(np.int8)
     )
-
-
-def _with_share(made: Projection, stems: Terms, grams: Terms) -> Projection:
-    share = made.known_share_of(stems, grams)
-    return Projection(made.dimensions, made.stems, made.grams, made.chunks, share)
 
 
 def _nothing(terms: int) -> NDArray[np.int8]:

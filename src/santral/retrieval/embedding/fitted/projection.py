@@ -39,7 +39,8 @@ class Space(Struct, frozen=True):
 class Projection(Struct, frozen=True):
     """A model that was fitted: its two spaces, and to what it was fitted.
 
-    ``chunks`` is how many the collection had, ``known_share`` how much of their terms it knows.
+    ``chunks`` is how many the collection had, ``known_share`` which share of its terms it would know
+    of one more chunk like them.
     """
 
     dimensions: int
