@@ -10,15 +10,19 @@ from pydantic import ValidationError
 
 from santral.config.secret import SecretRef
 from santral.errors import BadRequest, nearest
+from santral.retrieval.sources.confluence import ConfluenceSource
 from santral.retrieval.sources.folder import FolderSource
 from santral.retrieval.sources.git import GitSource
+from santral.retrieval.sources.notion import NotionSource
 from santral.retrieval.sources.pages import UrlSource
 from santral.retrieval.sources.push import PushSource
 from santral.retrieval.sources.s3 import S3Source
 from santral.retrieval.sources.settings import (
+    ConfluenceSettings,
     ExportSettings,
     FolderSettings,
     GitSettings,
+    NotionSettings,
     PushSettings,
     S3Settings,
     SitemapSettings,
@@ -48,6 +52,8 @@ KINDS: Mapping[str, SourceForm] = {
     "sitemap": SourceForm(SitemapSettings, SitemapSource, "The pages that a site lists."),
     "s3": SourceForm(S3Settings, S3Source, "A bucket of S3 or MinIO.", True),
     "git": SourceForm(GitSettings, GitSource, "A branch of a repository.", True),
+    "confluence": SourceForm(ConfluenceSettings, ConfluenceSource, "An exported Confluence space."),
+    "notion": SourceForm(NotionSettings, NotionSource, "An exported Notion workspace."),
     "push": SourceForm(PushSettings, PushSource, "Documents that an application pushes."),
 }
 
