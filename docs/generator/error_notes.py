@@ -265,6 +265,73 @@ PASSED = {
         "Another `santral ingest` works on this collection.",
         "Wait until it has ended and start again.",
     ),
+    "embedding_changed": (
+        "The model that is configured is not the one that made a collection's vectors, or a fitted "
+        "model is missing: a search would compare what cannot be compared.",
+        "Build a version with the model as it is now, as the message says, or bring the former one "
+        "back.",
+    ),
+    "model_not_pulled": (
+        "A collection names an embedding model that is not on this machine.",
+        "`santral models pull NAME`, on every machine that searches; or another `embedding`.",
+    ),
+    "model_unusable": (
+        "The files of a pulled model are damaged, were changed, or do not do what they should.",
+        "Pull it again: `santral models pull NAME`.",
+    ),
+    "model_unfit": (
+        "A model cannot be run here: another kind of network, no ONNX file, too large, or unknown.",
+        'Take another model, or an endpoint: `embedding = "deployment:NAME"`.',
+    ),
+    "model_unreachable": (
+        "The package index or the hub from which a model is pulled does not answer.",
+        "Check the network and the index of pip. Or download elsewhere and give `--file`, or `--hub`.",
+    ),
+    "models_busy": (
+        "Another model is being pulled or removed on this machine.",
+        "Wait until that is done.",
+    ),
+    "model_in_use": (
+        "A collection of santral.toml names the model that should be removed.",
+        "Change its `embedding` first, or give `--force`.",
+    ),
+    "wrong_dimension": (
+        "Vectors have another length than the index: a model was changed under a collection.",
+        "Build another version of the collection with the new model, and switch to it.",
+    ),
+    "index_unreachable": (
+        "The server that a collection lives in (`[indexes]`) does not answer, or not in time.",
+        "Check that it runs, its address and the network. Searches fail at once for five seconds, then "
+        "try again by themselves; jobs go on where they stopped.",
+    ),
+    "index_refused": (
+        "That server does not accept the secret, or its user may not do what is needed.",
+        "Check `secret` under `[indexes]`, and the rights of the user: it makes tables or collections.",
+    ),
+    "index_full": (
+        "That server has no room left on its disk.",
+        "Free some space there and run `santral ingest` again: it goes on where it stopped.",
+    ),
+    "index_unfit": (
+        "What answers there is too old, no index server, or holds an index of another release.",
+        "The message names the version that is needed: Qdrant 1.19, pgvector 0.8.",
+    ),
+    "index_lost": (
+        "What was published on that server is gone: somebody deleted it there.",
+        "Run `santral ingest` on the collection again; it is rebuilt from the database.",
+    ),
+    "index_failed": (
+        "That server failed in a way that none of the other codes tells.",
+        "Look at its log. The message has its status.",
+    ),
+    "index_scope": (
+        "An index was asked on behalf of another tenant or collection. It answers nothing.",
+        "This is a mistake in Santral: report it.",
+    ),
+    "snapshot_unusable": (
+        "A snapshot of an index is damaged, incomplete, or of another collection, version or engine.",
+        "Nothing was changed. Take another snapshot, or run `santral ingest` to rebuild the index.",
+    ),
     "index_damaged": (
         "A published index cannot be read.",
         "Run `santral ingest` on the collection again; it is rebuilt from the database.",
