@@ -336,7 +336,7 @@ def _print_recommendation(found: Recommendation, collection: str, is_json: bool)
         typer.echo(msgspec.json.encode(said).decode())
         return
     typer.echo(verdict(found))
-    for name, value in changes.items():
+    for name, value in changes.items() if found.is_better else ():
         setting = name if name == "weights" else f"search.{name}"
         shown = msgspec.json.encode(value).decode()
         typer.echo(f"  santral collections set {collection} '{setting}={shown}'")

@@ -23,7 +23,7 @@ from santral.retrieval.search.question import Question, Turn
 MAX_QUESTIONS = 100_000
 
 
-class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+class Answer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where one answer stands: a document, by its source, its id or its file's name; and a quotation.
 
     ``gain`` is how much it is worth, where some answers are better than others.
@@ -34,7 +34,7 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     gain: float = 1.0
 
 
-class Case(Struct, frozen=True, forbid_unknown_fields=True):
+class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A question with its answers; without one it is a question that must stay unanswered.
 
     ``turns`` is the conversation before it, ``groups`` are held by whoever asks (None: all of them),
