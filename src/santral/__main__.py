@@ -46,7 +46,6 @@ def full_app() -> typer.Typer:
     from santral.quota.budgets.cli import alerts_app, print_budgets  # noqa: PLC0415
     from santral.quota.cli import budgets_app, limits_app  # noqa: PLC0415
     from santral.quota.ledger.cli import ledger_app  # noqa: PLC0415
-    from santral.retrieval.cli import search  # noqa: PLC0415
     from santral.retrieval.collections.cli import collections_app  # noqa: PLC0415
     from santral.retrieval.embedding.cli import models_app  # noqa: PLC0415
     from santral.retrieval.evaluation.cli import retrieval_commands  # noqa: PLC0415
@@ -57,6 +56,7 @@ def full_app() -> typer.Typer:
     )
     from santral.retrieval.ingest.refresh import start_refresh  # noqa: PLC0415
     from santral.retrieval.reading.cli import chunk  # noqa: PLC0415
+    from santral.retrieval.search.cli import search_command  # noqa: PLC0415
     from santral.retrieval.sources.cli import sources_commands  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
@@ -72,7 +72,7 @@ def full_app() -> typer.Typer:
     app.command("serve")(serve)
     app.command("restart")(restart)
     app.command("ingest")(ingest_command(finish_job, finish_here))
-    app.command("search")(search)
+    app.command("search")(search_command(opened_retrieval))
     app.add_typer(audit_commands(print_table, lambda: local_operator().actor), name="audit")
     app.add_typer(cache_app, name="cache")
     add_upkeep(collections_app, finish_job)

@@ -60,6 +60,7 @@ async def entries_since(engine: Engine, number: int) -> list[Entry]:
 #: Endpoints that change nothing although their method is one that writes, and why.
 READS = {
     "POST /api/ledger/verify": "a proof that reads for long",
+    "POST /api/collections/{name}/search": "a question; what it shows is noted by itself",
 }
 
 #: Every endpoint that writes, in an order in which each finds what it needs: what stands for the names in

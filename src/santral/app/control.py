@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from santral.app.channel import Ready
 from santral.app.ingesting import workplace
 from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
+from santral.app.retrieval import Retrieval, opened_retrieval
 from santral.app.server import Server, serve
 from santral.app.sign_in import build_sign_in
 from santral.app.sinks import sinks_of
@@ -39,6 +41,8 @@ from santral.retrieval.collections.dropping import dropping
 from santral.retrieval.ingest.api import documents_router
 from santral.retrieval.ingest.job import OpenPlace
 from santral.retrieval.ingest.refresh import start_refresh
+from santral.retrieval.library import Library
+from santral.retrieval.search.api import OpenRetrieval, search_router
 from santral.retrieval.sources.api import hooks_router, sources_router
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
@@ -58,6 +62,9 @@ log = logging.getLogger(__name__)
 #: Faults of one request that an answer names, and how much of a name it shows. Chosen.
 _MOST_FAULTS, _LONGEST_NAME = 20, 64
 
+#: How often the control process looks for new versions of collections. Chosen: workers do it as often.
+_LOOK_EVERY_S = 1.0
+
 
 def build_app(
     loaded: LoadedConfig,
@@ -65,10 +72,12 @@ def build_app(
     store: TraceStore,
     metrics: Metrics,
     open_place: OpenPlace | None = None,
+    retrieval: Retrieval | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the control process.
 
-    ``open_place`` gives its workplace to whoever pushes documents; else each push opens one.
+    ``open_place`` gives its workplace to whoever pushes documents, ``retrieval`` what is open to who
+    searches; else each push and each search opens its own.
     """
     sign_in = build_sign_in(loaded.config)
     authority = Authority(engine, loaded.config, sign_in=sign_in)
@@ -90,6 +99,7 @@ def build_app(
     config = loaded.config
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
     at_work = open_place or partial(workplace, config, engine)
+    app.include_router(search_router(engine, authority, _retrieval(config, engine, retrieval)))
     app.include_router(documents_router(engine, at_work, authority))
     app.include_router(sources_router(engine, config.sources, authority, start=start_refresh))
     app.include_router(hooks_router(engine))
@@ -107,6 +117,7 @@ def build_app(
             origin=authority.origin,
             clock=time.time,
             sign_in=sign_in,
+            retriever=None if retrieval is None else retrieval.retriever,
         )
     )
     app.add_middleware(KeylessAddresses)
@@ -127,6 +138,19 @@ def build_app(
 
     del live, ready, show_metrics  # the application holds them
     return app
+
+
+def _retrieval(config: Config, engine: Engine, retrieval: Retrieval | None) -> OpenRetrieval:
+    if retrieval is None:
+        return partial(opened_retrieval, config, engine)
+    return partial(nullcontext[Retrieval], retrieval)
+
+
+async def _follow(library: Library) -> None:
+    """Open what is published, for searches of administrators."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        await library.refresh()
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -184,15 +208,19 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
             await collector.run(config.telemetry.collect_every_s)
 
         kept = upkeep(config, engine)  # opens the sealed secrets that what follows may need
-        async with workplace(config, engine) as place:
+        async with (
+            workplace(config, engine) as place,
+            opened_retrieval(config, engine) as retrieval,
+        ):
             open_place = partial(nullcontext, place)
             runner = runner_of(config, engine, store, collector, open_place)
-            app = build_app(loaded, engine, store, metrics, open_place)
+            app = build_app(loaded, engine, store, metrics, open_place, retrieval)
             server = Server(
                 app, config.server.drain_s, lambda _: None, lambda: station.tell(Ready())
             )
             watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
-            work = [collect, runner.run, watch, *kept]
+            follow = partial(_follow, retrieval.library)
+            work = [collect, runner.run, watch, follow, *kept]
             await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:

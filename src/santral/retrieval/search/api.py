@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -103,8 +105,20 @@ class FoundBody(BaseModel):
     ranked: list[RankedBody] = Field(description="With explain: the best chunks.")
 
 
-def search_router(engine: Engine, authorise: Authorise, retriever: Retriever) -> APIRouter:
-    """Return the endpoint; ``retriever`` searches what is published."""
+class Opened(Protocol):
+    """The retrieval of this process, as the composition root opens it."""
+
+    @property
+    def retriever(self) -> Retriever:
+        """What searches."""
+        ...
+
+
+OpenRetrieval: TypeAlias = Callable[[], AbstractAsyncContextManager[Opened]]
+
+
+def search_router(engine: Engine, authorise: Authorise, open_retrieval: OpenRetrieval) -> APIRouter:
+    """Return the endpoint; ``open_retrieval`` gives what is open already, or opens it."""
     router = APIRouter(prefix="/api/collections", tags=["collections"])
     reader: Any = Depends(authorise("collections.read"))
 
@@ -124,7 +138,9 @@ def search_router(engine: Engine, authorise: Authorise, retriever: Retriever) ->
             groups=None if body.groups is None else tuple(body.groups),
             is_explained=body.explain,
         )
-        return _found(await look(engine, retriever, wanted, by=by), is_explained=body.explain)
+        async with open_retrieval() as opened:
+            result = await look(engine, opened.retriever, wanted, by=by)
+        return _found(result, is_explained=body.explain)
 
     del post_search  # the router holds it
     return router

@@ -50,9 +50,10 @@ def learned_scores(
     languages: Collection[Language],
     weights: Mapping[str, float] | None = None,
 ) -> Floats:
-    """Return the corrected score of each candidate, best first given: float32, above 0."""
+    """Return the corrected score of each candidate, best first given: float32, above 0, at most 1."""
     chosen = shipped_ranker().weights if weights is None else weights
     names = [name for name, weight in chosen.items() if weight and name in FEATURES]
     vector = np.array([chosen[name] for name in names], np.float32)
     scores = features_of(View(asked, ranked, languages), names) @ vector
-    return np.maximum(scores, np.float32(1e-6))
+    most = max(float(vector[vector > 0].sum()), 1.0)
+    return np.clip(scores / np.float32(most), 1e-6, 1).astype(np.float32)
