@@ -103,9 +103,11 @@ def body(text: str) -> Paragraph:
     return Paragraph(text, BODY)
 
 
-def grid(rows: list[list[str]], has_lines: bool = True) -> Table:
+def grid(
+    rows: list[list[Any]], has_lines: bool = True, widths: tuple[int, ...] | None = None
+) -> Table:
     style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black)] if has_lines else []
-    return Table(rows, style=style, hAlign="LEFT")
+    return Table(rows, style=style, hAlign="LEFT", colWidths=widths)
 
 
 __all__ = ["A4", "FrameBreak", "NextPageTemplate", "PageBreak", "Path", "Spacer", "body", "grid",

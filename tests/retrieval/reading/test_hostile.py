@@ -97,7 +97,7 @@ HOSTILE: dict[str, tuple[str, bytes, str | None]] = {
     "pages inside pages": ("a.pdf", many_pages(1).replace(b"[3 0 R ]", b"[2 0 R ]"), "damaged|no text"),
     "many columns": ("a.csv", b",".join(b"c%d" % n for n in range(1_000_000)), "1,000 columns"),
     "a value without end": ("a.csv", b'a,b\n"' + b"x" * MIB, "no CSV"),
-    "deep HTML": ("a.html", b"<html>" + b"<div>" * DEEP + b"deep" + b"</div>" * DEEP, "more than 20,000 deep"),
+    "deep HTML": ("a.html", b"<html>" + b"<div>" * DEEP + b"deep" + b"</div>" * DEEP, "more than 25,000 deep"),
     "deep lists": ("a.html", b"<html>" + b"<ul><li><a>x" * 9_000 + b"deep", None),
     "many paragraphs": ("a.html", b"<html>" + b"<p>a<td><li>" * 100_000, None),
     "deep JSON": ("a.json", b"[" * DEEP + b"]" * DEEP, "nested too deep"),

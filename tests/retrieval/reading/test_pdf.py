@@ -68,6 +68,25 @@ def test_a_table_is_read_row_by_row(has_lines: bool, columns: int) -> None:
     assert table.text.split("\n") == [" | ".join(row) for row in PRICES]
 
 
+def test_a_cell_of_several_lines_is_one_cell() -> None:
+    long = body(" ".join(["wide"] * 40))
+    rows = [["Name", "Town", "About"], ["Ada", "Van", long], ["Can", "Mus", "short"]]
+    found = read(paper(body(prose("A", 8)), Spacer(1, 12), grid(rows, widths=(60, 60, 200))))
+    (table,) = [block for block in found.blocks if block.kind == "table"]
+    assert table.text.split("\n") == [
+        "Name | Town | About",
+        f"Ada | Van | {' '.join(['wide'] * 40)}",
+        "Can | Mus | short",
+    ]
+
+
+def test_a_mark_in_front_of_an_item_is_no_column() -> None:
+    found = read(
+        lines("They are:\n\u2022          one\n\u2022          two\n\u2022          three")
+    )
+    assert [block.kind for block in found.blocks] == ["paragraph", "item", "item", "item"]
+
+
 def test_running_heads_and_page_numbers_are_left_out() -> None:
     parts = [part for n in range(4) for part in (body(prose(f"P{n}x", 6)), PageBreak())]
     found = read(paper(*parts, head="Annual report 2026", title="Report", author="Ada"))

@@ -13,8 +13,9 @@ from santral.retrieval.reading.pdf.furniture import without_furniture
 from santral.retrieval.reading.pdf.ocr import recognised
 from santral.retrieval.reading.pdf.order import regions
 from santral.retrieval.reading.pdf.paragraph import Sizes, blocks_of, joined, sizes_of
+from santral.retrieval.reading.pdf.rule import grids, rules_of
 from santral.retrieval.reading.pdf.run import Row, Run, runs_of
-from santral.retrieval.reading.pdf.table import Table, stretches
+from santral.retrieval.reading.pdf.table import Table, stretches, with_grids
 from santral.retrieval.reading.table import table_text
 
 #: Pages read at most. Chosen: ten long books; beyond it the file is a mistake.
@@ -88,9 +89,12 @@ def _read(pdfium: Any, document: Any, options: ReadOptions) -> Contents:
 
 
 def _runs(pdfium: Any, page: Any, height: float) -> list[Run]:
+    rules = rules_of(pdfium.raw, page, height)
+    tables = grids(rules)
+    walls = [rule for rule in rules if rule.is_upright] if tables else []
     text_page = page.get_textpage()
     try:
-        return runs_of(pdfium.raw, text_page, height)
+        return with_grids(runs_of(pdfium.raw, text_page, height, walls), tables)
     finally:
         text_page.close()
 

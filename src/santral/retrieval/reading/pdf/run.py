@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
+
+from santral.retrieval.reading.pdf.rule import Rule
 
 #: Letters further apart than this many times their size belong to two runs: a column lies between.
 #: Measured on set text: words of a justified line are up to 0.7 apart.
@@ -15,11 +18,16 @@ _APART = 0.9
 MAX_CHARACTERS = 200_000
 # pdfium gives a hyphen at the end of a line as one of these.
 _HYPHENS = {0x02: "\u00ad", 0xFFFE: "\u00ad"}
+# What stands in front of a list item.
+_MARK = re.compile(r"[•‣▪●○◦■□·–—*-]|\(?(?:\d{1,3}|[a-zA-Z])[.)]")
 _BREAKS = frozenset((0, 10, 13))
 
 
 class Run(Struct):
-    """Text in one line; ``top`` and ``bottom`` are counted down from the top of the page, in points."""
+    """Text in one line; ``top`` and ``bottom`` are counted down from the top of the page, in points.
+
+    ``cells`` are those of a table with drawn lines, which stands on the page as one run.
+    """
 
     text: str
     left: float
@@ -28,6 +36,7 @@ class Run(Struct):
     bottom: float
     size: float
     is_bold: bool = False
+    cells: list[list[str]] | None = None
 
     @property
     def middle(self) -> float:
@@ -76,15 +85,17 @@ class Row(Struct):
         return all(run.is_bold for run in self.runs)
 
 
-def runs_of(raw: Any, text_page: Any, height: float) -> list[Run]:
+def runs_of(raw: Any, text_page: Any, height: float, walls: Sequence[Rule] = ()) -> list[Run]:
     """Return the runs of a page in the order in which the file holds them.
 
-    ``raw`` is pypdfium2's raw module, ``text_page`` one of its text pages.
+    ``raw`` is pypdfium2's raw module, ``text_page`` one of its text pages, ``walls`` are upright lines
+    that no run crosses.
     """
     found: list[Run] = []
     count = min(raw.FPDFText_CountChars(text_page), MAX_CHARACTERS)
     letters: list[str] = []
     run: Run | None = None
+    last = 0
     for index, code, box, size in _letters(raw, text_page, count):
         if box is None:
             # A space or a line's end that pdfium adds where the file has none.
@@ -92,12 +103,14 @@ def runs_of(raw: Any, text_page: Any, height: float) -> list[Run]:
                 letters.append(" ")
             continue
         left, right, top, bottom = box[0], box[1], height - box[2], height - box[3]
-        if run is None or _is_apart(run, left, top, bottom):
+        if run is None or _is_apart(run, left, top, bottom) or _is_beyond(run, left, walls):
             _finish(run, letters)
-            is_bold = _is_bold(raw, text_page, index)
-            run = Run("", left, top, right, bottom, size, is_bold)
+            if run is not None and run.is_bold:
+                run.is_bold = _is_bold(raw, text_page, last)
+            run = Run("", left, top, right, bottom, size, _is_bold(raw, text_page, index))
             found.append(run)
             letters = []
+        last = index
         letters.append(_HYPHENS.get(code) or chr(code))
         run.right = max(run.right, right)
         run.top, run.bottom = min(run.top, top), max(run.bottom, bottom)
@@ -109,9 +122,12 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
     """Return runs as rows from top to bottom: those that share most of their height are one."""
     rows: list[Row] = []
     for run in sorted(runs, key=lambda each: each.middle):
-        last = rows[-1].runs[-1] if rows else None
-        shares = last is not None and abs(run.middle - last.middle) < 0.5 * min(
-            run.bottom - run.top, last.bottom - last.top
+        last = rows[-1].runs[-1] if rows and run.cells is None else None
+        shares = (
+            last is not None
+            and last.cells is None
+            and abs(run.middle - last.middle)
+            < 0.5 * min(run.bottom - run.top, last.bottom - last.top)
         )
         if shares:
             rows[-1].runs.append(run)
@@ -119,7 +135,18 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
             rows.append(Row([run]))
     for row in rows:
         row.runs.sort(key=lambda each: each.left)
+        first = row.runs[0]
+        if len(row.runs) > 1 and _MARK.fullmatch(first.text):
+            _lead(first, row.runs.pop(1))
+            row.runs[0] = first
     return rows
+
+
+def _lead(mark: Run, run: Run) -> None:
+    """Put the mark of a list item in front of it: what lies between them is no column."""
+    mark.text, mark.right = f"{mark.text} {run.text}", run.right
+    mark.top, mark.bottom = min(mark.top, run.top), max(mark.bottom, run.bottom)
+    mark.size, mark.is_bold = run.size, mark.is_bold and run.is_bold
 
 
 def _letters(
@@ -151,6 +178,14 @@ def _is_apart(run: Run, left: float, top: float, bottom: float) -> bool:
     if abs((top + bottom) / 2 - run.middle) > 0.5 * size:
         return True
     return left - run.right > _APART * size or run.right - left > 2 * size
+
+
+def _is_beyond(run: Run, left: float, walls: Sequence[Rule]) -> bool:
+    """Whether an upright line stands between a run and the next letter."""
+    return left > run.right - 1 and any(
+        run.right - 1 <= wall.left <= left + 1 and wall.top <= run.middle <= wall.bottom
+        for wall in walls
+    )
 
 
 def _finish(run: Run | None, letters: list[str]) -> None:

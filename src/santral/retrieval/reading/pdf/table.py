@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from santral.retrieval.reading.pdf.paragraph import joined
+from santral.retrieval.reading.pdf.rule import Grid
 from santral.retrieval.reading.pdf.run import Row, Run
 
 #: Rows with several cells that make a table; of two rows only where they have three cells. Chosen.
@@ -24,13 +28,30 @@ class Table(Struct):
     rows: list[list[str]]
 
 
+def with_grids(runs: Sequence[Run], grids: Sequence[Grid]) -> list[Run]:
+    """Return runs with those inside drawn lines put together into one that holds the cells."""
+    left = list(runs)
+    for grid in grids:
+        inside = [run for run in left if _is_within(run, grid)]
+        cells = _cells(inside, grid)
+        if sum(map(bool, cells[0] if cells else ())) < 1 or len(inside) < _LEAST_CELLS:
+            continue
+        taken = set(map(id, inside))
+        left = [run for run in left if id(run) not in taken]
+        size = median(run.size for run in inside)
+        box = grid.columns[0], grid.rows[0], grid.columns[-1], grid.rows[-1]
+        left.append(Run(" ".join(map(" ".join, cells)), *box, size, cells=cells))
+    return left
+
+
 def stretches(rows: Sequence[Row]) -> Iterator[Stretch]:
     """Yield the rows of a region, those of tables as tables."""
     prose: list[Row] = []
     at = 0
     while at < len(rows):
-        end = _table_end(rows, at)
-        table = _table(rows[at:end]) if end > at else None
+        cells = rows[at].runs[0].cells
+        end = _table_end(rows, at) if cells is None else at + 1
+        table = Table(cells) if cells is not None else _table(rows[at:end])
         if table is None:
             prose.append(rows[at])
             at += 1
@@ -51,7 +72,8 @@ def _table_end(rows: Sequence[Row], at: int) -> int:
     end, last = at + 1, at + 1
     while end < len(rows):
         height = max(rows[end].bottom - rows[end].top, 1.0)
-        if rows[end].top - rows[end - 1].bottom > _APART * height:
+        is_far = rows[end].top - rows[end - 1].bottom > _APART * height
+        if is_far or rows[end].runs[0].cells is not None:
             break
         if len(rows[end].runs) >= 2:
             last = end + 1
@@ -68,7 +90,28 @@ def _is_inside(row: Row, above: Sequence[Row]) -> bool:
     return sum(run.left < right and run.right > left for left, right in columns) == 1
 
 
+def _is_within(run: Run, grid: Grid) -> bool:
+    is_across = grid.columns[0] <= (run.left + run.right) / 2 <= grid.columns[-1]
+    return is_across and grid.rows[0] <= run.middle <= grid.rows[-1]
+
+
+def _cells(runs: Sequence[Run], grid: Grid) -> list[list[str]]:
+    """Return the texts between drawn lines, row by row; lines of a cell are one text."""
+    found: list[list[list[str]]] = [
+        [[] for _ in grid.columns[1:]] for _ in grid.rows[1:]
+    ]  # fmt: skip
+    for run in sorted(runs, key=lambda each: (round(each.middle), each.left)):
+        row = min(bisect_right(grid.rows, run.middle), len(grid.rows) - 1) - 1
+        column = (
+            min(bisect_right(grid.columns, (run.left + run.right) / 2), len(grid.columns) - 1) - 1
+        )
+        found[row][column].append(run.text)
+    return [[joined(lines) for lines in row] for row in found]
+
+
 def _table(rows: Sequence[Row]) -> Table | None:
+    if not rows:
+        return None
     columns = _columns(rows)
     several = [row for row in rows if len(row.runs) >= 2]
     widest = max((len(row.runs) for row in several), default=0)
