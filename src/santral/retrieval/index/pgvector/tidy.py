@@ -23,6 +23,8 @@ SEGMENT_CHUNKS = 8_000
 MERGE = 8
 #: Share of postings that may belong to chunks that are gone, and how many in any case. Chosen.
 SWEEP_SHARE, SWEEP_CHUNKS = 0.3, 2_000
+#: Share of the chunks that has to come or go before the planner is told. Chosen.
+ANALYSE_SHARE = 0.1
 #: From so many chunks on, vectors are found through a graph. Measured: looking at all of them is
 #: exact and as fast below (docs/decisions/0025-vector-databases.md).
 GRAPH_CHUNKS = 20_000
@@ -69,6 +71,7 @@ async def flush(conn: Connection, tables: Tables, found: Found, waiting: Waiting
 
 async def tidy(conn: Connection, tables: Tables, found: Found) -> Found:
     """Sweep, merge, and build the graph of vectors, each when it is due; count what there is."""
+    before = found.chunks
     documents, chunks, languages = await store.totals(conn, tables)
     found = replace(found, documents=documents, chunks=chunks, languages=languages)
     posted = sum(segment.chunks for segment in await store.segments(conn, tables))
@@ -80,7 +83,8 @@ async def tidy(conn: Connection, tables: Tables, found: Found) -> Found:
     if can_have_graph and chunks >= GRAPH_CHUNKS and not found.is_indexed:
         await store.index_vectors(conn, tables)
         found = replace(found, is_indexed=True)
-    await store.analyse_tables(conn, tables)
+    if abs(chunks - before) > chunks * ANALYSE_SHARE:
+        await store.analyse_tables(conn, tables)
     return found
 
 
