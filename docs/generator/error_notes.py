@@ -291,6 +291,10 @@ PASSED = {
         "Another model is being pulled or removed on this machine.",
         "Wait until that is done.",
     ),
+    "no_such_route": (
+        "A collection names a route that rewrites questions, and santral.toml has none of that name.",
+        "Use a name under `[routes]`; the message names the nearest one.",
+    ),
     "no_such_deployment": (
         "A collection names a deployment that embeds or reranks, and santral.toml has none of that name.",
         "Use a name under `[deployments]`; the message names the nearest one.",
