@@ -1,6 +1,7 @@
 """Vectors in a byte per dimension, each with a scale of its own, compared exactly.
 
-simsimd (extra ``rag``) compares bytes as they are; without it numpy does, some ten times slower.
+simsimd (extra ``rag``) compares bytes as they are; without it numpy does, two to
+five times slower.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ except ImportError:
 #: One row of so many, or fewer, are copied and compared alone. Measured: copying a row takes as long
 #: as comparing three.
 _WORTH_COPYING = 4
-#: Rows that numpy turns into floats at once: chosen, they stay in the processor's cache.
-_BLOCK = 2_048
+#: Rows that numpy turns into floats at once. Measured: 10 ms for 100,000 of 384 dimensions, against 22
+#: in blocks of 2,048 and 30 at once: they have to stay in the processor's cache.
+_BLOCK = 256
 
 
 class Vectors(Struct, frozen=True):

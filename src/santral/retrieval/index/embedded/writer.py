@@ -124,7 +124,7 @@ class EmbeddedWriter:
         await self._run(self._drop)
 
     async def save_snapshot(self, folder: Path) -> None:
-        """Copy what is published into an empty folder."""
+        """Copy what is published into an empty folder, which is made where it is not there."""
         await self._run(self._save_snapshot, folder)
 
     async def restore_snapshot(self, folder: Path) -> IndexState:
@@ -316,6 +316,7 @@ class EmbeddedWriter:
         self._release()
 
     def _save_snapshot(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise StoreError(f"{folder} is not empty. Name an empty folder for the snapshot.")
         for part in self._manifest.parts:
