@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -187,3 +188,16 @@ class IndexServerConfig(Section):
         pattern=r"^[a-z][a-z0-9_]{0,30}$",
         description="In front of the names of what is made there.",
     )
+
+    @model_validator(mode="after")
+    def _is_address(self) -> IndexServerConfig:
+        schemes = ("http", "https") if self.kind == "qdrant" else ("postgresql", "postgres")
+        try:
+            parts = urlsplit(self.url)
+            is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
+            example = "https://HOST:6333" if self.kind == "qdrant" else "postgresql://HOST/DATABASE"
+            raise ValueError(f"url is no address of {self.kind}: it looks like {example}")
+        return self

@@ -20,6 +20,8 @@ from santral.retrieval.index.pgvector.driver import Connection, Pool
 
 #: Searches of one worker in one partition that run there at once; others wait for their turn.
 MAX_CONNECTIONS = 4
+#: How many times a batch's time a publication may take: it merges and builds the graph. Chosen.
+PUBLISH_FACTOR = 30
 #: A connection that nobody needs is closed after this long. Chosen.
 IDLE_S = 60.0
 #: Neighbours looked at in the vector index, and more until enough pass a filter. Measured:
@@ -53,8 +55,9 @@ async def open_connection(server: Server) -> Connection:
         StoreError: the server cannot be reached, or does not let us in.
     """
     asyncpg = needed("asyncpg", "for an index in PostgreSQL", "postgres")
+    longest_s = server.settings.write_timeout_s * PUBLISH_FACTOR
     async with told(server, server.settings.timeout_s):
-        connection = await asyncpg.connect(**_options(server, server.settings.write_timeout_s))
+        connection = await asyncpg.connect(**_options(server, longest_s))
         await prepare(connection)
         return connection
 
@@ -117,7 +120,10 @@ def _explained(server: Server, error: Exception) -> StoreError:
         return unfit(server.place, f"{error}; PostgreSQL with pgvector 0.8 or later is needed")
     if "connection was closed" in str(error) or "connection is closed" in str(error):
         return unreachable(server.place, "closed the connection")
-    return failed(server.place, f"{type(error).__name__} {state} {error}")
+    # What has no code is the driver's own, and may repeat the address with what is in it.
+    return failed(
+        server.place, f"{type(error).__name__} {f'{state} {error}' if state else ''}".strip()
+    )
 
 
 def _options(server: Server, timeout_s: float) -> dict[str, Any]:

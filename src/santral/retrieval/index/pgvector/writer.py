@@ -19,14 +19,18 @@ from santral.errors import BadRequest, StoreError
 from santral.retrieval.index.entry import Batch, IndexState, Partition
 from santral.retrieval.index.failure import busy, unfit, unreachable
 from santral.retrieval.index.pgvector import snapshot, store
-from santral.retrieval.index.pgvector.connection import Server, open_connection, prepare, told
+from santral.retrieval.index.pgvector.connection import (
+    PUBLISH_FACTOR,
+    Server,
+    open_connection,
+    prepare,
+    told,
+)
 from santral.retrieval.index.pgvector.driver import Connection
 from santral.retrieval.index.pgvector.reader import state_of
 from santral.retrieval.index.pgvector.store import Found, Tables
 from santral.retrieval.index.pgvector.tidy import Waiting, flush, tidy
 
-#: How many times a batch's time a publication may take: it merges and builds the graph. Chosen.
-PUBLISH_FACTOR = 30
 #: How often, and after which pause, the right to write is asked for. Chosen: a second in all.
 _TRIES, _PAUSE_S = 10, 0.1
 
