@@ -314,6 +314,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "ChangedCollection": {"tenant_id": "{}", "settings": {}},
     "NewVersion": {"tenant_id": "{}", "changes": {}},
     "SwitchBody": {"tenant_id": "{}"},
+    "BatchBody": {"documents": [{"key": "a", "text": "b"}]},
+    "ChangeBody": {"metadata": {"owner": "me"}},
+    "RetryBody": {},
+    "SearchBody": {"tenant_id": "{}", "query": "leave"},
 }
 
 

@@ -119,6 +119,29 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ),
     ("POST /api/collections/{name}/switch", "docs", {"tenant_id": "acme", "version": 1}, ""),
     ("DELETE /api/collections/{name}/versions/{version}?tenant_id=acme", "docs/2", None, ""),
+    (
+        "PUT /api/collections/{name}/documents/{id}?tenant_id=acme",
+        "docs/a",
+        {"text": "# Permits\n\nBring a card."},
+        "",
+    ),
+    (
+        "POST /api/collections/{name}/documents:batch?tenant_id=acme",
+        "docs",
+        {"documents": [{"key": "b", "text": "# Hours\n\nNine to five."}]},
+        "",
+    ),
+    (
+        "PATCH /api/collections/{name}/documents/{id}?tenant_id=acme",
+        "docs/a",
+        {"metadata": {"allowed_groups": ["hr"]}},
+        "",
+    ),
+    ("POST /api/collections/{name}/documents:retry?tenant_id=acme", "docs", {}, ""),
+    ("DELETE /api/collections/{name}/documents/{id}?tenant_id=acme", "docs/a", None, ""),
+    ("DELETE /api/collections/{name}/documents/{id}?tenant_id=acme", "docs/b", None, ""),
+    ("POST /api/collections/{name}/update?tenant_id=acme", "docs", None, ""),
+    ("POST /api/collections/{name}/purge?tenant_id=acme", "docs", None, ""),
     ("DELETE /api/collections/{name}?tenant_id=acme", "docs", None, ""),
 )
 
@@ -276,13 +299,16 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("collections drop-version", "notes", "2", "--tenant", "acme"),
     ("collections delete", "notes", "--tenant", "acme"),
     ("ingest", "page.md", "--tenant", "acme"),
+    ("collections update", "docs", "--tenant", "acme"),
+    ("collections purge", "docs", "--tenant", "acme"),
+    ("documents retry", "docs", "--tenant", "acme"),
     ("audit export", "log.jsonl"),
     ("tenants delete", "acme", "--force"),
 )
 
 
 #: Commands that a job or a finished ingest would have to be there for; others call the same functions.
-_BY_API = {"jobs cancel", "collections rollback"}
+_BY_API = {"jobs cancel", "collections rollback", "documents delete"}
 
 
 def commands(command: Any, name: str = "") -> Iterator[str]:

@@ -54,17 +54,16 @@ async def start_ingest(
     async with writing(engine) as conn:
         owner = await known_tenant(conn, tenant)
         await store.add_collection(conn, owner.id, collection, now)
-        job, is_new = await job_for(conn, owner.id, arguments, now, by=by, rng=rng)
-        if is_new:
-            said = {"job": job.id, "paths": list(paths) or None, "source": source_id or None}
-            await note(
-                conn,
-                by.actor,
-                "collections.purge" if is_purge else "collections.ingest",
-                f"collection:{collection}",
-                tenant_id=owner.id,
-                after={name: value for name, value in said.items() if value is not None},
-            )
+        job, _ = await job_for(conn, owner.id, arguments, now, by=by, rng=rng)
+        said = {"job": job.id, "paths": list(paths) or None, "source": source_id or None}
+        await note(
+            conn,
+            by.actor,
+            "collections.purge" if is_purge else "collections.ingest",
+            f"collection:{collection}",
+            tenant_id=owner.id,
+            after={name: value for name, value in said.items() if value is not None},
+        )
         return job
 
 
