@@ -11,18 +11,17 @@ from msgspec import Struct
 from santral.console.frame import Frame, Visit
 from santral.console.pick import pick_tenant, tenant_choices
 from santral.errors import BadRequest, RequestError
-from santral.retrieval.access import Scope, as_administrator, as_member
 from santral.retrieval.collection import VersionState
 from santral.retrieval.collections.change import CollectionLine, list_collections, show_collection
 from santral.retrieval.collections.versions import switch_version
 from santral.retrieval.document import StoredDocument
 from santral.retrieval.index.signal import Signal
 from santral.retrieval.ingest.documents import list_documents, show_document
+from santral.retrieval.search.look import Look, look
 from santral.retrieval.search.question import Question
 from santral.retrieval.search.rerank.known import CROSS_ENCODER, LEARNED, OFF
 from santral.retrieval.search.result import SearchResult
 from santral.retrieval.search.retriever import Retriever
-from santral.retrieval.search.seen import note_seen
 from santral.retrieval.store import DocumentFilter
 
 #: Documents of one page, and passages of one answer. Chosen.
@@ -142,11 +141,16 @@ class CollectionPages:
 
     async def _asked(self, visit: Visit, line: CollectionLine, question: str, side: Side) -> Side:
         assert self._retriever is not None  # noqa: S101 - asked for before
-        scope = _scope(line, visit.asked("groups"))
-        options = self._retriever.options(scope, _given(side.fields), top_k=_TOP, place=side.name)
-        result = await self._retriever.explain(scope, Question(question), options)
-        seen = [source.document_id for source in result.sources]
-        await note_seen(visit.engine, scope, seen, visit.now, by=visit.principal)
+        wanted = Look(
+            tenant_id=line.collection.tenant_id,
+            collection=line.collection.name,
+            question=Question(question),
+            given={"top_k": _TOP, **_given(side.fields)},
+            groups=_groups(visit.asked("groups")),
+            is_explained=True,
+            place=side.name,
+        )
+        result = await look(visit.engine, self._retriever, wanted, by=visit.principal)
         return Side(side.name, side.fields, result)
 
     async def _line(self, visit: Visit) -> CollectionLine:
@@ -195,12 +199,9 @@ def _following(documents: list[StoredDocument]) -> str:
     return urlencode({"after": documents[-1].source, "after_id": documents[-1].id})
 
 
-def _scope(line: CollectionLine, groups: str) -> Scope:
-    known = line.collection
-    named = [group.strip() for group in groups.split(",") if group.strip()]
-    if named:
-        return as_member(known.tenant_id, known.name, named)
-    return as_administrator(known.tenant_id, known.name)
+def _groups(text: str) -> tuple[str, ...] | None:
+    """Return the groups that a form names, None where it names none."""
+    return tuple(group.strip() for group in text.split(",") if group.strip()) or None
 
 
 _FIELDS = (*SIGNALS, "rerank", "diversity")

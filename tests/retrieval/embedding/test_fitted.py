@@ -141,11 +141,12 @@ def test_a_large_collection_is_fitted_to_a_sample() -> None:
 
 def test_growth_and_unknown_words_ask_for_a_new_fit() -> None:
     model, _ = made_of(fitted())
-    assert model.refit_reason(17, model.projection.known_share) == ""
-    assert "fitted to 12 chunks, now there are 18" in model.refit_reason(18, 1.0)
+    assert model.refit_reason(17, 5, model.projection.known_share) == ""
+    assert "fitted to 12 chunks, now there are 18" in model.refit_reason(18, 6, 1.0)
     strange = model.projection.known_share_of(*counted(["quuxo frobnitz zyzzyva"] * 3))
     assert strange < 0.5
-    assert "of the terms of what is new" in model.refit_reason(13, strange)
+    assert "of the terms of what is new" in model.refit_reason(13, 3, strange)
+    assert model.refit_reason(13, 1, strange) == ""
 
 
 @pytest.mark.anyio

@@ -142,7 +142,7 @@ def _refit_reason(work: Filling, built: Version) -> str:
     """Return why the vectors of a version are to be fitted anew; one that was just built keeps them."""
     if not isinstance(work.model, FittedModel) or work.version.model is None:
         return ""
-    return work.model.refit_reason(built.chunks, work.known.share)
+    return work.model.refit_reason(built.chunks, work.known.chunks, work.known.share)
 
 
 async def _published(

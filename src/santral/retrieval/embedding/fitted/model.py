@@ -25,6 +25,8 @@ MOST_GROWTH = 1.5
 #: know of one more chunk like the old ones. Measured: 0.91 for code of another project, 0.95 and more
 #: where only the documents are others.
 LEAST_KNOWN = 0.92
+#: And these chunks are this share of the collection. Chosen: a fit costs as much as all of them.
+LEAST_FRESH = 0.1
 
 
 class FittedModel:
@@ -54,14 +56,16 @@ class FittedModel:
         """Return float32 [dimensions] of a question, some 100 us."""
         return self.projection.vector_of(stem_keys(text, self._languages), gram_keys(text))
 
-    def refit_reason(self, chunks: int, known_share: float) -> str:
+    def refit_reason(self, chunks: int, fresh: int, known_share: float) -> str:
         """Return why to fit anew for a collection of so many chunks, or an empty string.
 
-        ``known_share`` is what ``projection.known_share_of`` says of the chunks that came since.
+        ``fresh`` of them came now, and ``known_share`` is what ``projection.known_share_of`` says of
+        these: a few with strange words are no reason.
         """
         if chunks >= MOST_GROWTH * max(self.projection.chunks, 1):
             return f"it was fitted to {self.projection.chunks} chunks, now there are {chunks}"
-        if known_share < LEAST_KNOWN * self.projection.known_share:
+        is_strange = known_share < LEAST_KNOWN * self.projection.known_share
+        if is_strange and fresh >= LEAST_FRESH * chunks:
             return f"it knows {known_share:.0%} of the terms of what is new"
         return ""
 
