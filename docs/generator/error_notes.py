@@ -257,12 +257,36 @@ PASSED = {
         "falls to another deployment.",
         "Lower the first, raise the second, or remove one.",
     ),
+    "unknown_field": (
+        "Metadata names a field that documents do not have.",
+        "Take one of those that the message lists; your own go below `attributes`.",
+    ),
+    "bad_metadata": (
+        "A value of a document's metadata means nothing.",
+        "Write it as the message says, e.g. a date in ISO 8601.",
+    ),
+    "document_not_found": (
+        "The collection has no such document.",
+        "`santral documents list NAME` prints ids; pushed documents are found by their key, too.",
+    ),
+    "pushed_document": (
+        "A document that an application pushed cannot be read again: its bytes are not kept.",
+        "Let the application push it again.",
+    ),
+    "policy_not_found": (
+        "A collection names a policy that santral.toml does not have.",
+        "Add it under `[policies]`, or name one that is there.",
+    ),
+    "ingest_failed": (
+        "The job of an ingest failed; the message is its own.",
+        "Do what it says and run the command again: it goes on where it stopped.",
+    ),
     "extra_missing": (
         "Reading this kind of file needs packages that are not installed.",
         "Install the extra that the message names: `pip install 'santral[rag]'`.",
     ),
     "ingest_running": (
-        "Another `santral ingest` works on this collection.",
+        "Another process writes the index of this collection.",
         "Wait until it has ended and start again.",
     ),
     "embedding_changed": (
@@ -359,6 +383,10 @@ PASSED = {
     "collection_not_found": (
         "There is no such collection for this tenant, or it was never ingested.",
         "Run `santral ingest PATH --collection NAME`; the message names the nearest collection.",
+    ),
+    "bad_setting": (
+        "A setting of a collection is unknown or cannot be.",
+        "The message names the setting and what it may be; docs/reference/configuration.md lists them.",
     ),
     "tenant_not_found": (
         "There is no such tenant.",
