@@ -6,7 +6,9 @@ DATA holds one folder per collection: corpus.jsonl {id, doc, text}, queries.json
 qrels.json {query: {passage: gain}}. The passages of a document are laid one after the other again and
 split; chunks are ranked by BM25 over stems and 4-grams and packed, best first, into the budget. The
 answer is the sentence of the judged passage that shares most with the question; it counts where all of
-its characters are inside. What does not fit into the rest of the budget is cut behind its last word. Prints the table of docs/decisions/0026-reading-and-splitting.md.
+its characters are inside. What does not fit into the rest of the budget is cut behind its last word.
+That sentence is found by the same terms that rank chunks, which favours short ones; so the second figure
+is the share of the judged passage's characters that are inside. Prints the table of docs/decisions/0026-reading-and-splitting.md.
 """
 
 from __future__ import annotations
@@ -75,19 +77,18 @@ def main() -> None:
     print(f"| chunking | tokens | {' | '.join(names)} | mean | chunks/s |")
     print("| --- " * (len(names) + 4) + "|")
     for way in WAYS:
-        shares, chunks, took = [], 0, 0.0
+        shares: list[tuple[float, float]] = []
+        chunks, took = 0, 0.0
         for case in cases:
             share, count, split_s = case.covered(way, arguments.words)
-            shares.append(100 * share)
+            shares.append(share)
             chunks, took = chunks + count, took + split_s
         label = way.chunking + (f" + {way.around}" if way.around != "nothing" else "")
         size = f"{way.child}" + (f", overlap {way.overlap}" if way.overlap else "")
         size += f", parent {way.parent}" if way.around == "parent" else ""
-        cells = " | ".join(f"{share:.1f}" for share in shares)
-        print(
-            f"| {label} | {size} | {cells} | {np.mean(shares):.1f} | {chunks / took:,.0f} |",
-            flush=True,
-        )
+        means = cast("tuple[float, float]", tuple(np.mean(shares, axis=0)))
+        cells = " | ".join(f"{answer:.1f} / {passage:.1f}" for answer, passage in [*shares, means])
+        print(f"| {label} | {size} | {cells} | {chunks / took:,.0f} |", flush=True)
 
 
 class Case:
@@ -112,6 +113,7 @@ class Case:
             self.documents.append(Document(title, "text", self.language, tuple(blocks)))
         texts = [lay(document.blocks).text for document in self.documents]
         self.questions = [query["text"] for query in queries]
+        self.passages = [self.places[next(iter(judged[query["id"]]))] for query in queries]
         self.answers = [
             _answer(
                 query["text"], texts, self.places[next(iter(judged[query["id"]]))], self.language
@@ -119,8 +121,8 @@ class Case:
             for query in queries
         ]
 
-    def covered(self, way: Way, words: int) -> tuple[float, int, float]:
-        """Return the share of answers inside the budget, the number of chunks, and the time."""
+    def covered(self, way: Way, words: int) -> tuple[tuple[float, float], int, float]:
+        """Return the percentages inside the budget of answers and of passages, chunks, and the time."""
         recipe = Recipe(
             chunking=way.chunking, child_tokens=way.child, parent_tokens=way.parent,
             overlap_tokens=way.overlap,
@@ -134,12 +136,14 @@ class Case:
             for number, chunk in chunks
         ]
         scores = _scores(texts, self.questions, self.language)
-        hits = 0
-        for row, answer in zip(scores, self.answers, strict=True):
+        answers, passages = 0, 0.0
+        for row, answer, passage in zip(scores, self.answers, self.passages, strict=True):
             ranked = (chunks[place] for place in np.argsort(-row)[:100])
             given = _packed(ranked, parted, way, words)
-            hits += _is_inside(answer, given)
-        return hits / len(self.answers), len(chunks), took
+            answers += _inside(answer, given) >= 1
+            passages += _inside(passage, given)
+        size = len(self.answers)
+        return (100 * answers / size, 100 * passages / size), len(chunks), took
 
 
 def _answer(
@@ -175,13 +179,15 @@ def _packed(
     return list(given.values())
 
 
-def _is_inside(answer: tuple[int, int, int], given: Sequence[tuple[int, int, int]]) -> bool:
-    """Whether some ranges hold all characters of an answer."""
-    number, at, end = answer
+def _inside(wanted: tuple[int, int, int], given: Sequence[tuple[int, int, int]]) -> float:
+    """Return how much of a place some ranges hold."""
+    number, begin, end = wanted
+    at, held = begin, 0
     for start, stop in sorted((start, stop) for each, start, stop in given if each == number):
-        if start <= at + 2:  # white space between two chunks
-            at = max(at, stop)
-    return at >= end
+        first = at if start <= at + 2 else start  # white space between two chunks is theirs
+        held += max(0, min(stop, end) - first)
+        at = max(at, min(stop, end))
+    return held / (end - begin)
 
 
 def _scores(texts: Sequence[str], questions: Sequence[str], language: Language) -> np.ndarray:

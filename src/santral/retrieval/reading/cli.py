@@ -14,7 +14,7 @@ from rich.console import Console
 
 from santral.config.collections import CollectionConfig
 from santral.config.load import load
-from santral.errors import BadRequest, nearest
+from santral.errors import BadRequest, NotFound, nearest
 from santral.retrieval.collection import Recipe, recipe_of
 from santral.retrieval.document import Chunk, Document, UnreadableError
 from santral.retrieval.reading.file import ReadOptions
@@ -86,10 +86,10 @@ def _recipe(collection: str | None, changes: dict[str, object]) -> Recipe:
         known = load(None, os.environ).config.collections
         declared = known.get(collection)
         if declared is None:
-            raise BadRequest(
+            raise NotFound(
                 f"santral.toml declares no collection '{collection}'.{nearest(collection, known)} "
                 "Give --chunking and --child-tokens instead.",
-                code="unknown_collection",
+                code="collection_not_found",
             )
     settings = declared.model_dump() if declared is not None else {}
     if "child_tokens" in changes and "parent_tokens" not in changes:

@@ -62,7 +62,7 @@ class Refusal(Struct, frozen=True):
             return UnreadableError(self.message)
         if self.kind == "missing":
             return StoreError(self.message, code="extra_missing")
-        return BadRequest(self.message, code="bad_chunking")
+        return BadRequest(self.message, code="bad_setting")
 
 
 class Reply(Struct, frozen=True):

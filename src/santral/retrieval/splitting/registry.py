@@ -38,7 +38,7 @@ def split(document: Document, recipe: Recipe) -> list[Chunk]:
         raise BadRequest(
             f"There is no chunking '{recipe.chunking}'. There are {', '.join(SPLITTINGS)}."
             f"{nearest(recipe.chunking, SPLITTINGS)}",
-            code="bad_chunking",
+            code="bad_setting",
         )
     laid = lay(document.blocks)
     numbering = Numbering(laid, recipe.parent_tokens, [])
