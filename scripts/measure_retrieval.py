@@ -1,33 +1,42 @@
-"""Measure nDCG@10 of each signal and of their fusion on judged collections.
+"""Measure searches on judged collections: nDCG@10 of each signal, fused, reranked, badly typed.
 
     OPENBLAS_NUM_THREADS=1 python scripts/measure_retrieval.py DATA [--queries 1000]
 
-DATA holds one folder per collection: corpus.jsonl {id, title, text}, queries.jsonl {id, text},
-qrels.json {query: {passage: gain}}. Prints the table of docs/decisions/0007-retrieval.md.
+DATA holds judged collections (scripts/judged.py). Every figure comes through the Retriever and a
+published index, as a gateway's does. The last columns are the median milliseconds of CPU of a search,
+without and with the learned ranker, and the support of questions that the collection answers, of
+questions to the other collections, and how often the former is above the latter (AUC). Prints the
+tables of docs/reference/retrieval-quality.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import asyncio
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from judged import TENANT, Judged, ndcg, read_judged, shelve
 
-from santral.config.collections import CollectionConfig
-from santral.retrieval.analysis.analyse import Language, detect_language, fold, ngrams, query_terms
-from santral.retrieval.analysis.counts import Floats
-from santral.retrieval.index.embedded.index import IndexSignals, IndexText, build_signals
-from santral.retrieval.index.signal import Signal
-from santral.retrieval.search.fuse import best_rows, fuse
+from santral.retrieval.access import as_administrator
+from santral.retrieval.analysis.language import fold
+from santral.retrieval.search.options import SearchOptions
+from santral.retrieval.search.question import Question
+from santral.retrieval.search.result import SearchResult
+from santral.retrieval.search.retriever import Retriever
 
-COLLECTIONS = ("squad_dev_en", "tquad_train_tr", "cranfield_en", "cacm_en")
-DEPTH = 10
-WEIGHTS = CollectionConfig.model_validate({}).weights
+NAMES = ("squad_dev_en", "tquad_train_tr", "cranfield_en", "cacm_en", "code_en")
+#: Questions of each other collection that are put to one, for its support.
+STRANGE = 25
+ALONE: Mapping[str, SearchOptions] = {
+    "BM25": SearchOptions(weights={"bm25": 1.0}),
+    "4-grams": SearchOptions(weights={"ngrams": 1.0}),
+    "dense": SearchOptions(weights={"dense": 1.0}),
+}
+FUSED, LEARNED = SearchOptions(), SearchOptions(rerank="learned")
 
 
 def main() -> None:
@@ -35,86 +44,75 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--queries", type=int, default=1000, help="questions per collection")
     arguments = parser.parse_args()
-    print(
-        "| collection | chunks | BM25 | 4-grams | dense | fused | RRF | CAPS | ascii | ms | fit s |"
-    )
-    print("| --- " * 11 + "|")
-    for name in COLLECTIONS:
-        if (arguments.data / name).is_dir():
-            print(measure(arguments.data / name, arguments.queries), flush=True)
-
-
-def measure(folder: Path, most: int) -> str:
-    """Return the row of one collection."""
-    corpus, queries = read(folder / "corpus.jsonl"), read(folder / "queries.jsonl")
-    judged: dict[str, dict[str, float]] = json.loads((folder / "qrels.json").read_text("utf-8"))
-    queries = [query for query in queries if query["id"] in judged]
-    queries = queries[:: max(1, len(queries) // most)]
-    language = detect_language(" ".join(item["text"] for item in corpus[:20]))
-    began = time.perf_counter()
-    signals = build_signals([indexed(item, language) for item in corpus], 256, lambda done: None)
-    fit_s = time.perf_counter() - began
-    ids = [item["id"] for item in corpus]
-
-    def score(rank: Callable[[dict[Signal, Floats]], Floats], text: Callable[[str], str]) -> float:
-        found = [
-            ndcg([ids[row] for row in best_rows(rank(ask(signals, text(query["text"]))), DEPTH)],
-                 judged[query["id"]])
-            for query in queries
-        ]  # fmt: skip
-        return 100 * sum(found) / len(found)
-
-    began = time.perf_counter()
-    fused = score(lambda found: fuse(found, WEIGHTS), str)
-    each_ms = 1000 * (time.perf_counter() - began) / len(queries)
-    columns = [
-        *(score(lambda found, name=name: found[name], str) for name in WEIGHTS),
-        fused,
-        score(reciprocal_ranks, str),
-        score(lambda found: fuse(found, WEIGHTS), str.upper if language != "tr" else turkish_upper),
-        score(lambda found: fuse(found, WEIGHTS), fold),
+    every = [
+        read_judged(arguments.data / name, arguments.queries)
+        for name in NAMES
+        if (arguments.data / name).is_dir()
     ]
-    cells = " | ".join(f"{value:.1f}" for value in columns)
-    return f"| {folder.name} | {len(corpus)} | {cells} | {each_ms:.2f} | {fit_s:.1f} |"
+    print(
+        "| collection | chunks | BM25 | 4-grams | dense | fused | learned | CAPS | no accents | "
+        "ms | ms learned | support | of strangers | AUC |"
+    )
+    print("| --- " * 14 + "|")
+    for judged in every:
+        strange = [
+            one["text"]
+            for other in every
+            if other is not judged
+            for one in other.questions[:: max(1, len(other.questions) // STRANGE)]
+        ]
+        print(asyncio.run(measure(judged, strange)), flush=True)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+async def measure(judged: Judged, strange: Sequence[str]) -> str:
+    """Return the row of one collection."""
+    with tempfile.TemporaryDirectory() as folder:
+        shelf = await shelve(judged, Path(folder))
+        retriever = Retriever(shelf, now=lambda: 0.0)
+        texts = [question["text"] for question in judged.questions]
+        upper = turkish_upper if judged.language == "tr" else str.upper
+        columns = [(await asked(retriever, judged, texts, it))[0] for it in ALONE.values()]
+        fused, fused_ms, support = await asked(retriever, judged, texts, FUSED)
+        learned, learned_ms, _ = await asked(retriever, judged, texts, LEARNED)
+        capitals, _, _ = await asked(retriever, judged, list(map(upper, texts)), FUSED)
+        plain, _, _ = await asked(retriever, judged, list(map(fold, texts)), FUSED)
+        scope = as_administrator(TENANT, judged.name)
+        strangers = [(await retriever.search(scope, Question(text))).support for text in strange]
+        await shelf.shelf.reader.close()
+    cells = " | ".join(f"{100 * v:.1f}" for v in (*columns, fused, learned, capitals, plain))
+    rest = (
+        f"{fused_ms:.1f} | {learned_ms:.1f} | {np.median(support):.2f} | "
+        f"{np.median(strangers):.2f} | {above(support, strangers):.3f}"
+    )
+    return f"| {judged.name} | {len(judged.corpus)} | {cells} | {rest} |"
 
 
-def indexed(item: Mapping[str, Any], language: Language) -> IndexText:
-    title, text = item.get("title", ""), item["text"]
-    return IndexText(text if text.startswith(title) else f"{title}\n{text}", language)
+async def asked(
+    retriever: Retriever, judged: Judged, texts: Sequence[str], options: SearchOptions
+) -> tuple[float, float, list[float]]:
+    """Return mean nDCG@10, median CPU ms, and the support of every question."""
+    scope = as_administrator(TENANT, judged.name)
+    values: list[float] = []
+    spent: list[float] = []
+    support: list[float] = []
+    for question, text in zip(judged.questions, texts, strict=True):
+        began = time.thread_time()
+        found: SearchResult = await retriever.search(scope, Question(text), options)
+        spent.append(time.thread_time() - began)
+        ranked = [one.candidate.chunk.id for one in found.ranked]
+        values.append(ndcg(ranked, judged.gains[question["id"]]))
+        support.append(found.support)
+    return float(np.mean(values)), 1000 * float(np.median(spent)), support
 
 
-def ask(signals: IndexSignals, query: str) -> dict[Signal, Floats]:
-    stems, grams = query_terms(query, signals.languages), ngrams(query)
-    size = len(signals.vectors)
-    return {
-        "bm25": signals.stems.scores(stems, size),
-        "ngrams": signals.grams.scores(dict.fromkeys(grams), size),
-        "dense": signals.vectors @ signals.embedding.embed(stems, grams),
-    }
-
-
-def reciprocal_ranks(found: Mapping[Signal, Floats]) -> Floats:
-    """Fuse by reciprocal rank, the method that the weighted sum is compared with."""
-    total = np.zeros(len(next(iter(found.values()))), np.float32)
-    for scores in found.values():
-        for rank, row in enumerate(best_rows(scores, 100)):
-            total[row] += 1 / (60 + rank + 1)
-    return total
+def above(high: Sequence[float], low: Sequence[float]) -> float:
+    """Return how often one of ``high`` is above one of ``low``: 1 always, 0.5 by chance."""
+    first, second = np.array(high)[:, None], np.array(low)[None]
+    return float(np.mean((first > second) + 0.5 * (first == second)))
 
 
 def turkish_upper(text: str) -> str:
     return text.replace("i", "İ").replace("ı", "I").upper()
-
-
-def ndcg(ranked: Sequence[str], gains: Mapping[str, float]) -> float:
-    best = sorted(gains.values(), reverse=True)[:DEPTH]
-    ideal = sum(gain / math.log2(place + 2) for place, gain in enumerate(best))
-    found = sum(gains.get(item, 0) / math.log2(place + 2) for place, item in enumerate(ranked))
-    return found / ideal if ideal else 0.0
 
 
 if __name__ == "__main__":

@@ -317,6 +317,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "BatchBody": {"documents": [{"key": "a", "text": "b"}]},
     "ChangeBody": {"metadata": {"owner": "me"}},
     "RetryBody": {},
+    "NewSourceBody": {"tenant_id": "{}", "collection": "docs", "kind": "push", "settings": {}},
     "SearchBody": {"tenant_id": "{}", "query": "leave"},
 }
 

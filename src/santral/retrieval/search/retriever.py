@@ -118,7 +118,7 @@ class Retriever:
         invented = await self._invented(run, queries[0])
         found = await run.find(queries, invented, self._now())
         ranked = await run.rank(found, queries[0], self._rerankers)
-        support = support_of(queries[0], ranked)
+        support = support_of(queries[0], ranked, run.languages)
         is_weak = support < wanted.min_score
         shown = ranked[: wanted.top_k * HITS_PER_PASSAGE]
         sources = [] if is_weak else await pack(shown, wanted, run.stretch, scope.collection)

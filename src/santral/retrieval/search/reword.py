@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -14,6 +15,9 @@ AskModel: TypeAlias = Callable[[str, str], Awaitable[str]]
 _TURNS, _TURN_LETTERS = 6, 600
 #: Letters of one wording, and of an invented answer, that are searched for. Chosen.
 _WORDING_LETTERS, _ANSWER_LETTERS = 300, 1200
+
+# What models put in front of a line although they are asked not to.
+_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 
 _WORDINGS = """\
 Below is a conversation and its last question. Write {count} search {noun} that together find \
@@ -46,7 +50,9 @@ async def reword(ask: AskModel, route: str, question: Question, count: int) -> l
         conversation=_escaped("\n".join(_said(question))) or "(none)",
         question=_escaped(question.text),
     )
-    lines = (line.strip(" \t-*•\"'") for line in (await ask(route, prompt)).splitlines())
+    lines = (
+        _MARK.sub("", line).strip(" \t\"'") for line in (await ask(route, prompt)).splitlines()
+    )
     return list(dict.fromkeys(line[:_WORDING_LETTERS] for line in lines if line))[:count]
 
 

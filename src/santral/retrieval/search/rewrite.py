@@ -94,7 +94,7 @@ def decompose(text: str) -> list[str]:
     match = _SHARED_BEGINNING.match(folded)
     if match and all(len(content_words(match[place])) <= _FEW_WORDS for place in (2, 3)):
         beginning = _cut(plain, match, 1)
-        return _filled([f"{beginning}{_cut(plain, match, place)}" for place in (2, 3)], text)
+        return _filled([f"{beginning} {_cut(plain, match, place)}" for place in (2, 3)], text)
     return [text]
 
 

@@ -131,5 +131,4 @@ def _beginning(stem: str) -> str:
 
 
 def _heading(one: Ranked) -> str:
-    """Return the headings with a space in front: words begin behind one."""
-    return f" {one.candidate.document.title} {one.candidate.chunk.section}"
+    return f"{one.candidate.document.title} {one.candidate.chunk.section}"

@@ -20,8 +20,8 @@ MAX_PLACES = 200
 
 _BORDER = "\0"
 _SPACE = 32
-#: Latin letters with marks end here; further scripts are told apart by their numbers alone.
-_LATIN = 0x250
+#: Scripts that have capitals end here; letters beyond are told apart by their numbers alone.
+_WITH_CAPITALS = 0x590
 
 
 class Occurrences:
@@ -31,7 +31,7 @@ class Occurrences:
     """
 
     def __init__(self, words: Sequence[str], texts: Sequence[str]) -> None:
-        laid = _plain(_BORDER + _BORDER.join(texts) + _BORDER)
+        laid = _plain("".join(f"{_BORDER} {text}" for text in texts) + _BORDER)
         borders = np.array(_places(laid, b"\0", len(texts) + 1), np.int64)
         begins = [b" " + _plain(word) for word in words]
         found = [_places(laid, begin, MAX_PLACES) for begin in begins]
@@ -89,10 +89,10 @@ def _letters() -> NDArray[np.uint8]:
     """Return the byte that stands for each of the first 65,536 characters."""
     codes = np.arange(1 << 16)
     table = (codes % 128 + 128).astype(np.uint8)
-    for code in range(_LATIN):
+    for code in range(_WITH_CAPITALS):
         letter = chr(code)
-        plain = fold(letter)[:1] if letter.isalnum() else ""
-        table[code] = ord(plain) if plain.isascii() and plain else _SPACE
+        plain = ord((fold(letter) or " ")[0]) if letter.isalnum() else _SPACE
+        table[code] = plain if plain < 128 else plain % 128 + 128
     table[0x2000:0x2070] = _SPACE  # spaces, dashes and quotation marks
     table[0x3000:0x3004] = _SPACE
     table[0] = 0
