@@ -204,6 +204,21 @@ async def test_old_points_stay_for_readers_and_are_swept_later(
     await writer.close()
 
 
+async def test_what_was_removed_is_gone_when_the_writer_is_closed(
+    qdrant_engine: QdrantEngine,
+) -> None:
+    await published(qdrant_engine, "d", "e")
+    (name,) = await qdrant_engine.left_behind(PARTITION)
+    writer = await qdrant_engine.writer(PARTITION)
+    await writer.remove(["d"])
+    await writer.publish()
+    await writer.close()
+    assert qdrant_engine.front.shards[name].info().points_count == 3  # e and its two chunks
+    writer = await qdrant_engine.writer(PARTITION)
+    assert await writer.held() == {"e": "e-0"}
+    await writer.close()
+
+
 async def test_attributes_with_odd_names_and_mixed_kinds_are_filtered(
     qdrant_engine: QdrantEngine,
 ) -> None:

@@ -78,7 +78,12 @@ async def forget(connection: Connection, name: str, revision: int) -> None:
 
 async def sweep(connection: Connection, name: str, revision: int) -> None:
     """Delete points that had died by ``revision``."""
-    await _delete(connection, name, every({"key": "died", "range": {"lte": revision}}))
+    await _delete(connection, name, every(_died_by(revision)))
+
+
+async def has_died(connection: Connection, name: str, revision: int) -> bool:
+    """Return whether there are points that had died by ``revision``."""
+    return await connection.count(name, every(_died_by(revision))) > 0
 
 
 async def held(connection: Connection, name: str, revision: int) -> Mapping[str, str]:
@@ -119,6 +124,10 @@ async def totals(
         await connection.count(name, _of_type("chunk", revision)),
         tuple(languages),
     )
+
+
+def _died_by(revision: int) -> dict[str, Any]:
+    return {"key": "died", "range": {"lte": revision}}
 
 
 def _of_type(kind: str, revision: int) -> dict[str, Any]:

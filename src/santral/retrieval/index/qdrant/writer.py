@@ -35,7 +35,7 @@ from santral.retrieval.index.qdrant.points import (
 LEASE_S = 60.0
 #: How long points that a publication took away stay for readers that have not looked yet. Chosen:
 #: workers look every two seconds.
-GRACE_S = 30.0
+GRACE_S = 5.0
 
 
 def _now() -> float:
@@ -92,7 +92,9 @@ class QdrantWriter:
                 await partition_data.forget(self._connection, self._name, self._pointer.revision)
             except MissingError:
                 # Deleted behind our back: nothing is held, so all is put in again.
+                self._pointer = replace(self._pointer, dimensions=-1, attributes={}, retired=())
                 await self._move()
+            await self._sweep(self._now() - GRACE_S)
 
     async def held(self) -> Mapping[str, str]:
         """Return the fingerprint of every document that is put in, by id, published or not."""
@@ -168,10 +170,17 @@ class QdrantWriter:
             return state
 
     async def close(self) -> None:
-        """Give the right back. What was not published is removed by the next writer."""
+        """Delete what was taken out, as soon as no reader looks at it, and give the right back.
+
+        What was not published is removed by the next writer.
+        """
         if not self._is_closed:
             self._is_closed = True
             with suppress(StoreError, MissingError):
+                if self._pointer.retired:
+                    last = self._pointer.retired[-1].at
+                    await asyncio.sleep(min(max(last + GRACE_S - self._now(), 0), GRACE_S))
+                    await self._sweep(last)
                 await self._pointers.release(self._own)
         await self._connection.close()
 
@@ -209,22 +218,27 @@ class QdrantWriter:
         documents, chunks, languages = await partition_data.totals(
             self._connection, self._name, revision
         )
-        now = self._now()
-        retired = (*self._pointer.retired, Retired(revision, now))
-        over = [one.revision for one in retired if one.at <= now - GRACE_S]
+        has_died = await partition_data.has_died(self._connection, self._name, revision)
+        retired = [Retired(revision, self._now())] if has_died else []
         pointer = replace(
             self._pointer,
             revision=revision,
             documents=documents,
             chunks=chunks,
             languages=languages,
-            retired=tuple(one for one in retired if one.revision not in over),
+            retired=(*self._pointer.retired, *retired),
         )
-        await self._pointers.save(pointer, self._own)
-        self._pointer = pointer
+        await self._note(pointer)
+        await self._sweep(self._now() - GRACE_S)
+        return pointer.state
+
+    async def _sweep(self, until: float) -> None:
+        """Delete points that publications up to a moment took away."""
+        over = [one.revision for one in self._pointer.retired if one.at <= until]
         if over:
             await partition_data.sweep(self._connection, self._name, max(over))
-        return pointer.state
+            left = tuple(one for one in self._pointer.retired if one.revision not in over)
+            await self._note(replace(self._pointer, retired=left))
 
     async def _move(self) -> None:
         """Go on in a new collection, with what was published before."""
