@@ -61,6 +61,18 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "unknown_reranker": (
+        "`rerank` names nothing that reranks.",
+        "Use `off`, `learned`, `cross-encoder` or `deployment:NAME`.",
+    ),
+    "bad_search_option": (
+        "A setting of a search has a value that does not fit, or one that only its collection may set.",
+        "Use a value as the message says; docs/reference/configuration.md lists what there is.",
+    ),
+    "unknown_search_option": (
+        "There is no such setting of a search.",
+        "The message names the nearest one and all there are.",
+    ),
     "retrieval_unavailable": (
         "A collection cannot be searched now: its index server, or the deployment that embeds or "
         "reranks, does not answer.",
