@@ -31,6 +31,7 @@ from santral.db.tables import (
     vectors,
     version_documents,
 )
+from santral.retrieval.analysis.language import Language
 from santral.retrieval.document import Metadata, PageBreak, StoredChunk, StoredDocument
 
 #: Ids of one statement. Specified: SQLite takes 32,766 variables; chosen well below.
@@ -212,6 +213,20 @@ async def count_reasons(
         .limit(limit)
     )
     return {row.reason: row.number for row in await conn.execute(statement)}
+
+
+async def count_languages(conn: Connection, tenant_id: str, collection: str) -> dict[Language, int]:
+    """Return how many documents that can be searched are in which language."""
+    statement = (
+        select(documents.c.language, func.count().label("number"))
+        .where(
+            documents.c.tenant_id == tenant_id,
+            documents.c.collection == collection,
+            documents.c.status == "indexed",
+        )
+        .group_by(documents.c.language)
+    )
+    return {row.language: row.number for row in await conn.execute(statement)}
 
 
 async def next_expiry(

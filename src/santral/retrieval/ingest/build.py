@@ -18,6 +18,8 @@ from santral.retrieval.analysis.counts import Terms
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.analysis.terms import terms_of
 from santral.retrieval.collection import FITTED_DIMENSIONS, Collection, Version
+from santral.retrieval.embedding.advice import language_advice
+from santral.retrieval.embedding.deployment import DeploymentModel
 from santral.retrieval.embedding.fitted.fit import sample_of
 from santral.retrieval.embedding.fitted.keep import fit_model
 from santral.retrieval.embedding.fitted.model import NAME as FITTED
@@ -132,6 +134,8 @@ async def _build(
         model = await _model(place, collection, version, wanted, tell)
         work = Filling(place, collection, version, model, writer, report, tell, is_anew=is_anew)
         state = await fill_index(work, wanted)
+        if isinstance(model, DeploymentModel):
+            report.embedding_tokens += model.spent.usage.input_tokens
     finally:
         await writer.close()
     built = await _published(place, collection, version, model, state, revision, report)
@@ -197,10 +201,17 @@ async def _note_searched(place: Workplace, collection: Collection, report: Inges
     async with writing(place.engine) as conn:
         found = await place.versions.find(conn, collection.tenant_id, collection.name)
         every = await place.versions.wanted(conn, found, place.clock(), "")
+        spoken = await store.count_languages(conn, collection.tenant_id, collection.name)
     for version in every:
         if version.version == found.active_version:
+            report.warning = language_advice(version.model, spoken)
             report.version, report.generation = version.version, version.generation
             report.documents, report.chunks = version.documents, version.chunks
+    if report.warning:
+        log.warning(
+            "model_speaks_another_language",
+            extra={"collection": collection.name, "reason": report.warning},
+        )
 
 
 async def _model(

@@ -290,6 +290,10 @@ def _print_index(console: Console, report: IngestReport) -> None:
         f"The index {state}: {report.chunks} chunks of {report.documents} documents, "
         f"{report.elapsed_s:.1f} s{speed}.",
     )
+    if report.embedding_tokens:
+        _say(console, f"Vectors took {report.embedding_tokens} tokens of the endpoint.")
+    if report.warning:
+        _say(console, report.warning, "yellow")
 
 
 def _say(console: Console, line: str, style: str = "") -> None:

@@ -35,7 +35,8 @@ class IngestReport(Struct, kw_only=True):
     """What an ingest did. ``documents`` and ``chunks`` count the searched version after it.
 
     ``quarantined`` counts documents by reason; ``troubles`` names the first of them, and problems of
-    the source. ``embedded`` counts the chunks of which a model made vectors.
+    the source. ``embedded`` counts the chunks of which a model made vectors,
+    ``embedding_tokens`` what an endpoint billed for them. ``warning`` says what is wrong with the model.
     """
 
     read: int = 0
@@ -50,6 +51,7 @@ class IngestReport(Struct, kw_only=True):
     troubles: list[Trouble] = field(default_factory=list[Trouble])
     split_chunks: int = 0
     embedded: int = 0
+    embedding_tokens: int = 0
     indexed_chunks: int = 0
     documents: int = 0
     chunks: int = 0
@@ -58,6 +60,7 @@ class IngestReport(Struct, kw_only=True):
     is_published: bool = False
     is_switched: bool = False
     is_refitted: bool = False
+    warning: str = ""
     elapsed_s: float = 0.0
 
     @property
