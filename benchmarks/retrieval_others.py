@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable, Sequence
@@ -35,8 +36,7 @@ def measure(
 
 def _tantivy(folder: Path, texts: Sequence[str], asked: Sequence[str]) -> dict[str, float]:
     """Index stems and 4-grams that we analyse as two fields of words between spaces."""
-    import tantivy
-
+    tantivy: Any = importlib.import_module("tantivy")
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("row", stored=True)
     for name in ("stems", "grams"):
@@ -76,10 +76,9 @@ def _tantivy(folder: Path, texts: Sequence[str], asked: Sequence[str]) -> dict[s
 
 def _usearch(made: Floats, nearby: Floats, per_document: int) -> dict[str, float]:
     """Index vectors in a byte per dimension in a graph (HNSW); filters look at what it returns."""
-    from usearch.index import Index
-
+    usearch: Any = importlib.import_module("usearch.index")
     began = time.process_time()
-    index = Index(ndim=made.shape[1], metric="cos", dtype="i8")
+    index = usearch.Index(ndim=made.shape[1], metric="cos", dtype="i8")
     index.add(np.arange(len(made)), made, threads=1)
     spent = time.process_time() - began
     figures = {

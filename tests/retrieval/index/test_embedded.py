@@ -188,11 +188,18 @@ async def test_an_index_of_another_format_or_partition_is_told_apart(tmp_path: P
     folder.rename(other)
     with pytest.raises(StoreError, match="belongs to another"):
         await open_reader(type(PARTITION)("acme", "other", 1), "embedded", {}, tmp_path)
-    # What the first releases left lies beside the versions and is nobody's.
-    (folder.parent / "0000000001-abcd1234").mkdir(parents=True)
-    (folder.parent / "CURRENT").write_text("0000000001-abcd1234")
+
+
+async def test_what_the_first_releases_left_is_no_index_and_goes_with_the_next_one(
+    tmp_path: Path,
+) -> None:
+    collection = partition_folder(tmp_path, PARTITION).parent
+    (collection / "0000000001-abcd1234").mkdir(parents=True)
+    (collection / "0000000001-abcd1234" / "meta.json").write_text("{}")
+    (collection / "CURRENT").write_text("0000000001-abcd1234")
     assert (await EmbeddedReader.open(PARTITION, tmp_path)).state.documents == 0
     await mended(tmp_path)
+    assert [path.name for path in collection.iterdir()] == ["v1"]
 
 
 async def test_a_damaged_state_does_not_replace_what_a_reader_has(tmp_path: Path) -> None:

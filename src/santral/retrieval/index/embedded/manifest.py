@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ SUFFIX = ".segment"
 #: Version of the files and of the analysis behind them; another one is made anew by the next ingest.
 FORMAT = 3
 
+#: Folders of the first releases: a revision and a random part.
+_FORMER = re.compile(r"(?:\.draft-)?\d{10}-[0-9a-f]{8}")
 #: Longest folder name made from a name; file systems take 255 bytes.
 _MAX_NAME = 200
 
@@ -159,6 +162,21 @@ def remove_unnamed(folder: Path, kept: Collection[str]) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def remove_former(collection_folder: Path) -> None:
+    """Remove what the first releases kept of a collection beside its versions; raises ``OSError``.
+
+    They built an index whole, in a folder that CURRENT named.
+    """
+    pointer = collection_folder / "CURRENT"
+    if not pointer.exists():
+        return
+    for entry in list(os.scandir(collection_folder)):
+        if entry.is_dir() and _FORMER.fullmatch(entry.name):
+            shutil.rmtree(entry.path, ignore_errors=True)
+    (collection_folder / "ingest.lock").unlink(missing_ok=True)
+    pointer.unlink()
 
 
 @contextmanager

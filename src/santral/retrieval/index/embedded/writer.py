@@ -32,6 +32,7 @@ from santral.retrieval.index.embedded.manifest import (
     partition_folder,
     read_manifest,
     remove_folder,
+    remove_former,
     remove_unnamed,
     sync_folder,
     write_manifest,
@@ -273,6 +274,7 @@ class EmbeddedWriter:
         write_manifest(self._folder, manifest)
         self._manifest, self._is_changed = manifest, False
         remove_unnamed(self._folder, {part.name for part in parts})
+        remove_former(self._folder.parent)
 
     def _merge(self) -> None:
         """Write segments anew that lost much, and those of which there are too many of one size."""
