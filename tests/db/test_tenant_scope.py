@@ -66,7 +66,14 @@ ALLOWED = {
     "quota/budgets/store.py:list_alerts": "an administrator is shown those of the tenants they may "
     "read, given by their ids",
     "quota/budgets/store.py:save_try": "an alert's id is unique over all tenants",
+    "retrieval/sources/store.py:find_source": "a source is named alone; who asks is held against its "
+    "tenant afterwards",
+    "retrieval/sources/store.py:list_sources": "the operator sees every tenant's; others name theirs",
+    "retrieval/sources/store.py:due_sources": "one loop begins the runs of every tenant's sources",
+    "retrieval/sources/store.py:running_sources": "one loop sees the runs of every tenant's sources end",
+    "retrieval/sources/store.py:watched_sources": "one loop looks into the folders of every tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
+    "retrieval/collections/store.py:collections_of_deleted": "what deleted tenants left is forgotten",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }
 
