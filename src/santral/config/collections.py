@@ -58,6 +58,12 @@ class SearchConfig(Section):
         description="off, learned (embedded, microseconds), cross-encoder (embedded, after "
         "`santral models pull`), or deployment:NAME of a rerank endpoint.",
     )
+    ranker: dict[str, float] = Field(
+        default_factory=dict[str, float],
+        max_length=32,
+        description="Weights of the learned ranker's features, that of fused being 1, as fitted to this "
+        "collection; default is what ships.",
+    )
     rerank_candidates: int = Field(default=30, ge=1, le=200, description="Chunks reranked.")
     diversity: float = Field(
         default=0.0,

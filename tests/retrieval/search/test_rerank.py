@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from santral.retrieval.index.signal import Signal
 from santral.retrieval.search.fit import Judgement, fit_ranker, fit_weights, ideal_of, mean_ndcg
 from santral.retrieval.search.rerank.features import FEATURES
+from santral.retrieval.search.rerank.known import FEATURE_NAMES
 from santral.retrieval.search.rerank.learned import shipped_ranker
 from santral.retrieval.search.rerank.occurrences import Occurrences
 
@@ -60,6 +61,7 @@ def test_a_text_without_words_or_words_without_text_score_nothing() -> None:
 def test_what_ships_names_known_features_and_says_where_it_comes_from() -> None:
     ranker = shipped_ranker()
     assert set(ranker.weights) <= set(FEATURES)
+    assert tuple(FEATURES) == FEATURE_NAMES
     assert ranker.weights["fused"] == 1
     assert ranker.card.licence.startswith("MIT")
     assert ranker.card.trained_on not in ranker.card.measured or len(ranker.card.measured) > 1

@@ -91,6 +91,7 @@ async def test_a_filter_narrows_and_an_unknown_one_is_named() -> None:
     [
         ({"rerrank": "off"}, "Did you mean 'rerank'"),
         ({"rerank": "lerned"}, "Did you mean 'learned'"),
+        ({"ranker": {"nere": 1}}, "Did you mean 'near'"),
         ({"diversity": 2}, "diversity"),
         ({"top_k": 0}, "from 1 to 100"),
         ({"top_k": True}, "from 1 to 100"),
@@ -225,6 +226,9 @@ async def test_the_learned_ranker_prefers_words_that_stand_together() -> None:
     result = await find("notice period", retriever(entries, embedding="off"), rerank="learned")
     assert documents(result)[0] == "close"
     assert all(0 < one.score <= 1 for one in result.ranked)
+    own = {"fused": 0.01, "near": -1.0}
+    other = retriever(entries, embedding="off", search={"rerank": "learned", "ranker": own})
+    assert documents(await find("notice period", other))[0] == "far"
     assert "rerank" in result.ranked[0].steps
 
 

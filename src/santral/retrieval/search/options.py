@@ -12,7 +12,7 @@ from santral.config.collections import CollectionConfig, FreshnessRuleConfig, Se
 from santral.errors import BadRequest, nearest
 from santral.retrieval.filter import Filter, parse_filter
 from santral.retrieval.index.signal import Signal
-from santral.retrieval.search.rerank.known import require_known
+from santral.retrieval.search.rerank.known import require_features, require_known
 
 Weights: TypeAlias = Mapping[Signal, float]
 
@@ -43,6 +43,7 @@ class SearchOptions(Struct, frozen=True, kw_only=True):
     queries: int = 1
     hyde: bool = False
     rerank: str = "off"
+    ranker: Mapping[str, float] = {}
     rerank_candidates: int = 30
     diversity: float = 0.0
     recency_half_life_days: float | None = None
@@ -81,6 +82,7 @@ def options_of(
     changed = {name: value for name, value in given.items() if name not in _OWN}
     search = _checked(settings.search, changed, place) if changed else settings.search
     require_known(search.rerank, f"{place}.rerank")
+    require_features(search.ranker, f"{place}.ranker")
     values = {name: getattr(search, name) for name in SearchConfig.model_fields}
     return SearchOptions(
         **values,

@@ -122,7 +122,7 @@ class Run:
         self, first: Sequence[Ranked], asked: str, rerankers: Rerankers
     ) -> Sequence[float] | None:
         if self.options.rerank == LEARNED:
-            return learned_scores(asked, first, self.languages).tolist()
+            return learned_scores(asked, first, self.languages, self.options.ranker).tolist()
         try:
             return await scores_by(rerankers, self.options.rerank, asked, first)
         except SantralError:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from santral.errors import BadRequest, nearest
+
+#: What the learned ranker looks at; ``features.py`` says what they are.
+FEATURE_NAMES = (
+    "fused", "bm25", "ngrams", "dense", "length", "cover", "heading", "close", "near", "wide",
+    "pairs", "names", "siblings", "kin",
+)  # fmt: skip
 
 OFF, LEARNED, CROSS_ENCODER, DEPLOYMENT = "off", "learned", "cross-encoder", "deployment:"
 
@@ -22,3 +30,19 @@ def require_known(name: str, place: str) -> None:
         code="unknown_reranker",
         param=place,
     )
+
+
+def require_features(weights: Iterable[str], place: str) -> None:
+    """Return where every weight is of a feature.
+
+    Raises:
+        BadRequest: one is not; names the nearest.
+    """
+    for name in weights:
+        if name not in FEATURE_NAMES:
+            raise BadRequest(
+                f"Unknown feature '{name[:64]}'. Features are {', '.join(FEATURE_NAMES)}."
+                f"{nearest(name[:64], FEATURE_NAMES)}",
+                code="bad_search_option",
+                param=f"{place}.{name[:64]}",
+            )

@@ -48,10 +48,10 @@ def learned_scores(
     asked: str,
     ranked: Sequence[Ranked],
     languages: Collection[Language],
-    weights: Mapping[str, float] | None = None,
+    weights: Mapping[str, float] = {},
 ) -> Floats:
     """Return the corrected score of each candidate, best first given: float32, above 0, at most 1."""
-    chosen = shipped_ranker().weights if weights is None else weights
+    chosen = weights or shipped_ranker().weights
     names = [name for name, weight in chosen.items() if weight and name in FEATURES]
     vector = np.array([chosen[name] for name in names], np.float32)
     scores = features_of(View(asked, ranked, languages), names) @ vector
