@@ -392,6 +392,40 @@ PASSED = {
         "A filter names something that passages do not carry.",
         "Use a filter that the message names.",
     ),
+    "unknown_source_kind": (
+        "There is no kind of source of that name.",
+        "Take one of those that the message lists; `santral sources kinds` says what each is told.",
+    ),
+    "source_not_found": (
+        "There is no such source, or it belongs to a tenant over which no role is held.",
+        "List them with `santral sources list`.",
+    ),
+    "source_needs_owner": (
+        "The source reads the disk of the machine, or sends one of its secrets.",
+        "Ask an owner of the whole installation. Operator: `sources.tenant_secrets` lists secrets that "
+        "others may name.",
+    ),
+    "source_address_refused": (
+        "The address of the source is inside the network, or written so that servers read it "
+        "differently.",
+        "Write it plainly. Operator: `sources.allow_networks` opens networks of your own.",
+    ),
+    "source_leaving": (
+        "The source is being deleted, after its documents.",
+        "Wait for its run to end, or add another one.",
+    ),
+    "too_many_sources": (
+        "The tenant has as many sources as `sources.most_sources` allows.",
+        "Delete one, or raise the setting.",
+    ),
+    "hook_refused": (
+        "The call of a webhook carries neither the token of the source nor GitHub's signature.",
+        "Make a token with `santral sources token SOURCE`, or set `hook_secret` on the source.",
+    ),
+    "hook_too_often": (
+        "A webhook is called more often than thirty times a minute.",
+        "Wait for `retry-after`; one call is enough for all that has changed.",
+    ),
     "collection_not_found": (
         "There is no such collection for this tenant, or it was never ingested.",
         "Run `santral ingest PATH --collection NAME`; the message names the nearest collection.",

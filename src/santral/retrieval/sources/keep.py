@@ -293,7 +293,7 @@ def _require_allowed(
         try:
             judge.checked(address)
         except AddressRefused as error:
-            raise BadRequest(f"{error}", code="private_url", param="settings") from None
+            raise BadRequest(f"{error}", code="source_address_refused", param="settings") from None
 
 
 def _checked_every(config: SourcesConfig, every_s: int) -> int:
