@@ -19,7 +19,6 @@ OF_TENANTS = {name for name, table in metadata.tables.items() if "tenant_id" in 
 #: Statements over all tenants, and why they may.
 ALLOWED = {
     "privacy/store.py:user_rules": "rules of the tenants above count its users, too",
-    "privacy/store.py:rewrite": "the file of the database holds every tenant's rows",
     "jobs/store.py:find_job": "a job is named alone; who asks is held against its tenant afterwards",
     "jobs/store.py:list_jobs": "the operator sees every tenant's; others name theirs",
     "jobs/store.py:has_due": "a runner works for every tenant",
@@ -73,6 +72,8 @@ ALLOWED = {
     "retrieval/sources/store.py:running_sources": "one loop sees the runs of every tenant's sources end",
     "retrieval/sources/store.py:watched_sources": "one loop looks into the folders of every tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
+    "retrieval/collections/store.py:list_collections": "a tenant's, or those of all for who operates",
+    "retrieval/collections/store.py:active_versions": "workers search the collections of every tenant",
     "retrieval/collections/store.py:collections_of_deleted": "what deleted tenants left is forgotten",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }

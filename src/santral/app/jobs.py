@@ -26,6 +26,8 @@ from santral.privacy.places.exports import exports_folder
 from santral.privacy.proof import Signer
 from santral.privacy.registry import places_of
 from santral.privacy.retain import RETAIN, RetainArguments, Retention
+from santral.retrieval.collections.dropping import dropping
+from santral.retrieval.collections.forget import FORGET, ForgetArguments, Forgetting
 from santral.retrieval.ingest.job import IngestArguments, Ingestion, OpenPlace
 from santral.retrieval.ingest.workplace import INGEST
 from santral.secrets.pseudonym import Pseudonyms
@@ -37,7 +39,7 @@ from santral.traces.removal import store as removal
 from santral.traces.store import TraceStore
 
 #: Kinds of which there is one job a day.
-DAILY = (RETAIN,)
+DAILY = (RETAIN, FORGET)
 
 
 def sealer_of(config: Config, engine: Engine) -> Sealer | None:
@@ -95,6 +97,12 @@ def job_kinds(
             about="Remove what is over its time.",
             arguments=RetainArguments,
             work=Retention(engine, store, config, _now),
+        ),
+        FORGET: JobKind(
+            name=FORGET,
+            about="Forget the collections of deleted tenants.",
+            arguments=ForgetArguments,
+            work=Forgetting(engine, dropping(config)),
         ),
         **ingest_kinds(config, engine, open_place),
     }

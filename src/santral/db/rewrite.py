@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Table, text
+from sqlalchemy import text
 
 from santral.db.engine import Engine
 from santral.errors import StoreError
 
 
-async def rewrite(engine: Engine, tables: Iterable[Table]) -> None:
+async def rewrite(engine: Engine, tables: Iterable[str]) -> None:
     """Write SQLite's file anew; on PostgreSQL give the space of deleted rows of ``tables`` free.
 
     PostgreSQL overwrites that space as it is used again.
@@ -21,7 +21,7 @@ async def rewrite(engine: Engine, tables: Iterable[Table]) -> None:
     if engine.dialect.name == "postgresql":
         async with engine.connect() as conn:
             alone = await conn.execution_options(isolation_level="AUTOCOMMIT")
-            await alone.execute(text(f"VACUUM {', '.join(table.name for table in tables)}"))
+            await alone.execute(text(f"VACUUM {', '.join(tables)}"))
         return
     async with engine.connect() as conn:
         raw = (await conn.get_raw_connection()).driver_connection

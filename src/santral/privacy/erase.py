@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from santral.audit.note import SYSTEM, note
 from santral.db.engine import Engine, writing
 from santral.db.rewrite import rewrite
-from santral.db.tables import alerts, jobs, ledger, limit_rules
 from santral.jobs.job import Hold
 from santral.privacy.place import Found, Place
 from santral.privacy.places.responses import replace_file
@@ -114,7 +113,7 @@ class Eraser:
 
     async def _finish(self, hold: Hold, saved: _Saved) -> Mapping[str, Any]:
         """Clear the database's own files, then prove what was done."""
-        await rewrite(self._engine, (ledger, limit_rules, alerts, jobs))
+        await rewrite(self._engine, ("ledger", "limit_rules", "alerts", "jobs"))
         job = hold.job
         proof = self._signer.sign(
             Proof(

@@ -8,7 +8,7 @@ from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 
 from santral.db.engine import Connection
 from santral.db.store import bump_revision
-from santral.db.tables import alerts, chunks, documents, ledger, limit_rules
+from santral.db.tables import alerts, chunks, document_bodies, documents, ledger, limit_rules
 from santral.tenants.store import load_tree
 from santral.tenants.tenant import EVERYWHERE, TenantId
 
@@ -144,3 +144,17 @@ async def documents_with(
         .order_by(documents.c.collection, documents.c.source)
     )
     return [(row[0], row[1]) for row in await conn.execute(statement)]
+
+
+async def bodies_without_chunks(
+    conn: Connection, tenant_id: TenantId
+) -> list[tuple[str, str, bytes]]:
+    """Return collection, source and body of every document that is in no index: expired, hidden."""
+    split = select(chunks.c.document_id).where(chunks.c.tenant_id == tenant_id)
+    statement = (
+        select(documents.c.collection, documents.c.source, document_bodies.c.body)
+        .join_from(documents, document_bodies, document_bodies.c.document_id == documents.c.id)
+        .where(documents.c.tenant_id == tenant_id, documents.c.id.not_in(split))
+        .order_by(documents.c.collection, documents.c.source)
+    )
+    return [(row[0], row[1], row[2]) for row in await conn.execute(statement)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from santral.db.engine import Engine, reading, writing
@@ -11,6 +11,7 @@ from santral.privacy.counters import Counters
 from santral.privacy.place import Found
 from santral.privacy.subject import Subject
 from santral.quota.ledger.entry import ERASED
+from santral.retrieval.ingest.body import texts_of, unpacked
 from santral.secrets.pseudonym import Pseudonyms
 from santral.tenants.tenant import TenantId
 
@@ -122,7 +123,14 @@ class Documents:
         "the person's requests: those that hold a text that was asked for are named, and left to a "
         "person to edit and ingest anew."
     )
-    tables = frozenset({"database.documents", "database.chunks", "database.collections"})
+    tables = frozenset(
+        {
+            "database.documents",
+            "database.document_bodies",
+            "database.chunks",
+            "database.collections",
+        }
+    )
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -133,6 +141,13 @@ class Documents:
             return Found()
         async with reading(self._engine) as conn:
             rows = await store.documents_with(conn, tenant_id, subject.texts)
+            others = await store.bodies_without_chunks(conn, tenant_id)
+        wanted = [text.lower() for text in subject.texts]
+        rows += [
+            (collection, source)
+            for collection, source, body in others
+            if _holds("\n".join(texts_of(unpacked(body))).lower(), wanted)
+        ]
         return Found(
             left=tuple(
                 f"document {source} in {collection}: edit it and ingest it anew"
@@ -147,3 +162,7 @@ class Documents:
 
     async def erase(self, tenant_id: TenantId, subject: Subject) -> None:
         """Leave them: what ``find`` names is in the proof."""
+
+
+def _holds(text: str, wanted: Sequence[str]) -> bool:
+    return any(word in text for word in wanted)

@@ -90,13 +90,6 @@ async def set_active(
     await _update(conn, tenant_id, name, {"active_version": version, "updated_at": now})
 
 
-async def bump_collection(conn: Connection, tenant_id: str, name: str, now: datetime) -> None:
-    """Note, in the transaction that changes documents, that every index is behind."""
-    await _update(
-        conn, tenant_id, name, {"revision": collections.c.revision + 1, "updated_at": now}
-    )
-
-
 async def count_documents(conn: Connection, tenant_id: str) -> dict[str, dict[str, int]]:
     """Return, by collection, how many documents a tenant has in each status."""
     statement = (
@@ -221,6 +214,17 @@ async def delete_collection(conn: Connection, tenant_id: str, name: str) -> None
         delete(collections).where(collections.c.tenant_id == tenant_id, collections.c.name == name)
     )
     await delete_unused_vectors(conn, tenant_id)
+
+
+async def collections_of_deleted(conn: Connection) -> list[tuple[str, str]]:
+    """Return tenant and name of every collection whose tenant was deleted."""
+    statement = (
+        select(collections.c.tenant_id, collections.c.name)
+        .join(tenants, tenants.c.id == collections.c.tenant_id)
+        .where(tenants.c.deleted_at.is_not(None))
+        .order_by(collections.c.tenant_id, collections.c.name)
+    )
+    return [(row.tenant_id, row.name) for row in await conn.execute(statement)]
 
 
 async def _update(conn: Connection, tenant_id: str, name: str, changed: Mapping[str, Any]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from santral.db.engine import reading, writing
 from santral.db.rewrite import rewrite
-from santral.db.tables import chunks, document_bodies, documents, vectors, version_documents
 from santral.retrieval import store
 from santral.retrieval.embedding.fitted.keep import sweep_fits
 from santral.retrieval.ingest.build import build_versions, drop_retired
 from santral.retrieval.ingest.report import IngestReport, Tell
 from santral.retrieval.ingest.workplace import Workplace
+
+#: Where texts of documents stood.
+_TABLES = ("documents", "document_bodies", "chunks", "version_documents", "vectors")
 
 
 async def purge(place: Workplace, tenant_id: str, name: str, *, tell: Tell) -> IngestReport:
@@ -28,7 +30,7 @@ async def purge(place: Workplace, tenant_id: str, name: str, *, tell: Tell) -> I
     await build_versions(place, collection, "system", report, tell, is_anew=True)
     await drop_retired(place, collection)
     await sweep(place, tenant_id, name)
-    await rewrite(place.engine, (documents, document_bodies, chunks, version_documents, vectors))
+    await rewrite(place.engine, _TABLES)
     return report
 
 
