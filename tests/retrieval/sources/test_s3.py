@@ -157,7 +157,7 @@ def test_a_signature_is_the_one_that_amazons_own_client_makes() -> None:
     import botocore.credentials
 
     now = datetime(2013, 5, 24, tzinfo=UTC)
-    url = "https://examplebucket.s3.amazonaws.com/te%20st.txt?list-type=2&prefix=a%2Fb%20c"
+    url = "https://examplebucket.s3.amazonaws.com/a%20file.txt?list-type=2&prefix=a%2Fb%20c"
     secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     ours = signed_headers(url, Keys("AKIAIOSFODNN7EXAMPLE", secret, "tok"), "us-east-1", now)
     request = botocore.awsrequest.AWSRequest("GET", url, headers={})
