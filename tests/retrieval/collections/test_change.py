@@ -13,7 +13,7 @@ from santral.config.schema import Config
 from santral.db.engine import Engine, reading, writing
 from santral.db.tables import documents
 from santral.errors import BadRequest, Conflict, NotAllowed, NotFound
-from santral.retrieval import store as documents
+from santral.retrieval import store as revisions
 from santral.retrieval.collection import Version, recipe_of, settings_of
 from santral.retrieval.collections import store
 from santral.retrieval.collections.change import (
@@ -246,7 +246,7 @@ async def test_a_version_behind_its_documents_is_not_switched_to(engine: Engine)
     await add_version(engine, DECLARED, "default", "docs", {"child_tokens": 90}, NOW, by=BY)
     await published(engine, "docs", 2)
     async with writing(engine) as conn:
-        await documents.bump_collection(conn, "default", "docs", NOW)
+        await revisions.bump_collection(conn, "default", "docs", NOW)
     with pytest.raises(Conflict, match="not complete"):
         await switch_version(engine, DECLARED, "default", "docs", 2, NOW, by=BY)
 
