@@ -61,6 +61,10 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "collection_declared": (
+        "The collection stands in santral.toml, which alone says how it is kept.",
+        "Change it there, under `[collections.NAME]`.",
+    ),
     "unknown_reranker": (
         "`rerank` names nothing that reranks.",
         "Use `off`, `learned`, `cross-encoder` or `deployment:NAME`.",
