@@ -22,7 +22,7 @@ def saved(document: Any) -> bytes:
 
 def word() -> bytes:
     """Return a Word file with headings, a list, a table and a page break that Word has noted."""
-    document = Word()
+    document: Any = Word()
     document.core_properties.title = "Leave"
     document.core_properties.author = "Ada"
     document.core_properties.created = datetime(2026, 1, 2, 3, 4)  # noqa: DTZ001 - Word's own
@@ -45,14 +45,14 @@ def word() -> bytes:
 
 def _delete(paragraph: Any) -> None:
     """Mark the text of a paragraph as deleted, as Word does while it tracks changes."""
-    deleted = OxmlElement("w:del")
+    deleted: Any = OxmlElement("w:del")
     deleted.append(paragraph.runs[0]._r)
     paragraph._p.append(deleted)
 
 
 def _list(paragraph: Any) -> None:
     properties = paragraph._p.get_or_add_pPr()
-    numbering = OxmlElement("w:numPr")
+    numbering: Any = OxmlElement("w:numPr")
     level = OxmlElement("w:ilvl")
     level.set(qn("w:val"), "1")
     numbering.append(level)
@@ -61,7 +61,7 @@ def _list(paragraph: Any) -> None:
 
 def slides() -> bytes:
     """Return two slides: points with a table, and one with notes and no title."""
-    show = Presentation()
+    show: Any = Presentation()
     first = show.slides.add_slide(show.slide_layouts[1])
     first.shapes.title.text = "Plan"
     first.placeholders[1].text = "Find it\nCite it"
@@ -77,7 +77,7 @@ def slides() -> bytes:
 
 def sheets() -> bytes:
     """Return a book of two sheets: two tables with dates, and a formula that was never computed."""
-    book = openpyxl.Workbook()
+    book: Any = openpyxl.Workbook()
     sheet = book.active
     sheet.title = "Staff"
     for row in (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
-import time
 from pathlib import Path
 
 import pytest
@@ -152,19 +150,3 @@ async def test_a_child_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         await workshop.read("a.md", PAGE)
         (child,) = children() - before
         assert b"sk-secret" not in Path(f"/proc/{child}/environ").read_bytes()
-
-
-async def test_a_small_file_costs_little_more_than_here() -> None:
-    """The median of many, beside reading in this process in the same run."""
-    here: list[float] = []
-    there: list[float] = []
-    async with Workshop() as workshop:
-        for _ in range(60):
-            began = time.perf_counter()
-            await workshop.read("a.md", PAGE)
-            middle = time.perf_counter()
-            read_document("a.md", PAGE)
-            there.append(middle - began)
-            here.append(time.perf_counter() - middle)
-    # Held to 1 ms on a quiet machine; this one is shared by all tests.
-    assert statistics.median(there) - statistics.median(here) < 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from santral.retrieval.document import Block, Chunk, Document, PageBreak
 from santral.retrieval.splitting.registry import SPLITTINGS, split
 from santral.retrieval.splitting.text import lay, rebuilt
 
-KINDS = st.sampled_from(["heading", "paragraph", "code", "table", "item"])
+KINDS: st.SearchStrategy[Any] = st.sampled_from(["heading", "paragraph", "code", "table", "item"])
 LETTERS = st.characters(codec="utf-8", exclude_categories=["Cs"])
 TEXTS = st.one_of(
     st.text(LETTERS, max_size=300),
@@ -44,8 +45,13 @@ def documents(draw: st.DrawFn) -> Document:
     return Document("Title", "text", "en", tuple(blocks))
 
 
-def recipe(chunking: str, tokens: int = 40, **more: int) -> Recipe:
-    return Recipe(chunking=chunking, child_tokens=tokens, parent_tokens=tokens * 4, **more)
+def recipe(chunking: str, tokens: int = 40, overlap_tokens: int = 10) -> Recipe:
+    return Recipe(
+        chunking=chunking,
+        child_tokens=tokens,
+        parent_tokens=tokens * 4,
+        overlap_tokens=overlap_tokens,
+    )
 
 
 @given(documents(), CHUNKINGS, st.integers(20, 90), st.integers(0, 20))
@@ -65,7 +71,7 @@ def test_chunks_laid_at_their_places_are_the_text(
 @given(documents(), CHUNKINGS)
 def test_every_letter_of_a_chunk_is_on_the_page_it_names(document: Document, chunking: str) -> None:
     laid = lay(document.blocks)
-    pages = [None] * len(laid.text)
+    pages: list[int | None] = [None] * len(laid.text)
     for number, each in enumerate(laid.breaks):
         end = laid.breaks[number + 1].at if number + 1 < len(laid.breaks) else len(laid.text)
         pages[each.at : end] = [each.page] * (end - each.at)
