@@ -134,6 +134,7 @@ def _options(server: Server, timeout_s: float) -> dict[str, Any]:
         "server_settings": {
             "application_name": "santral",
             "jit": "off",  # it costs more than a search
+            "plan_cache_mode": "force_custom_plan",  # another one would not see how many rows pass
             "statement_timeout": str(int(timeout_s * 1000)),
             **_HNSW,
         },

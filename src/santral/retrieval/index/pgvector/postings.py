@@ -25,32 +25,37 @@ _STEP = MAX_IMPACT / 65_535
 
 
 class Rows(Struct, frozen=True):
-    """Some chunks of a partition: their numbers, ascending, and the place of each, -1 for others.
+    """Some chunks of a partition: their numbers, ascending, and the place of each from 1; 0: not here.
 
-    numbers: int32 [chunks]; places: int32 [highest number + 2], the last one always -1.
+    numbers: int32 [chunks]; places: int32 [highest number + 2], the last one always 0.
     """
 
     numbers: Numbers
     places: Numbers
 
     def place(self, numbers: Numbers) -> Numbers:
-        """Return where these chunks are among the rows, -1 for those that are not."""
-        return self.places[np.minimum(numbers, len(self.places) - 1)]
+        """Return where these chunks are among the rows, from 1; 0 for those that are not."""
+        return self.places.take(numbers, mode="clip")
 
 
 class Posted(Struct, frozen=True):
-    """Postings of one field for some terms: entry by entry the term's place, the chunk, the impact."""
+    """Postings of one field for some terms, in runs of one term each.
 
-    terms: NDArray[np.int32]
+    terms, sizes: int64 [runs], the term's place among all terms and how many entries the run has;
+    chunks: int32 [entries]; impacts: uint16 [entries].
+    """
+
+    terms: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     chunks: Numbers
-    impacts: Floats
+    impacts: NDArray[np.uint16]
 
 
 def rows_of(data: bytes) -> Rows:
     """Make rows of big-endian numbers, ascending."""
     numbers = np.frombuffer(data, ">i4").astype(np.int32)
-    places = np.full(int(numbers[-1]) + 2 if len(numbers) else 1, -1, np.int32)
-    places[numbers] = np.arange(len(numbers), dtype=np.int32)
+    places = np.zeros(int(numbers[-1]) + 2 if len(numbers) else 1, np.int32)
+    places[numbers] = np.arange(1, len(numbers) + 1, dtype=np.int32)
     return Rows(numbers, places)
 
 
@@ -67,35 +72,38 @@ def pack(terms: Terms, signal: Signal, numbers: Numbers) -> Iterator[tuple[int, 
 
 
 def unpack(rows: Sequence[Row]) -> Posted:
-    """Read rows with ``key``, ``chunks`` and ``impacts``."""
-    _, places = np.unique(np.array([row["key"] for row in rows], np.int64), return_inverse=True)
-    sizes = [len(row["chunks"]) // 4 for row in rows]
+    """Read rows with ``key``, ``chunks`` and ``impacts``; none is empty."""
+    _, terms = np.unique(np.array([row["key"] for row in rows], np.int64), return_inverse=True)
     return Posted(
-        terms=np.repeat(places.astype(np.int32), sizes),
-        chunks=np.frombuffer(b"".join(row["chunks"] for row in rows), "<i4"),
-        impacts=np.frombuffer(b"".join(row["impacts"] for row in rows), "<u2").astype(np.float32)
-        * np.float32(_STEP),
+        terms=terms.astype(np.int64),
+        sizes=np.array([len(row["chunks"]) // 4 for row in rows], np.int64),
+        chunks=np.frombuffer(b"".join([row["chunks"] for row in rows]), "<i4"),
+        impacts=np.frombuffer(b"".join([row["impacts"] for row in rows]), "<u2"),
     )
 
 
 def scores(posted: Posted, scope: Rows, passing: Rows) -> Floats:
     """Return the BM25 score of each chunk that passes: float32 [passing], 0 without a match.
 
-    How rare a term is, is counted over the chunks of the scope.
+    How rare a term is, is counted over the chunks of the scope. Few passes over the entries: there
+    are some hundred thousand.
     """
     if not len(posted.terms):
         return np.zeros(len(passing.numbers), np.float32)
-    is_inside = scope.place(posted.chunks) >= 0
-    frequencies = np.bincount(posted.terms, is_inside).astype(np.float32)
-    weights = posted.impacts * rarity(frequencies, len(scope.numbers))[posted.terms]
-    places = passing.place(posted.chunks)
-    kept = places >= 0
-    added = np.bincount(places[kept], weights[kept], minlength=len(passing.numbers))
-    return added.astype(np.float32)
+    places = scope.place(posted.chunks)
+    starts = np.concatenate([np.zeros(1, np.int64), posted.sizes[:-1].cumsum()])
+    inside = np.add.reduceat(places > 0, starts, dtype=np.int64)
+    frequencies = np.bincount(posted.terms, inside).astype(np.float32)
+    rarities = rarity(frequencies, len(scope.numbers)) * np.float32(_STEP)
+    weights = posted.impacts * np.repeat(rarities[posted.terms], posted.sizes)
+    if passing is not scope:
+        places = passing.place(posted.chunks)
+    added = np.bincount(places, weights, minlength=len(passing.numbers) + 1)
+    return added[1:].astype(np.float32)
 
 
 def swept(data: bytes, steps: bytes, alive: Rows) -> tuple[bytes, bytes]:
     """Return the postings of one term without chunks that are gone."""
     chunks = np.frombuffer(data, "<i4")
-    kept = alive.place(chunks) >= 0
+    kept = alive.place(chunks) > 0
     return chunks[kept].tobytes(), np.frombuffer(steps, "<u2")[kept].tobytes()

@@ -110,11 +110,10 @@ class PgvectorReader:
             if view is None:
                 return _NOTHING
             inside = await _rows(conn, view, visible(scope))
-            where = visible(scope, query.filter)
-            passing = await _rows(conn, view, where)
+            passing = await _rows(conn, view, visible(scope, query.filter))
             if not len(passing.numbers):
                 return _NOTHING
-            found = await _find(conn, view, query, where, inside, passing)
+            found = await _find(conn, view, query, inside, passing)
             return await _fetch(conn, view, query, found)
 
     async def stretch(
@@ -214,14 +213,13 @@ async def _find(
     conn: Connection,
     view: _View,
     query: IndexQuery,
-    where: Where,
     inside: Rows,
     passing: Rows,
 ) -> _Scores:
     """Score the chunks that pass, and choose the best of each signal."""
     rows = await store.find_postings(conn, view.tables, query.stems, query.grams)
     bm25, ngrams = await asyncio.to_thread(_lexical, rows, inside, passing)
-    dense, least = await _dense(conn, view, query, where, passing)
+    dense, least = await _dense(conn, view, query, passing)
     best = [passing.numbers[_best(part, query.limit)] for part in (bm25, ngrams)]
     near = sorted(dense, key=lambda number: (-dense[number], number))
     near = [number for number in near if dense[number] > 0][: query.limit]
@@ -236,33 +234,32 @@ def _lexical(rows: Sequence[Row], inside: Rows, passing: Rows) -> tuple[Floats, 
 
 
 async def _dense(
-    conn: Connection, view: _View, query: IndexQuery, where: Where, passing: Rows
+    conn: Connection, view: _View, query: IndexQuery, passing: Rows
 ) -> tuple[dict[int, float], float]:
     """Return the best chunks by their vectors, and the least score of any (0 at the most)."""
     if not len(query.vector) or not view.found.dimensions:
         return {}, 0.0
-    tables, limit, count = view.tables, query.limit, len(passing.numbers)
-    is_all = count == view.found.chunks
-    if is_all and not view.found.is_indexed:
-        rows = await store.nearest_of_all(conn, tables, query.vector, limit)
-    elif not view.found.is_indexed or count < EXACT_CHUNKS:
-        numbers = passing.numbers.tolist()
-        rows = await store.nearest_of_some(conn, tables, query.vector, limit, numbers)
-    else:
-        wanted = (where.sql, where.values)
-        rows = await store.nearest_by_graph(conn, tables, query.vector, limit, *wanted)
-        least = await store.nearest_by_graph(conn, tables, -query.vector, 1, *wanted)
-        found = {row["number"]: row["score"] for row in rows}
-        return found, min(0.0, *(-row["score"] for row in least)) if least else 0.0
-    found = {row["number"]: row["score"] for row in rows}
+    tables, limit = view.tables, query.limit
+    is_all = len(passing.numbers) == view.found.chunks
+    numbers = None if is_all else passing.numbers.tolist()
+    if view.found.is_indexed and len(passing.numbers) >= EXACT_CHUNKS:
+        rows = await store.nearest_by_graph(conn, tables, query.vector, limit, numbers)
+        last = await store.nearest_by_graph(conn, tables, -query.vector, 1, numbers)
+        return _by_number(rows), min(0.0, *(-row["score"] for row in last)) if last else 0.0
+    rows = await store.nearest_exactly(conn, tables, query.vector, limit, numbers)
+    found = _by_number(rows)
     return found, min(0.0, found.pop(-1, 0.0))
+
+
+def _by_number(rows: Sequence[Row]) -> dict[int, float]:
+    return {row["number"]: row["score"] for row in rows}
 
 
 async def _fetch(conn: Connection, view: _View, query: IndexQuery, found: _Scores) -> Candidates:
     """Make candidates of what was chosen, with every signal's score."""
     has_vectors = bool(view.found.dimensions)
     rows = await store.find_chunks(conn, view.tables, found.chosen.tolist(), has_vectors)
-    places = found.passing.place(np.array([row["number"] for row in rows], np.int32))
+    places = found.passing.place(np.array([row["number"] for row in rows], np.int32)) - 1
     candidates = tuple(
         _candidate(row, int(place), query.vector, found)
         for row, place in zip(rows, places, strict=True)

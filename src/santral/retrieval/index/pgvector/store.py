@@ -384,21 +384,20 @@ async def find_postings(
     )
 
 
-async def nearest_of_all(
-    conn: Connection, tables: Tables, vector: Floats, limit: int
+async def nearest_exactly(
+    conn: Connection,
+    tables: Tables,
+    vector: Floats,
+    limit: int,
+    numbers: Sequence[int] | None,
 ) -> Sequence[Row]:
-    """Look at every vector: number and score of the best, then number -1 with the least score."""
-    return await conn.fetch(_EXACT.format(table=tables.vectors, where=""), vector, limit)
+    """Look at the vectors of these chunks, None: of all.
 
-
-async def nearest_of_some(
-    conn: Connection, tables: Tables, vector: Floats, limit: int, numbers: Sequence[int]
-) -> Sequence[Row]:
-    """Look at the vectors of these chunks; the same as ``nearest_of_all``."""
-    where = "WHERE number = ANY($3)"
-    return await conn.fetch(
-        _EXACT.format(table=tables.vectors, where=where), vector, limit, numbers
-    )
+    Returns number and score of the best, then number -1 with the least score.
+    """
+    where, values = ("", ()) if numbers is None else ("WHERE number = ANY($3)", (numbers,))
+    statement = _EXACT.format(table=tables.vectors, where=where)
+    return await conn.fetch(statement, vector, limit, *values)
 
 
 async def nearest_by_graph(
@@ -406,23 +405,19 @@ async def nearest_by_graph(
     tables: Tables,
     vector: Floats,
     limit: int,
-    where: str,
-    values: Sequence[object],
+    numbers: Sequence[int] | None,
 ) -> Sequence[Row]:
-    """Search the graph until ``limit`` chunks pass: number and score, in order."""
-    first = len(values) + 1
+    """Search the graph until ``limit`` of these chunks are found, None: of all.
+
+    Numbers, and no join with what they were chosen by: the planner cannot tell how many rows pass that.
+    """
+    where, values = ("", ()) if numbers is None else ("WHERE number = ANY($3)", (numbers,))
     return await conn.fetch(
-        f"""SELECT v.number, -(v.vector <#> ${first}) AS score FROM {tables.vectors} v
-            WHERE EXISTS (SELECT 1 FROM {tables.chunks} c
-                JOIN {tables.documents} d ON d.number = c.document
-                WHERE c.number = v.number AND {where})
-            ORDER BY v.vector <#> ${first} LIMIT ${first + 1}"""
-        if where != "true"
-        else f"""SELECT v.number, -(v.vector <#> ${first}) AS score FROM {tables.vectors} v
-            ORDER BY v.vector <#> ${first} LIMIT ${first + 1}""",
-        *values,
+        f"""SELECT number, -(vector <#> $1) AS score FROM {tables.vectors} {where}
+            ORDER BY vector <#> $1 LIMIT $2""",
         vector,
         limit,
+        *values,
     )
 
 
