@@ -286,8 +286,8 @@ async def test_small_publications_do_not_pile_up_segments(tmp_path: Path) -> Non
 
 async def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
     for opening in (open_reader, open_writer):
-        with pytest.raises(ConfigError, match=r"embeded.*embedded"):
-            await opening(PARTITION, "embeded", {}, tmp_path)
+        with pytest.raises(ConfigError, match=r"embeddd.*embedded"):
+            await opening(PARTITION, "embeddd", {}, tmp_path)
 
 
 @given(
