@@ -251,7 +251,7 @@ async def test_what_is_left_to_do_after_the_person_is_forgotten_is_done_by_the_n
     by = local_operator()
     job = await start_erasure(installation.engine, ACME, SUBJECT, installation.now, by=by)
     with monkeypatch.context() as patch:
-        patch.setattr(erase_module.store, "rewrite", die)
+        patch.setattr(erase_module, "rewrite", die)
         with pytest.raises(BaseExceptionGroup):
             await installation.runner().run_one(job.id)
     seen = await queue.get_job(installation.engine, job.id)
