@@ -244,7 +244,7 @@ async def test_what_is_left_to_do_after_the_person_is_forgotten_is_done_by_the_n
     class Killed(BaseException):
         """Stands for the end of the process."""
 
-    async def die(engine: object) -> None:
+    async def die(*asked: object) -> None:
         raise Killed
 
     await installation.fill()
