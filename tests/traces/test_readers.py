@@ -14,6 +14,7 @@ from tests.traces.test_api import START_US, authorise, build_app
 from santral.traces.ask import StoppedStore
 from santral.traces.question import Progress
 from santral.traces.readers.api import readers_router
+from santral.traces.readers.ask import readers_of
 from santral.traces.record import SHADOW_SUFFIX, SourceRecord
 from santral.traces.removal import store as removal
 from santral.traces.store import TraceStore
@@ -92,7 +93,7 @@ def test_a_stopped_installation_tells_them_too(tmp_path: Path, make_record: Any)
 
     asyncio.run(fill())
     since = {"since": "2025-01-01"}
-    found = StoppedStore(path).readers("docs", "d1", {**since, "tenant": "acme"})
+    found = readers_of(StoppedStore(path), "docs", "d1", {**since, "tenant": "acme"})
     assert [reader.user for reader in found] == ["bob", "ada"]
 
 

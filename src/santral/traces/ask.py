@@ -8,12 +8,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
-from msgspec import Struct
 
 from santral.config.schema import Config
 from santral.errors import NotAllowed, NotFound, SantralError, StoreError, Unauthenticated
@@ -25,7 +23,6 @@ from santral.traces.question import (
     TracePage,
     parse_since,
 )
-from santral.traces.readers.reader import Reader
 
 T = TypeVar("T")
 
@@ -33,10 +30,6 @@ T = TypeVar("T")
 _TIMEOUT_S = 15.0
 KEY_VARIABLE = "SANTRAL_ADMIN_KEY"
 STORE_FILE = "telemetry.duckdb"
-
-
-class _Readers(Struct):
-    readers: list[Reader]
 
 
 class Source(Protocol):
@@ -49,10 +42,6 @@ class Source(Protocol):
     def billed(
         self, tenant: str | None, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]: ...
-
-    def readers(
-        self, collection: str, document_id: str, asked: Mapping[str, str]
-    ) -> list[Reader]: ...
 
 
 def choose_source(config: Config, env: Mapping[str, str], url: str, key: str) -> Source:
@@ -82,11 +71,11 @@ class ControlProcess:
 
     def list_traces(self, filters: Mapping[str, str]) -> TracePage:
         query = urllib.parse.urlencode({k: v for k, v in filters.items() if v})
-        return msgspec.json.decode(self._get(f"/api/traces?{query}"), type=TracePage)
+        return msgspec.json.decode(self.get(f"/api/traces?{query}"), type=TracePage)
 
     def get_trace(self, trace_id: str) -> FoundTrace:
         path = f"/api/traces/{urllib.parse.quote(trace_id, safe='')}"
-        return msgspec.json.decode(self._get(path), type=FoundTrace)
+        return msgspec.json.decode(self.get(path), type=FoundTrace)
 
     def billed(
         self, tenant: str | None, since_us: int, until_us: int, limit: int
@@ -94,16 +83,11 @@ class ControlProcess:
         window = {"since_us": since_us, "until_us": until_us, "limit": limit}
         query = urllib.parse.urlencode({**window, **({"tenant": tenant} if tenant else {})})
         return msgspec.json.decode(
-            self._get(f"/api/ledger/attempts?{query}"), type=list[BilledAttempt]
+            self.get(f"/api/ledger/attempts?{query}"), type=list[BilledAttempt]
         )
 
-    def readers(self, collection: str, document_id: str, asked: Mapping[str, str]) -> list[Reader]:
-        names = (urllib.parse.quote(name, safe="") for name in (collection, document_id))
-        path = "/api/collections/{}/documents/{}/readers".format(*names)
-        query = urllib.parse.urlencode({k: v for k, v in asked.items() if v})
-        return msgspec.json.decode(self._get(f"{path}?{query}"), type=_Readers).readers
-
-    def _get(self, path: str) -> bytes:
+    def get(self, path: str) -> bytes:
+        """Return what the admin API answers; raises as it refuses."""
         if not self._key:
             raise Unauthenticated(
                 f"The control process at {self._address} wants an admin key. Set {KEY_VARIABLE} "
@@ -143,34 +127,18 @@ class StoppedStore:
             limit = int(filters.get("limit", "20"))
             return await store.list_traces(filters.get("tenant") or None, meant, before, limit)
 
-        return self._ask(ask)
+        return self.ask(ask)
 
     def get_trace(self, trace_id: str) -> FoundTrace:
-        return self._ask(lambda store: store.get_trace(None, trace_id))
+        return self.ask(lambda store: store.get_trace(None, trace_id))
 
     def billed(
         self, tenant: str | None, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]:
-        return self._ask(lambda store: store.billed(tenant, since_us, until_us, limit))
+        return self.ask(lambda store: store.billed(tenant, since_us, until_us, limit))
 
-    def readers(self, collection: str, document_id: str, asked: Mapping[str, str]) -> list[Reader]:
-        from santral.traces.readers.store import readers  # noqa: PLC0415 - as below
-
-        def question(store: Any) -> Awaitable[list[Reader]]:
-            return store.ask(
-                partial(
-                    readers,
-                    whose=asked.get("tenant") or None,
-                    document_id=document_id,
-                    collection=collection,
-                    since_us=parse_since(asked.get("since", ""), store.clock()),
-                    limit=int(asked.get("limit", "100")),
-                )
-            )
-
-        return self._ask(question)
-
-    def _ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+    def ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what a question to the ``TraceStore`` finds."""
         # Imported here: DuckDB costs 33 MB and 70 ms (measured), and most commands never need it.
         from santral.traces.store import TraceStore  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ import typer
 from santral.config.load import load
 from santral.tenants.table import print_table
 from santral.traces.ask import KEY_VARIABLE, choose_source
+from santral.traces.readers.ask import readers_of
 from santral.traces.readers.reader import MAX_READERS
 
 documents_app = typer.Typer(no_args_is_help=True, help="See who was answered from a document.")
@@ -40,7 +41,7 @@ def list_readers(
     """Print the requests that were answered from a document, the newest first."""
     source = choose_source(load(None, os.environ).config, os.environ, url, key)
     asked = {"tenant": tenant, "since": since, "limit": str(limit)}
-    found = source.readers(collection, document, asked)
+    found = readers_of(source, collection, document, asked)
     if not found:
         typer.echo(f"Nobody was answered from {document} of {collection} since {since}.", err=True)
         return
