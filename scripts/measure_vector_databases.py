@@ -139,7 +139,8 @@ async def _search(
         mine += time.process_time() - began
         if number:  # the first one fetches the rows of the filter
             clock.append(time.perf_counter() - before)
-        exact = rows[np.argsort(-(vectors[rows] @ vector))[:10]]
+        by_score = rows[np.argsort(-(vectors[rows] @ vector))[:10]]
+        exact = [row for row in by_score if vectors[row] @ vector > 0]  # below is no match
         # Without terms, so that nothing but vectors can find it.
         alone = replace(query, stems=query.stems[:0], grams=query.grams[:0])
         near = await reader.search(scope, alone)
