@@ -61,6 +61,54 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "bad_question_set": (
+        "A question set is not there, or a line of it is no question.",
+        "Mend the line that the message names; docs/how-to/measure-a-collection.md shows one.",
+    ),
+    "collection_empty": (
+        "Nothing was published of the collection yet.",
+        "Run `santral ingest PATH --collection NAME`.",
+    ),
+    "collection_exists": (
+        "The tenant has a collection of this name.",
+        "Take another name, or change the one that is there.",
+    ),
+    "collection_not_empty": (
+        "The collection holds documents, which would go with it.",
+        "Say `--force`, or `force=true`, where they may go.",
+    ),
+    "file_exists": (
+        "The file that should be written is there already.",
+        "Name another file.",
+    ),
+    "folder_not_empty": (
+        "The folder for a snapshot holds something.",
+        "Name an empty folder, or one that is not there.",
+    ),
+    "no_other_version": (
+        "No other version of the collection is complete.",
+        "See `santral collections show NAME`; add one with `add-version`.",
+    ),
+    "too_few_questions": (
+        "There are too few questions with an answer to tell settings apart.",
+        "Write more, or make some with `santral retrieval questions`.",
+    ),
+    "too_many_collections": (
+        "The tenant has as many collections as it may have.",
+        "Delete one that nobody searches.",
+    ),
+    "version_active": (
+        "The version is the one that is searched.",
+        "Switch to another one first.",
+    ),
+    "version_incomplete": (
+        "The version is being built, or behind its documents.",
+        "Run `santral collections update NAME`, then switch.",
+    ),
+    "version_not_found": (
+        "The collection has no version of this number.",
+        "Use a number that the message names.",
+    ),
     "collection_declared": (
         "The collection stands in santral.toml, which alone says how it is kept.",
         "Change it there, under `[collections.NAME]`.",
