@@ -232,7 +232,6 @@ def _is_whole(row: Entry, actor: str) -> bool:
 SILENT = {
     "serve": "notes the configuration it starts with, and the first keys: tests of journeys",
     "restart": "a signal to the parent, which notes what comes into force",
-    "search": "reads",
     "sources kinds": "reads",
     "db migrate": "tables, not what is in them",
     "db status": "reads",
@@ -310,6 +309,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("collections drop-version", "notes", "2", "--tenant", "acme"),
     ("collections delete", "notes", "--tenant", "acme"),
     ("ingest", "page.md", "--tenant", "acme"),
+    ("search", "identity card", "--tenant", "acme"),
     ("collections update", "docs", "--tenant", "acme"),
     ("collections purge", "docs", "--tenant", "acme"),
     ("documents retry", "docs", "--tenant", "acme"),
