@@ -13,31 +13,33 @@ the threshold, the others are reported.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import re
 import sys
+import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from judged import TENANT, read_judged, shelve
 
-from santral.config.collections import CollectionConfig
 from santral.providers.local.extractive import Answerer
 from santral.providers.local.passage import Analysis, Language
+from santral.retrieval.access import as_administrator
 from santral.retrieval.analysis.analyse import (
     detect_language,
     ngrams,
-    query_terms,
     sentences,
     terms,
 )
-from santral.retrieval.analysis.counts import Floats
-from santral.retrieval.index.embedded.index import IndexText, build_signals
-from santral.retrieval.index.signal import Signal
-from santral.retrieval.search.fuse import best_rows, fuse
+from santral.retrieval.search.options import SearchOptions
+from santral.retrieval.search.question import Question
+from santral.retrieval.search.retriever import Retriever
 from santral.wire.delta import Source
 
 SETS: dict[Language, str] = {"en": "squad_dev_en", "tr": "tquad_train_tr"}
@@ -68,21 +70,20 @@ class Collection:
         self.questions = _lines(folder / "queries.jsonl")
         self.relevant = json.loads((folder / "qrels.json").read_text())
         self.stems = {p["id"]: frozenset(terms(p["text"], language)) for p in self.passages}
-        config = CollectionConfig()
-        texts = [IndexText(f"{p['title']}\n{p['text']}", language) for p in self.passages]
-        self.index = build_signals(texts, config.dimensions, lambda *_: None)
-        self.weights = config.weights
+        self.by_id = {passage["id"]: passage for passage in self.passages}
+        judged = read_judged(folder, len(self.questions))
+        self._folder = tempfile.TemporaryDirectory()
+        self._loop = asyncio.Runner()
+        shelf = self._loop.run(shelve(judged, Path(self._folder.name)))
+        self._retriever = Retriever(shelf, now=time.time)
+        self._scope = as_administrator(TENANT, judged.name)
 
     def search(self, question: str, count: int) -> list[dict[str, str]]:
-        """The best passages by the fusion that Santral serves with."""
-        stems, grams = query_terms(question, self.index.languages), ngrams(question)
-        size = len(self.passages)
-        signals: dict[Signal, Floats] = {
-            "bm25": self.index.stems.scores(stems, size),
-            "ngrams": self.index.grams.scores(dict.fromkeys(grams), size),
-            "dense": self.index.vectors @ self.index.embedding.embed(stems, grams),
-        }
-        return [self.passages[row] for row in best_rows(fuse(signals, self.weights), count)]
+        """The best passages by the search that Santral serves with."""
+        options = SearchOptions(candidates=count, rewrite="off")
+        asked = self._retriever.explain(self._scope, Question(question), options)
+        found = self._loop.run(asked).ranked[:count]
+        return [self.by_id[one.candidate.chunk.id] for one in found]
 
     def gold(self, question: str, found: list[dict[str, str]]) -> list[dict[str, str]]:
         """The passages judged relevant to a question, and their twins among those found."""

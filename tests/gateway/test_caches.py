@@ -212,12 +212,11 @@ def test_another_index_misses_though_its_passages_are_the_same(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker.find(Source(number=1, chunk_id="c", document="d", text="Open from 9 to 5."))
-    searcher = worker.process._searcher
-    monkeypatch.setattr(searcher, "generation", lambda *a: "g1")
+    monkeypatch.setattr(worker.search, "generation", "g1")
     assert cache_of(worker.ask("found", "What are the opening hours?")) == "miss"
     assert cache_of(worker.ask("found", "What are the opening hours?")) == "hit"
     assert cache_of(worker.ask("found", "What are the opening hours ?")) == "semantic"
-    monkeypatch.setattr(searcher, "generation", lambda *a: "g2")
+    monkeypatch.setattr(worker.search, "generation", "g2")
     assert cache_of(worker.ask("found", "What are the opening hours?")) == "miss"
 
 

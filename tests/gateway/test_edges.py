@@ -12,27 +12,21 @@ from tests.gateway.worker import Worker, part, saying, whole
 
 from santral.gateway.stages import compose, output_gate
 from santral.guardrails.checks.citations import Citations
+from santral.retrieval.filter import Condition
 from santral.wire.delta import ChoiceDelta, Source
 
 
 def test_a_request_may_name_a_collection_of_its_own(worker: Worker) -> None:
-    seen: list[tuple[Any, ...]] = []
-
-    def search(*arguments: Any, **options: Any) -> list[Source]:
-        seen.append((*arguments[:2], options["top_k"], options["filters"]))
-        return []
-
-    before = worker.process._searcher.search
-    worker.process._searcher.search = search  # type: ignore[method-assign]
-    try:
-        worker.ask(
-            santral={"retrieval": {"collection": "docs", "top_k": 2, "filters": {"kind": "md"}}}
-        )
-        worker.ask("found-plain", santral={"retrieval": {"collection": "other"}})
-        worker.ask("found-plain", content="[EMAIL_1]")
-    finally:
-        worker.process._searcher.search = before  # type: ignore[method-assign]
-    assert seen == [("acme", "docs", 2, {"kind": "md"}), ("acme", "other", 5, {})]
+    worker.ask(santral={"retrieval": {"collection": "docs", "top_k": 2, "filters": {"kind": "md"}}})
+    worker.ask("found-plain", santral={"retrieval": {"collection": "other"}})
+    worker.ask("found-plain", content="[EMAIL_1]")
+    assert [
+        (scope.tenant_id, scope.collection, options.top_k, options.filter)
+        for scope, _, options in worker.search.asked
+    ] == [
+        ("acme", "docs", 2, (Condition("kind", "eq", "md"),)),
+        ("acme", "other", 5, ()),
+    ]
 
 
 def test_a_request_without_messages_needs_a_prompt(worker: Worker) -> None:

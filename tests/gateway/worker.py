@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.stream_checker import check_chat_stream
 
 import santral.app.providers
 from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.gateway import GatewayProcess
+from santral.config.collections import CollectionConfig
 from santral.config.load import load
 from santral.providers.provider import ChatOnly, Provider, ProviderCall
 from santral.quota.account import Account
@@ -26,6 +28,10 @@ from santral.quota.book import LimitBook
 from santral.quota.limits import Limits
 from santral.quota.memory import MemoryLimiter
 from santral.quota.rule import Rule, Scope
+from santral.retrieval import access
+from santral.retrieval.search.options import SearchOptions, options_of
+from santral.retrieval.search.question import Question
+from santral.retrieval.search.result import SearchResult
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
 from santral.traces.record import TraceRecord, decode_record, encode_record
@@ -153,6 +159,27 @@ def _called(call: dict[str, Any]) -> dict[str, Any]:
     return call.get("function") or call.get("custom") or {}
 
 
+class Finding:
+    """Finds what a test lets it find, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.found: list[Source] = []
+        self.generation = "g"
+        self.asked: list[tuple[access.Scope, Question, SearchOptions]] = []
+
+    def options(
+        self, scope: access.Scope, given: Mapping[str, Any] | None = None, **bounds: Any
+    ) -> SearchOptions:
+        return options_of(CollectionConfig(), given, **bounds)
+
+    async def search(
+        self, scope: access.Scope, question: Question, options: SearchOptions | None = None
+    ) -> SearchResult:
+        self.asked.append((scope, question, options or SearchOptions()))
+        found = tuple(replace(one, collection=scope.collection) for one in self.found)
+        return SearchResult(sources=found, support=1.0, generation=self.generation)
+
+
 class Worker:
     """The worker of a configuration text."""
 
@@ -169,9 +196,11 @@ class Worker:
             self.process = GatewayProcess(self.loaded)
         asyncio.run(self.process.prepare())
         self._watch_spool()
-        self._found: list[Source] = []
+        self.search = Finding()
+        retrieve = self.process.app._desk.stages.retrieve
+        retrieve._find_owner = lambda tenant, name: tenant
+        retrieve._search = self.search
         self.client: tuple[str, int] | None = None  # the socket's other end
-        self.process._searcher.search = lambda *a, **k: list(self._found)  # type: ignore[method-assign]
 
     def _build_provider(
         self, name: str, config: Any, client: Any, local: Callable[[], Provider], *_: Any
@@ -195,7 +224,8 @@ class Worker:
         self.provider.asked.clear()
         self.records.clear()
         self.spooled.clear()
-        self._found = []
+        self.search.found = []
+        self.search.asked.clear()
         generate = self.process.app._desk.stages.generate
         generate._through_cache._cache.clear()
         generate._attempts._health._breakers.clear()
@@ -205,7 +235,7 @@ class Worker:
 
     def find(self, *sources: Source) -> None:
         """Let every search find these passages."""
-        self._found = list(sources)
+        self.search.found = list(sources)
 
     def limit(self, limits: Limits | None = None) -> None:
         """Give the tenant limits, and none of them used."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.channel import Message, Ready, Retire
-from santral.app.former import FormerSearch
 from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.numbers import SharedNumbers
 from santral.app.providers import ProviderPool
@@ -50,7 +49,6 @@ from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
 from santral.providers.catalogue.archive import keep_prices
 from santral.quota.line import WaitingLine
-from santral.retrieval.search.search import Searcher
 from santral.routing.fallback import Fallback
 from santral.routing.health import BREAKER_STATES, Health
 from santral.routing.shadow import ShadowQueue
@@ -99,7 +97,6 @@ class GatewayProcess:
         self._pool = ProviderPool(time.monotonic, time.time, self._rng)
         self._limiter = build_limiter(config, station.name, self._rng)
         self._line = WaitingLine(self._limiter, config.limits.max_waiting)
-        self._searcher = Searcher(config.data.folder, config.collections)
         self._spool = Spool(
             config.data.folder / "spool",
             station.name,  # a restarted worker goes on under the same bound
@@ -127,7 +124,7 @@ class GatewayProcess:
         self._providers = self._pool.build(config.providers)  # those compiled last
         self.current = Current(build_snapshot(loaded, self._providers, self._access.ring))
         self._pool.keep()
-        self._searching = Searching(config, self._providers, FormerSearch(self._searcher))
+        self._searching = Searching(config, self._providers)
         self._generation.set(1)
         self._fallback = Fallback(Health(time.monotonic), self._rng, time.monotonic)
         self.metrics.watch(self._show_spool)
@@ -182,7 +179,6 @@ class GatewayProcess:
         await wait_for_file(access_file(self._loaded.config))
         self._take_access()
         await self._limiter.begin()
-        await asyncio.to_thread(self._searcher.refresh)
         await self._searching.library.refresh()
         await warm_up(self.current.snapshot)
 
@@ -276,7 +272,6 @@ class GatewayProcess:
         self._pool.keep()
         keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
-        self._searcher.configure(loaded.config.collections)
         self._searching.configure(loaded.config, self._providers)
         self.current.snapshot = fresh
         self.current.put_access(self._access.ring, self._access.limits(loaded.config))
@@ -286,7 +281,6 @@ class GatewayProcess:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._take_access()
-            await asyncio.to_thread(self._searcher.refresh)
             await self._searching.library.refresh()
             await asyncio.to_thread(self._caches.refresh, self._caches.notes_due())
             await self._pool.close_retired()

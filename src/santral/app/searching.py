@@ -8,14 +8,11 @@ from typing import Any
 
 from santral.app.asking import deployments_for, model_of_route, scores_at
 from santral.app.catalogue_file import catalogue_file, from_file
-from santral.app.former import FormerSearch
 from santral.app.library import library_of, models_of
 from santral.config.schema import Config
-from santral.errors import NotFound
 from santral.providers.provider import Provider
 from santral.retrieval.access import Scope
 from santral.retrieval.embedding.deployment import Asked
-from santral.retrieval.library import Shelf
 from santral.retrieval.search.options import SearchOptions
 from santral.retrieval.search.question import Question
 from santral.retrieval.search.rerank.registry import Rerankers
@@ -24,15 +21,9 @@ from santral.retrieval.search.retriever import Retriever
 
 
 class Searching:
-    """Searches what is published, with the configuration in force; ``refresh`` looks for more.
+    """Searches what is published, with the configuration in force; ``library.refresh`` looks for more."""
 
-    ``former`` has the collections that are not kept in versions yet.
-    """
-
-    def __init__(
-        self, config: Config, providers: Mapping[str, Provider], former: FormerSearch
-    ) -> None:
-        self._former = former
+    def __init__(self, config: Config, providers: Mapping[str, Provider]) -> None:
         self._config = config
         self._providers = providers
         models = models_of(config, self._deployment)
@@ -46,13 +37,13 @@ class Searching:
         self._retriever = self._made()
 
     def find_owner(self, tenant_id: str, name: str) -> str | None:
-        """Return whose collection a tenant searches under a name; raises NotFound."""
-        shelf = self._shelf(tenant_id, name)
-        return (
-            self._former.find_owner(tenant_id, name)
-            if shelf is None
-            else shelf.collection.tenant_id
-        )
+        """Return whose collection a tenant searches under a name; None: nothing is in it yet.
+
+        Raises:
+            NotFound: the tenant has no such collection; names the nearest.
+        """
+        shelf = self.library.find(tenant_id, name)
+        return None if shelf is None else shelf.collection.tenant_id
 
     def options(
         self,
@@ -64,24 +55,15 @@ class Searching:
         place: str = "santral.retrieval",
     ) -> SearchOptions:
         """Return the options of a search; see ``Retriever.options``."""
-        search = self._search(scope)
-        return search.options(scope, given, top_k=top_k, max_tokens=max_tokens, place=place)
+        return self._retriever.options(
+            scope, given, top_k=top_k, max_tokens=max_tokens, place=place
+        )
 
     async def search(
         self, scope: Scope, question: Question, options: SearchOptions | None = None
     ) -> SearchResult:
         """Return the passages that answer a question; see ``Retriever.search``."""
-        return await self._search(scope).search(scope, question, options)
-
-    def _search(self, scope: Scope) -> Retriever | FormerSearch:
-        shelf = self._shelf(scope.tenant_id, scope.collection)
-        return self._former if shelf is None else self._retriever
-
-    def _shelf(self, tenant_id: str, name: str) -> Shelf | None:
-        try:
-            return self.library.find(tenant_id, name)
-        except NotFound:
-            return None
+        return await self._retriever.search(scope, question, options)
 
     def _made(self) -> Retriever:
         return Retriever(

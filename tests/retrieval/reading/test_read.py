@@ -11,12 +11,12 @@ import pytest
 from santral.errors import StoreError
 from santral.retrieval import extra
 from santral.retrieval.document import Document, UnreadableError
-from santral.retrieval.ingest.files import find_files
 from santral.retrieval.reading.encoding import decode
 from santral.retrieval.reading.html import html_blocks
 from santral.retrieval.reading.pdf.read import pdf_blocks
 from santral.retrieval.reading.read import read_bytes, read_document
 from santral.retrieval.reading.registry import kind_of
+from santral.retrieval.sources.files import find_files
 
 TURKISH = "Yıllık izin süresi on dört gündür. Şirket İzmir'de çalışır, ığüşöç."
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.index.entry import Candidates
@@ -15,22 +14,13 @@ from santral.retrieval.index.signal import Signal
 SIGNALS: tuple[Signal, ...] = ("bm25", "ngrams", "dense")
 
 
-def fuse(signals: Mapping[Signal, Floats], weights: Mapping[Signal, float]) -> Floats:
-    """Return the weighted sum of the signals, each scaled to 0..1 over the chunks of this search.
-
-    Weights need not sum to 1. Scores keep how clearly a signal prefers a chunk, which ranks do not:
-    measured 4 to 5 points better than reciprocal rank fusion (docs/decisions/0007-retrieval.md).
-    """
-    total = sum(weights.get(name, 0.0) for name in signals) or 1.0
-    parts = [scaled(scores) * (weights.get(name, 0.0) / total) for name, scores in signals.items()]
-    return np.add.reduce(parts).astype(np.float32, copy=False)
-
-
 def scaled_signals(candidates: Candidates) -> Floats:
     """Return the signals of each candidate between 0 and 1: float32 [candidates, 3].
 
-    Scaled by the least and the best of all chunks that passed, as ``scaled`` does: what a candidate
-    gets does not depend on which others were found.
+    Scaled by the least and the best of all chunks that passed: what a candidate gets does not depend on
+    which others were found, and 0 always counts, so that the weakest match is still a match. Scores keep
+    how clearly a signal prefers a chunk, which ranks do not: measured 4 to 5 points better than
+    reciprocal rank fusion (docs/decisions/0007-retrieval.md).
     """
     raw = np.array(
         [[one.scores.get(name, 0.0) for name in SIGNALS] for one in candidates.found], np.float32
@@ -46,26 +36,3 @@ def weighted(signals: Floats, weights: Mapping[Signal, float]) -> Floats:
     """Return the weighted sum of scaled signals: float32 [candidates]; weights need not sum to 1."""
     chosen = np.array([weights.get(name, 0.0) for name in SIGNALS], np.float32)
     return (signals @ (chosen / (chosen.sum() or 1))).astype(np.float32)
-
-
-def scaled(scores: Floats) -> Floats:
-    """Return the scores between 0 (no match, or the least) and 1 (the best); all 0 without a match.
-
-    0 always counts among the scores: where every chunk matches, the weakest is still a match.
-    """
-    best = scores.max(initial=0)
-    if best <= 0:
-        return np.zeros_like(scores)
-    least = scores.min(initial=0)
-    return (scores - least) / (best - least)
-
-
-def best_rows(scores: Floats, count: int) -> NDArray[np.intp]:
-    """Return the rows of the ``count`` highest scores above zero, best first, ties in row order."""
-    if count < len(scores):
-        bound = np.partition(scores, len(scores) - count)[len(scores) - count]
-        rows = np.flatnonzero(scores >= bound)
-    else:
-        rows = np.arange(len(scores))
-    rows = rows[scores[rows] > 0]
-    return rows[np.argsort(-scores[rows], kind="stable")][:count]

@@ -1,1 +1,0 @@
-"""The ingest of one index without versions, until searches use the other one."""
