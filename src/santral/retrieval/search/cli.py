@@ -77,8 +77,8 @@ def search_command(open_retrieval: OpenRetrieval) -> Callable[..., None]:
         json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
         """Show the passages that a question finds; with --explain, why."""
-        given = {"top_k": top_k, **_pairs(settings or [], "OPTION=VALUE", "bad_search_option")}
-        given["filter"] = _pairs(filters or [], "FIELD=VALUE", "bad_filter")
+        given = {"top_k": top_k, **_pairs(settings or [], "OPTION=VALUE")}
+        given["filter"] = _pairs(filters or [], "FIELD=VALUE")
         wanted = Look(
             tenant_id=tenant,
             collection=collection,
@@ -103,13 +103,13 @@ async def _look(open_retrieval: OpenRetrieval, wanted: Look) -> SearchResult:
         return await look(engine, opened.retriever, wanted, by=local_operator())
 
 
-def _pairs(given: Sequence[str], form: str, code: str) -> dict[str, Any]:
+def _pairs(given: Sequence[str], form: str) -> dict[str, Any]:
     """Return what stands before and behind the first ``=`` of each; values as JSON where they are."""
     parsed: dict[str, Any] = {}
     for item in given:
         name, sign, value = item.partition("=")
         if not sign or not name.strip():
-            raise BadRequest(f"'{item}' cannot be read. Write {form}.", code=code)
+            raise BadRequest(f"'{item}' cannot be read. Write {form}.", code="bad_search_option")
         try:
             parsed[name.strip()] = msgspec.json.decode(value)
         except msgspec.DecodeError:
