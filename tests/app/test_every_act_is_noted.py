@@ -263,6 +263,10 @@ SILENT = {
     "ledger invoice": "reads",
     "ledger export": "reads",
     "ledger forecast": "reads",
+    "collections chunk": "shows what a file would become",
+    "retrieval tune": "reads",
+    "retrieval runs": "reads",
+    "retrieval questions": "writes a file that nobody uses until an operator does",
 }
 READING_VERBS = ("list", "show")
 
@@ -310,6 +314,9 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("collections delete", "notes", "--tenant", "acme"),
     ("ingest", "page.md", "--tenant", "acme"),
     ("search", "identity card", "--tenant", "acme"),
+    ("retrieval eval", "--dataset", "asked.jsonl", "--tenant", "acme"),
+    ("collections snapshot", "docs", "kept", "--tenant", "acme"),
+    ("collections restore", "docs", "kept", "--tenant", "acme"),
     ("collections update", "docs", "--tenant", "acme"),
     ("collections purge", "docs", "--tenant", "acme"),
     ("documents retry", "docs", "--tenant", "acme"),
@@ -349,6 +356,7 @@ def test_every_command_that_writes_leaves_a_row(
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     (folder / "page.md").write_text("# Permits\n\nBring an identity card.\n")
     shutil.copy(SHIPPED, folder / "newer.jsonl")
+    (folder / "asked.jsonl").write_text('{"question": "What do I bring?"}\n')
     known = {"catalogue": "newer.jsonl"}
     silent: list[str] = []
     app, runner = full_app(), CliRunner()

@@ -88,11 +88,14 @@ def endpoints() -> set[str]:
                 for method in re.findall(r'"([A-Z]+)":', methods)
             }
         elif path.name in ("api.py", "control.py") and path.parent.name != "console":
-            prefix = re.search(r'APIRouter\(prefix="([^"]+)"', text)
-            for method, place in re.findall(
-                r"@\w+\.(get|post|put|delete|patch)\(\s*\"([^\"]*)\"", text
+            prefix = ""  # of the router that stands above the endpoint
+            for routed, method, place in re.findall(
+                r'APIRouter\(prefix="([^"]+)"|'
+                r'@\w+\.(get|post|put|delete|patch)\(\s*"([^"]*)"',
+                text,
             ):
-                found.add(f"{method.upper()} {prefix[1] if prefix else ''}{place}")
+                prefix = routed or prefix
+                found |= {f"{method.upper()} {prefix}{place}"} if method else set()
     return found
 
 

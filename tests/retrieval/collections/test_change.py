@@ -222,6 +222,8 @@ async def test_a_refit_is_a_version_of_the_same_settings(engine: Engine) -> None
 async def test_switching_and_going_back(engine: Engine) -> None:
     await made(engine)
     await wanted(engine)
+    async with writing(engine) as conn:
+        await revisions.bump_collection(conn, "default", "docs", NOW)
     await published(engine, "docs", 1)
     added = await add_version(
         engine, DECLARED, "default", "docs", {"chunking": "window"}, NOW, by=BY
