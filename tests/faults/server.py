@@ -45,7 +45,9 @@ class Mortal:
             )
         self._pid = self._again.pid
         port = self.url.rpartition(":")[2].partition("/")[0]
-        postgres._wait(self._again, self._folder / "log", int(port))
+        postgres._wait(
+            self._again, self._folder / "log", int(port), postgres._need("pg_isready", None)
+        )
 
     def freeze(self) -> None:
         """Stop every process, so that connections stay and nothing answers."""

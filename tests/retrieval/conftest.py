@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests.db.databases import (
     anyio_backend,
     database,
@@ -19,3 +21,5 @@ __all__ = [
     "postgres_server",
     "sqlite_template",
 ]
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

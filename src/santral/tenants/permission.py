@@ -79,7 +79,6 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "jobs.read",
             "config.read",
             "collections.read",
-            "collections.write",
         }
     ),
     "reviewer": frozenset({"tenants.read", "traces.read", "payloads.read"}),
