@@ -144,7 +144,9 @@ def add(name: Name, settings: Settings = None, tenant: Tenant = DEFAULT_TENANT) 
             engine, config, tenant, name, asked, _now(), by=local_operator()
         ),
     )
-    _say(f"Version {made.version} is {made.state}. Build it with: santral ingest -c {name}")
+    _say(
+        f"Version {made.version} is {made.state}. Build it with: santral collections update {name}"
+    )
 
 
 @collections_app.command("switch")
