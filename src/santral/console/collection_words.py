@@ -35,7 +35,10 @@ COLLECTIONS: Mapping[str, tuple[str, str]] = {
         "Its settings stand in santral.toml.",
         "Ayarları santral.toml içinde.",
     ),
-    "made_by_api": ("Its settings were made by API.", "Ayarları API ile yapıldı."),
+    "made_by_api": (
+        "Its settings are kept here: santral collections set changes them.",
+        "Ayarları burada tutulur: santral collections set ile değişir.",
+    ),
     "switch_to": ("Search this one", "Bunu ara"),
     "roll_back": ("Back to the one before", "Öncekine dön"),
     "versions_lead": (
@@ -77,7 +80,7 @@ COLLECTIONS: Mapping[str, tuple[str, str]] = {
     "side": ("Settings {side}", "Ayarlar {side}"),
     "weight_bm25": ("Words", "Sözcükler"),
     "weight_ngrams": ("Pieces of words", "Sözcük parçaları"),
-    "weight_dense": ("Vectors (weight)", "Vektörler (ağırlık)"),
+    "weight_dense": ("Vectors", "Vektörler"),
     "rerank": ("Rerank", "Yeniden sırala"),
     "diversity": ("Diversity", "Çeşitlilik"),
     "weights_lead": (
