@@ -55,7 +55,7 @@ class Program:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await process.communicate()  # to the end of its pipes, or they stay open
         if status:
             raise ProgramFailed(f"{self._name} failed: {_complaint(self._name, status, said)}")
         return output
