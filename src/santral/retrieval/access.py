@@ -11,8 +11,6 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from santral.retrieval.document import Metadata
-
 
 class Scope(Struct, frozen=True):
     """The part of one collection that somebody may see.
@@ -24,11 +22,6 @@ class Scope(Struct, frozen=True):
     tenant_id: str
     collection: str
     groups: frozenset[str] | None
-
-    def may_see(self, metadata: Metadata) -> bool:
-        """Whether a document is inside: for everybody, or for a group that is held."""
-        allowed = metadata.allowed_groups
-        return not allowed or self.groups is None or not self.groups.isdisjoint(allowed)
 
 
 def as_member(tenant_id: str, collection: str, groups: Iterable[str]) -> Scope:

@@ -196,25 +196,6 @@ async def list_documents(
     return [_document(row) for row in await conn.execute(statement)]
 
 
-async def count_reasons(
-    conn: Connection, tenant_id: str, collection: str, limit: int
-) -> dict[str, int]:
-    """Return how many documents are quarantined for which reason, the most frequent first."""
-    number = func.count().label("number")
-    statement = (
-        select(documents.c.reason, number)
-        .where(
-            documents.c.tenant_id == tenant_id,
-            documents.c.collection == collection,
-            documents.c.status == "quarantined",
-        )
-        .group_by(documents.c.reason)
-        .order_by(number.desc(), documents.c.reason)
-        .limit(limit)
-    )
-    return {row.reason: row.number for row in await conn.execute(statement)}
-
-
 async def count_languages(conn: Connection, tenant_id: str, collection: str) -> dict[Language, int]:
     """Return how many documents that can be searched are in which language."""
     statement = (

@@ -129,7 +129,7 @@ def brute_force(
 ) -> Expected:
     """Score every chunk; ``counts_hidden``: rarity is counted over chunks that are not seen, too."""
     everything = [(one, place) for one in entries for place in range(len(one.chunks))]
-    seen = [(one, place) for one, place in everything if _may_see(scope, one.document)]
+    seen = [(one, place) for one, place in everything if may_see(scope, one.document)]
     population = everything if counts_hidden else seen
     passing = [
         (one, place)
@@ -173,7 +173,7 @@ def _stems(text: str) -> set[str]:
     return {*terms(text, "en"), *terms(text, "tr")}
 
 
-def _may_see(scope: Scope, document: IndexedDocument) -> bool:
+def may_see(scope: Scope, document: IndexedDocument) -> bool:
     allowed = set(document.allowed_groups)
     return not allowed or scope.groups is None or bool(allowed & scope.groups)
 

@@ -12,8 +12,9 @@ from santral.errors import StoreError
 from santral.retrieval import extra
 from santral.retrieval.document import Document, UnreadableError
 from santral.retrieval.reading.encoding import decode
+from santral.retrieval.reading.file import File
 from santral.retrieval.reading.html import html_blocks
-from santral.retrieval.reading.pdf.read import pdf_blocks
+from santral.retrieval.reading.pdf.read import read_pdf
 from santral.retrieval.reading.read import read_bytes, read_document
 from santral.retrieval.reading.registry import kind_of
 from santral.retrieval.sources.files import find_files
@@ -101,7 +102,9 @@ def test_a_page_nested_to_exhaust_the_stack_is_read_all_the_same() -> None:
 
 
 def test_a_pdf_is_read_page_by_page() -> None:
-    _, blocks = pdf_blocks(pdf("The leave is four-\nteen days long.", "Second page."))
+    blocks = read_pdf(
+        File("file.pdf", pdf("The leave is four-\nteen days long.", "Second page."), "pdf")
+    ).blocks
     assert [(block.text, block.page) for block in blocks] == [
         ("The leave is fourteen days long.", 1),
         ("Second page.", 2),
@@ -135,7 +138,7 @@ def test_an_encrypted_pdf_says_so() -> None:
         f"/O <{'11' * 32}> /U <{'22' * 32}> >> /ID [<{'00' * 16}> <{'00' * 16}>]"
     )
     with pytest.raises(UnreadableError, match="encrypted"):
-        pdf_blocks(pdf("secret", trailer=encrypt))
+        read_pdf(File("file.pdf", pdf("secret", trailer=encrypt), "pdf"))
 
 
 def test_what_has_no_end_is_refused(tmp_path: Path) -> None:

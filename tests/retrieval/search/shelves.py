@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from msgspec.structs import replace
+from tests.retrieval.index.material import may_see
 
 from santral.config.collections import CollectionConfig
 from santral.errors import NotFound
@@ -17,7 +18,7 @@ from santral.retrieval.analysis.counts import Floats, TermKeys, Terms
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.analysis.terms import terms_of
 from santral.retrieval.collection import Collection, Version, recipe_of
-from santral.retrieval.document import Metadata, StoredChunk
+from santral.retrieval.document import StoredChunk
 from santral.retrieval.embedding.fitted.fit import fit
 from santral.retrieval.embedding.fitted.model import FittedModel, made_of
 from santral.retrieval.index.entry import (
@@ -98,8 +99,7 @@ class MemoryReader:
         seen = [
             row
             for row, one in enumerate(all_rows)
-            if scope.may_see(Metadata(allowed_groups=one.document.allowed_groups))
-            and passes(one, query.filter)
+            if may_see(scope, one.document) and passes(one, query.filter)
         ]
         found: set[int] = set()
         for scores in raw.values():
@@ -117,9 +117,7 @@ class MemoryReader:
         return [
             chunk
             for one, chunk in self.rows
-            if one.id == document_id
-            and first <= chunk.position <= last
-            and scope.may_see(Metadata(allowed_groups=one.allowed_groups))
+            if one.id == document_id and first <= chunk.position <= last and may_see(scope, one)
         ]
 
     async def refresh(self) -> bool:

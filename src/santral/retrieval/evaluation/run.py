@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -118,10 +118,6 @@ async def run_questions(
         asked.append(_judged(case, result, *took))
     on_progress(len(questions.cases), len(questions.cases))
     return Run(questions=questions.name, options=options, asked=tuple(asked))
-
-
-#: Runs a set with some settings: what a grid search is given.
-RunWith: TypeAlias = Callable[[QuestionSet, SearchOptions], Awaitable[Run]]
 
 
 def _scope(tenant_id: str, collection: str, case: Case) -> Scope:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from santral.db.engine import reading, writing
+from santral.db.engine import Connection, reading, writing
 from santral.db.rewrite import rewrite
 from santral.retrieval import store
+from santral.retrieval.collections import store as collections
+from santral.retrieval.embedding.cached import key_of
 from santral.retrieval.embedding.fitted.keep import sweep_fits
+from santral.retrieval.embedding.registry import OFF
+from santral.retrieval.embedding.store import delete_vectors_of_others
 from santral.retrieval.ingest.build import build_versions, drop_retired
 from santral.retrieval.ingest.report import IngestReport, Tell
 from santral.retrieval.ingest.workplace import Workplace
@@ -40,5 +44,22 @@ async def sweep(place: Workplace, tenant_id: str, name: str) -> None:
         collection = await place.versions.find(conn, tenant_id, name)
         live = await place.versions.wanted(conn, collection, place.clock(), "system")
         await store.delete_unused_vectors(conn, tenant_id)
+        await _forget_models(conn, tenant_id)
     kept = {version.model.digest for version in live if version.model is not None}
     await sweep_fits(place.engine, place.data_folder, tenant_id, name, kept)
+
+
+async def _forget_models(conn: Connection, tenant_id: str) -> None:
+    """Forget the vectors of models that none of a tenant's versions has any more.
+
+    While one is built, it is not known of which model its vectors are: then all of them stay.
+    """
+    live = [
+        version
+        for row in await collections.list_collections(conn, tenant_id)
+        for version in await collections.list_versions(conn, tenant_id, row.name)
+        if version.state != "retired"
+    ]
+    models = [version.model for version in live if version.model is not None]
+    if len(models) == len([one for one in live if one.recipe.embedding != OFF]):
+        await delete_vectors_of_others(conn, tenant_id, [key_of(card) for card in models])

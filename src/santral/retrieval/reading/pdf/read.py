@@ -51,12 +51,6 @@ def read_pdf(file: File) -> Contents:
         document.close()
 
 
-def pdf_blocks(content: bytes) -> tuple[str, list[Block]]:
-    """Return the title that the file names (or nothing) and its blocks with page numbers."""
-    found = read_pdf(File("file.pdf", content, "pdf"))
-    return found.title, found.blocks
-
-
 def _read(pdfium: Any, document: Any, options: ReadOptions) -> Contents:
     if len(document) > MAX_PAGES:
         raise UnreadableError(f"it has more than {MAX_PAGES:,} pages: divide it")
