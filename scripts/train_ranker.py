@@ -20,7 +20,7 @@ import numpy as np
 from judged import Judged, OneShelf, read_judged, shelve
 
 from santral.retrieval.access import as_administrator
-from santral.retrieval.search.fit import Judgement, fit_ranker, ideal_of, mean_ndcg
+from santral.retrieval.search.fit import OWN_PENALTY, Judgement, fit_ranker, ideal_of, mean_ndcg
 from santral.retrieval.search.options import SearchOptions
 from santral.retrieval.search.question import Question
 from santral.retrieval.search.rerank.features import FEATURES, View, features_of
@@ -31,7 +31,7 @@ from santral.retrieval.search.retriever import Retriever
 SHIPPED = ("fused", "close", "wide", "names")
 CANDIDATES = 30
 #: Chosen by what it does to collections that were left out; one that trains itself needs less.
-PENALTY, OWN_PENALTY = 0.1, 0.01
+PENALTY = 0.1
 FOLDS = 5
 FILE = Path(__file__).parents[1] / "src/santral/retrieval/search/rerank/learned.json"
 

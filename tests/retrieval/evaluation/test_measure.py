@@ -13,6 +13,7 @@ from santral.retrieval.evaluation import measure
 from santral.retrieval.evaluation.estimate import difference, estimate
 
 GAINS = [0.0, 3.0, 0.0, 1.0, 2.0]
+FOUND = [0, 1, 0, 1, 1]
 IDEAL = [3.0, 2.0, 1.0, 1.0]
 
 
@@ -33,8 +34,8 @@ def test_the_worked_example_of_the_textbook() -> None:
 
 
 def test_recall_precision_rank_and_average_precision() -> None:
-    assert measure.recall(GAINS, 4, 2) == 0.25
-    assert measure.recall(GAINS, 4, 5) == 0.75
+    assert measure.recall(FOUND, 4, 2) == 0.25
+    assert measure.recall(FOUND, 4, 5) == 0.75
     assert measure.precision(GAINS, 5) == 0.6
     assert measure.precision([1.0], 5) == 0.2  # places that were not filled count, as in trec_eval
     assert measure.reciprocal_rank(GAINS, 10) == 0.5
@@ -61,7 +62,7 @@ def test_measures_stay_between_0_and_1_and_the_best_order_is_1(
     assert measure.average_precision(best, len(ideal)) == pytest.approx(1)
     for value in (
         measure.ndcg(gains, ideal, cut),
-        measure.recall(gains, len(ideal), cut),
+        measure.recall([int(gain > 0) for gain in gains], len(ideal), cut),
         measure.precision(gains, cut),
         measure.reciprocal_rank(gains, cut),
         measure.average_precision(gains, len(ideal)),

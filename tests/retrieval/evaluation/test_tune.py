@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -39,13 +40,34 @@ def measured(asked: QuestionSet, options: SearchOptions, values: list[float]) ->
     )  # fmt: skip
 
 
+async def nothing(asked: QuestionSet, options: SearchOptions) -> list[dict[str, Any]]:
+    return []
+
+
+async def test_what_the_first_half_teaches_is_tried_and_confirmed() -> None:
+    halves_taught: list[str] = []
+
+    async def learn(asked: QuestionSet, options: SearchOptions) -> list[dict[str, Any]]:
+        halves_taught.append(asked.name)
+        return [{"weights": {"bm25": 1.0, "ngrams": 0.0, "dense": 0.0}}]
+
+    async def run(asked: QuestionSet, options: SearchOptions) -> Run:
+        better = 0.1 if options.weights.get("bm25") == 1.0 else 0.0
+        return measured(asked, options, [0.5 + better] * len(asked.cases))
+
+    found = await tune(questions(40), SearchOptions(), run, learn)
+    assert halves_taught == ["set (first half)"]
+    assert found.changes == {"weights": {"bm25": 1.0, "ngrams": 0.0, "dense": 0.0}}
+    assert found.is_better
+
+
 async def test_a_setting_that_helps_is_found_and_confirmed() -> None:
     async def run(asked: QuestionSet, options: SearchOptions) -> Run:
         better = 0.2 if options.rerank == "learned" else 0.0
         noise = Random(3)
         return measured(asked, options, [0.5 + better + noise.gauss(0, 0.05) for _ in asked.cases])
 
-    found = await tune(questions(60), SearchOptions(), run)
+    found = await tune(questions(60), SearchOptions(), run, nothing)
     assert found.changes == {"rerank": "learned"}
     assert found.is_better
     assert found.gain.mean == pytest.approx(0.2)
@@ -61,7 +83,7 @@ async def test_what_luck_has_found_is_not_recommended() -> None:
         async def run(asked: QuestionSet, options: SearchOptions) -> Run:
             return measured(asked, options, [luck.random() for _ in asked.cases])
 
-        believed += (await tune(questions(40), SearchOptions(), run)).is_better
+        believed += (await tune(questions(40), SearchOptions(), run, nothing)).is_better
     # One in forty by its own interval; several times that would be believing luck.
     assert believed <= math.ceil(40 * 0.025) + 3
 
@@ -70,7 +92,7 @@ async def test_nothing_that_helps_leaves_everything_as_it_is() -> None:
     async def run(asked: QuestionSet, options: SearchOptions) -> Run:
         return measured(asked, options, [0.5] * len(asked.cases))
 
-    found = await tune(questions(40), SearchOptions(weights={"bm25": 1.0}), run)
+    found = await tune(questions(40), SearchOptions(weights={"bm25": 1.0}), run, nothing)
     assert found.changes == {}
     assert not found.is_better
     assert found.gain.mean == 0
@@ -89,7 +111,7 @@ async def test_more_context_has_to_pay_for_itself() -> None:
         )  # fmt: skip
         return Run(questions=asked.name, options=options, asked=asked_more)
 
-    assert (await tune(questions(40), SearchOptions(), run)).changes == {}
+    assert (await tune(questions(40), SearchOptions(), run, nothing)).changes == {}
 
 
 def test_halves_share_nothing_and_are_the_same_every_time() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 import msgspec
 import numpy as np
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -29,6 +30,7 @@ from santral.retrieval.access import as_administrator
 from santral.retrieval.collections.cli import parse_settings
 from santral.retrieval.evaluation import store
 from santral.retrieval.evaluation.generate import question_by_model, questions_by_rules
+from santral.retrieval.evaluation.learn import learn
 from santral.retrieval.evaluation.questions import Case, QuestionSet, load_questions
 from santral.retrieval.evaluation.report import as_json, misses_of, rows_of, verdict
 from santral.retrieval.evaluation.run import Run, run_questions
@@ -38,6 +40,7 @@ from santral.retrieval.library import Library, Shelf
 from santral.retrieval.search.options import SearchOptions
 from santral.retrieval.search.retriever import Retriever
 from santral.retrieval.search.reword import AskModel
+from santral.retrieval.search.weights import default_weights
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 from santral.tenants.tenant import DEFAULT_TENANT
@@ -203,9 +206,15 @@ async def _tune(
     async def run(asked: QuestionSet, options: SearchOptions) -> Run:
         return await run_questions(opened.retriever, owner, collection, asked, options)
 
+    async def taught(asked: QuestionSet, options: SearchOptions) -> Sequence[Mapping[str, Any]]:
+        languages = shelf.reader.state.languages
+        card = None if shelf.model is None else shelf.model.card
+        known = replace(options, weights=options.weights or default_weights(card, languages))
+        return await learn(opened.retriever, owner, collection, asked, known, languages)
+
     try:
         with _bar("trying") as show:
-            return await tune(questions, _options(opened, shelf, given), run, on_try=show)
+            return await tune(questions, _options(opened, shelf, given), run, taught, on_try=show)
     except ValueError as error:
         raise BadRequest(str(error), code="too_few_questions") from None
 

@@ -13,9 +13,9 @@ import math
 from collections.abc import Sequence
 
 
-def recall(gains: Sequence[float], relevant: int, cut: int) -> float:
-    """Return the share of the ``relevant`` ones that are among the first ``cut``."""
-    return sum(gain > 0 for gain in gains[:cut]) / relevant
+def recall(counts: Sequence[int], relevant: int, cut: int) -> float:
+    """Return the share of the ``relevant`` answers that the first ``cut`` hold; ``counts`` of each."""
+    return sum(counts[:cut]) / relevant
 
 
 def precision(gains: Sequence[float], cut: int) -> float:

@@ -111,7 +111,7 @@ async def run_questions(
     asked: list[Asked] = []
     for number, case in enumerate(questions.cases):
         on_progress(number, len(questions.cases))
-        scope = _scope(tenant_id, collection, case)
+        scope = scope_of(tenant_id, collection, case)
         began, cpu = clock(), cpu_clock()
         result = await retriever.explain(scope, case.asked(), options)
         took = ((clock() - began) * 1e3, (cpu_clock() - cpu) * 1e3)
@@ -120,7 +120,8 @@ async def run_questions(
     return Run(questions=questions.name, options=options, asked=tuple(asked))
 
 
-def _scope(tenant_id: str, collection: str, case: Case) -> Scope:
+def scope_of(tenant_id: str, collection: str, case: Case) -> Scope:
+    """Return what whoever asks a question may see."""
     if case.groups is None:
         return as_administrator(tenant_id, collection)
     return as_member(tenant_id, collection, case.groups)
@@ -149,18 +150,12 @@ def _judged(case: Case, result: SearchResult, latency_ms: float, cpu_ms: float) 
 
 
 def ranking_values(relevant: Sequence[Answer], ranked: Sequence[Ranked]) -> dict[str, float]:
-    """Return the measures of a ranking of chunks.
-
-    Without quotations documents are ranked, each by its best chunk; with them chunks, and an answer
-    counts where it is found first.
-    """
-    found = _found(relevant, ranked)
+    """Return the measures of a ranking of chunks; see ``found_at`` for what is ranked."""
+    found = [answers for _, answers in found_at(relevant, ranked)]
+    counts = [len(answers) for answers in found]
     gains = [max((answer.gain for answer in answers), default=0.0) for answers in found]
     ideal = [answer.gain for answer in relevant]
-    values = {
-        f"recall@{cut}": sum(len(answers) for answers in found[:cut]) / len(relevant)
-        for cut in RECALL_CUTS
-    }
+    values = {f"recall@{cut}": measure.recall(counts, len(relevant), cut) for cut in RECALL_CUTS}
     values[f"precision@{RECALL_CUTS[1]}"] = measure.precision(gains, RECALL_CUTS[1])
     values[f"mrr@{CUT}"] = measure.reciprocal_rank(gains, CUT)
     values[f"ndcg@{CUT}"] = measure.ndcg(gains, ideal, CUT)
@@ -168,20 +163,25 @@ def ranking_values(relevant: Sequence[Answer], ranked: Sequence[Ranked]) -> dict
     return values
 
 
-def _found(relevant: Sequence[Answer], ranked: Sequence[Ranked]) -> list[list[Answer]]:
-    """Return the answers that each place of the ranking holds: an answer once, at its first place."""
+def found_at(
+    relevant: Sequence[Answer], ranked: Sequence[Ranked]
+) -> list[tuple[int, list[Answer]]]:
+    """Return (place, the answers it holds) of what is ranked: an answer once, at its first place.
+
+    Without quotations documents are ranked, each by its best chunk: its other chunks are left out.
+    """
     is_quoted = any(answer.quote for answer in relevant)
     left = list(relevant)
     seen: set[str] = set()
-    found: list[list[Answer]] = []
-    for one in ranked:
+    found: list[tuple[int, list[Answer]]] = []
+    for place, one in enumerate(ranked):
         document = one.candidate.document
         if not is_quoted and document.id in seen:
-            continue  # a document is ranked by its best chunk
+            continue
         seen.add(document.id)
         text = one.candidate.chunk.text
         here = [answer for answer in left if is_of(answer, document) and holds(answer, text)]
-        found.append(here)
+        found.append((place, here))
         left = [answer for answer in left if answer not in here]
     return found
 

@@ -16,27 +16,16 @@ from msgspec.structs import replace
 from santral.retrieval.evaluation.estimate import Estimate, difference
 from santral.retrieval.evaluation.questions import QuestionSet
 from santral.retrieval.evaluation.run import Run
-from santral.retrieval.index.signal import Signal
 from santral.retrieval.search.options import SearchOptions
 
 #: What decides between two settings. Chosen: the measure that the field compares searches by.
 TARGET = "ndcg@10"
-#: Settings tried. Chosen: a minute for a hundred questions.
-MOST_TRIES = 200
 #: Fewest questions of a half: fewer tell settings apart by luck. Chosen.
 FEWEST = 10
 SEED = 7
 
-#: Weights of the three signals that are tried: corners, the defaults, and between them.
-WEIGHTS: Sequence[Mapping[Signal, float]] = tuple(
-    {"bm25": bm25 / 10, "ngrams": ngrams / 10, "dense": (10 - bm25 - ngrams) / 10}
-    for bm25 in range(0, 11, 2)
-    for ngrams in range(0, 11 - bm25, 2)
-)
-
 #: Values tried of each setting, one after the other, each with the best of those before.
 LADDER: Mapping[str, Sequence[Any]] = {
-    "weights": WEIGHTS,
     "rerank": ("off", "learned"),
     "candidates": (30, 60, 120),
     "diversity": (0.0, 0.1, 0.3),
@@ -45,6 +34,8 @@ LADDER: Mapping[str, Sequence[Any]] = {
 
 #: Runs the questions with some options.
 Try: TypeAlias = Callable[[QuestionSet, SearchOptions], Awaitable[Run]]
+#: What some questions teach: changes of the options that are worth trying.
+Learn: TypeAlias = Callable[[QuestionSet, SearchOptions], Awaitable[Sequence[Mapping[str, Any]]]]
 OnTry: TypeAlias = Callable[[int, int, str], None]
 
 
@@ -78,11 +69,12 @@ async def tune(
     questions: QuestionSet,
     options: SearchOptions,
     run: Try,
+    learn: Learn,
     *,
     ladder: Mapping[str, Sequence[Any]] = LADDER,
     on_try: OnTry = lambda done, total, what: None,
 ) -> Recommendation:
-    """Climb the ladder, a setting at a time, and confirm the end of it on the other half.
+    """Try what one half teaches, climb the ladder, and confirm the end of it on the other half.
 
     ``neighbours`` and what else changes passages alone is judged by ``context_recall`` for each
     thousand tokens, since rankings stay the same.
@@ -91,21 +83,18 @@ async def tune(
         ValueError: fewer questions with an answer than two halves need.
     """
     first, second = halves(questions)
-    total = sum(map(len, ladder.values()))
+    on_try(0, 0, "learning")
+    rungs = [*await learn(first, options), *_rungs(ladder)]
     best, tries = options, list[Tried]()
     at_best = await run(first, best)
-    for setting, values in ladder.items():
-        for value in values:
-            on_try(len(tries), total, f"{setting} = {_short(value)}")
-            if getattr(best, setting) == value:
-                tries.append(Tried(changes_of(options, best), _score(at_best, setting)))
-                continue
-            candidate = replace(best, **{setting: value})
-            measured = await run(first, candidate)
-            tries.append(Tried(changes_of(options, candidate), _score(measured, setting)))
-            if _score(measured, setting) > _score(at_best, setting):
-                best, at_best = candidate, measured
-    on_try(total, total, "the other half")
+    for number, changes in enumerate(rungs):
+        on_try(number, len(rungs), ", ".join(f"{n} = {_short(v)}" for n, v in changes.items()))
+        candidate, setting = replace(best, **changes), next(iter(changes))
+        measured = at_best if candidate == best else await run(first, candidate)
+        tries.append(Tried(changes_of(options, candidate), _score(measured, setting)))
+        if _score(measured, setting) > _score(at_best, setting):
+            best, at_best = candidate, measured
+    on_try(len(rungs), len(rungs), "the other half")
     before = await run(second, options)
     after = before if best == options else await run(second, best)
     return Recommendation(
@@ -113,8 +102,12 @@ async def tune(
         before=before,
         after=after,
         gain=difference(after.values(TARGET), before.values(TARGET)),
-        tries=tuple(tries[:MOST_TRIES]),
+        tries=tuple(tries),
     )
+
+
+def _rungs(ladder: Mapping[str, Sequence[Any]]) -> list[Mapping[str, Any]]:
+    return [{setting: value} for setting, values in ladder.items() for value in values]
 
 
 def halves(questions: QuestionSet) -> tuple[QuestionSet, QuestionSet]:

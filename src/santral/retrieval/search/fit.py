@@ -29,6 +29,8 @@ _SPREAD = 0.2
 #: collections, trained and measured on different questions: 225 and more gain 1.0 to 3.9 points of
 #: nDCG@10, 52 lose 2.
 LEAST_QUESTIONS = 200
+#: Penalty on the features of a collection's own ranker: less than of one that has to carry over.
+OWN_PENALTY = 0.01
 
 
 class Judgement(Struct, frozen=True):
