@@ -6,14 +6,17 @@ no guardrail or limit of a tenant stands between. What they cost is in the repor
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from santral.config.schema import Config
 from santral.errors import BadRequest, NotFound, ProviderError, ProviderFailed, nearest
 from santral.providers.provider import Operation, Provider, ProviderCall, TaskCall
 from santral.retrieval.embedding.deployment import Asked
+from santral.retrieval.embedding.pulled.model import PulledReranker, open_reranker
 from santral.retrieval.embedding.registry import FindDeployment
-from santral.retrieval.search.rerank.registry import ScoreAt
+from santral.retrieval.search.rerank.known import CROSS_ENCODER
+from santral.retrieval.search.rerank.registry import Rerankers, ScoreAt, ScoreHere
 from santral.retrieval.search.reword import AskModel
 from santral.wire.rerank import read_ranking
 
@@ -46,6 +49,24 @@ def scores_at(config: Config, providers: Mapping[str, Provider]) -> ScoreAt:
         for ranked in read_ranking(answer.body, len(texts)).results:
             scores[ranked.index] = ranked.relevance_score
         return scores
+
+    return ask
+
+
+def rerankers_of(config: Config, providers: Mapping[str, Provider]) -> Rerankers:
+    """Return what a process can rerank with beside the learned ranker."""
+    return Rerankers(at_deployment=scores_at(config, providers), cross_encoder=scores_here(config))
+
+
+def scores_here(config: Config) -> ScoreHere:
+    """Return what scores with the pulled cross-encoder, which is loaded when it is first asked."""
+    opened: PulledReranker | None = None
+
+    async def ask(question: str, texts: Sequence[str]) -> Sequence[float]:
+        nonlocal opened
+        if opened is None:
+            opened = await asyncio.to_thread(open_reranker, config.data.folder, CROSS_ENCODER)
+        return (await opened.scores(question, texts)).tolist()
 
     return ask
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from santral.app.asking import deployments_for, model_of_route, scores_at
+from santral.app.asking import deployments_for, model_of_route, rerankers_of
 from santral.app.catalogue import from_database
 from santral.app.library import library_of, models_of
 from santral.app.providers import ProviderPool
@@ -17,7 +17,6 @@ from santral.config.schema import Config
 from santral.db.engine import Engine
 from santral.retrieval.embedding.registry import Models
 from santral.retrieval.library import Library
-from santral.retrieval.search.rerank.registry import Rerankers
 from santral.retrieval.search.retriever import Retriever
 from santral.retrieval.search.reword import AskModel
 
@@ -47,7 +46,7 @@ async def opened_retrieval(config: Config, engine: Engine) -> AsyncGenerator[Ret
     retriever = Retriever(
         library,
         ask=ask,
-        rerankers=Rerankers(at_deployment=scores_at(config, providers)),
+        rerankers=rerankers_of(config, providers),
         now=time.time,
     )
     try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from santral.app.asking import deployments_for, model_of_route, scores_at
+from santral.app.asking import deployments_for, model_of_route, rerankers_of
 from santral.app.catalogue_file import catalogue_file, from_file
 from santral.app.library import library_of, models_of
 from santral.config.schema import Config
@@ -15,7 +15,6 @@ from santral.retrieval.access import Scope
 from santral.retrieval.embedding.deployment import Asked
 from santral.retrieval.search.options import SearchOptions
 from santral.retrieval.search.question import Question
-from santral.retrieval.search.rerank.registry import Rerankers
 from santral.retrieval.search.result import SearchResult
 from santral.retrieval.search.retriever import Retriever
 
@@ -69,7 +68,7 @@ class Searching:
         return Retriever(
             self.library,
             ask=model_of_route(self._config, self._providers),
-            rerankers=Rerankers(at_deployment=scores_at(self._config, self._providers)),
+            rerankers=rerankers_of(self._config, self._providers),
             now=time.time,
         )
 
