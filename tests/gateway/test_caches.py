@@ -765,10 +765,12 @@ def test_a_failing_upstream_is_not_asked_once_for_each_listener(worker: Worker) 
     assert {asker.answer.status for asker in scene.askers.values()} == {502}
 
 
-def test_what_the_caller_has_to_change_is_everybodys_at_once(worker: Worker) -> None:
+def test_what_the_caller_has_to_change_is_everybodys_at_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate, scene = Gate(), Scene(worker)
     refused = ContextWindowExceeded("Too long.")
-    refused.retryable = False  # type: ignore[misc]
+    monkeypatch.setattr(refused, "retryable", False)
     worker.provider.will([gate, refused])
     for name in "abc":
         scene.ask(name)

@@ -142,12 +142,12 @@ def test_a_route_may_refuse(worker: Worker, dialect: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("error", [StoreError("Qdrant is away."), ProviderFailed("503")])
 def test_a_search_that_fails_refuses_or_is_done_without(
-    worker: Worker, shelf: OneShelf, error: Exception
+    worker: Worker, shelf: OneShelf, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(scope: Scope, query: IndexQuery) -> Candidates:
         raise error
 
-    shelf.reader.search = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(shelf.reader, "search", fail)
     refused = worker.ask("goes-on", "How much?")
     assert (refused.status, refused.error["code"]) == (503, "retrieval_unavailable")
     assert refused.headers["retry-after"] == "1"
@@ -157,12 +157,14 @@ def test_a_search_that_fails_refuses_or_is_done_without(
     assert (answer.status, losses(answer)) == (200, ["retrieval=failed"])
 
 
-def test_a_search_that_takes_too_long_is_given_up(worker: Worker, shelf: OneShelf) -> None:
+def test_a_search_that_takes_too_long_is_given_up(
+    worker: Worker, shelf: OneShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def hang(scope: Scope, query: IndexQuery) -> Candidates:
         await asyncio.sleep(60)
         raise AssertionError("never")
 
-    shelf.reader.search = hang  # type: ignore[method-assign]
+    monkeypatch.setattr(shelf.reader, "search", hang)
     answer = worker.ask("short", "How much?")
     assert (answer.status, losses(answer)) == (200, ["retrieval=failed"])
     spans = {span.name: span.error for span in worker.record.spans}

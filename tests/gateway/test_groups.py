@@ -162,11 +162,9 @@ def test_no_dialect_leaks(worker: Worker, dialect: str, stream: bool) -> None:
     def as_plain(body: bytes, **more: Any) -> Answer:
         return original(body, key=KEYS["plain"].plaintext, **more)
 
-    worker.post = as_plain  # type: ignore[method-assign]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "post", as_plain)
         answer = ask(worker, dialect, "found", stream=stream, fields=fields)
-    finally:
-        worker.post = original  # type: ignore[method-assign]
     assert answer.status == 200
     assert leaks(worker, answer) == []
     assert {note["santral"]["number"] for note in notes(dialect, answer)} == {1}

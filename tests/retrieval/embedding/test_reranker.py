@@ -59,7 +59,9 @@ def pulled(tmp_path: Path) -> Path:
         model_safetensors=None, modules_json=None, config_json=json.dumps(config).encode()
     )
     with Hub({NAME: {**files, "onnx/model.onnx": counts_passage_tokens()}}) as hub:
-        pull_model(tmp_path, NAME, Origin(hub=hub.url), lambda *_, **__: None, called="cross-encoder")
+        pull_model(
+            tmp_path, NAME, Origin(hub=hub.url), lambda *_, **__: None, called="cross-encoder"
+        )
     return tmp_path
 
 

@@ -42,7 +42,7 @@ class Archive:
     """
 
     def __init__(self, content: bytes) -> None:
-        try:
+        try:  # NotImplementedError: zipfile's word for a way of packing that it does not know
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
             raise UnreadableError("it is damaged and cannot be opened") from None
@@ -68,7 +68,7 @@ class Archive:
             raise UnreadableError("it is encrypted and cannot be opened")
         if entry.file_size > MAX_PART_BYTES or _is_bomb(entry.file_size, entry.compress_size):
             raise UnreadableError("it is packed like a zip bomb")
-        try:
+        try:  # NotImplementedError: as above
             with self._zip.open(entry) as file:
                 content = file.read(min(MAX_PART_BYTES, self._left) + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError,

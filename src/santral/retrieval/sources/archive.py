@@ -142,7 +142,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
+    try:  # NotImplementedError: zipfile's word for a way of packing that it does not know
         return zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise SourceUnreachable(
