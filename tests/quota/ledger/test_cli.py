@@ -51,7 +51,7 @@ RECORD = TraceRecord(
 
 
 @pytest.fixture(autouse=True)
-def _data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_control_process: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SANTRAL_CONFIG", raising=False)
     assert run.invoke(tenants_app, ["create", "acme"]).exit_code == 0
