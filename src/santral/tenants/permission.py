@@ -40,6 +40,18 @@ Action: TypeAlias = Literal[
     "config.read",
     "collections.read",
     "collections.write",
+    "prompts.read",
+    "prompts.write",
+    "prompts.protect",
+    "datasets.read",
+    "datasets.write",
+    "evals.read",
+    "evals.run",
+    "experiments.read",
+    "experiments.write",
+    "review.read",
+    "review.rate",
+    "review.write",
 ]  # fmt: skip
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -66,6 +78,16 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "config.read",
             "collections.read",
             "collections.write",
+            "prompts.read",
+            "prompts.write",
+            "datasets.read",
+            "datasets.write",
+            "evals.read",
+            "evals.run",
+            "experiments.read",
+            "experiments.write",
+            "review.read",
+            "review.write",
         }
     ),
     "developer": frozenset(
@@ -79,9 +101,28 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "jobs.read",
             "config.read",
             "collections.read",
+            "prompts.read",
+            "prompts.write",
+            "datasets.read",
+            "datasets.write",
+            "evals.read",
+            "evals.run",
+            "experiments.read",
+            "review.read",
         }
     ),
-    "reviewer": frozenset({"tenants.read", "traces.read", "payloads.read"}),
+    "reviewer": frozenset(
+        {
+            "tenants.read",
+            "traces.read",
+            "payloads.read",
+            "prompts.read",
+            "datasets.read",
+            "evals.read",
+            "review.read",
+            "review.rate",
+        }
+    ),
     "auditor": frozenset(
         {
             "tenants.read",
@@ -94,9 +135,24 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             "privacy.read",
             "jobs.read",
             "config.read",
+            "prompts.read",
+            "datasets.read",
+            "evals.read",
+            "experiments.read",
+            "review.read",
         }
     ),
-    "viewer": frozenset({"tenants.read", "limits.read", "ledger.read", "traces.read"}),
+    "viewer": frozenset(
+        {
+            "tenants.read",
+            "limits.read",
+            "ledger.read",
+            "traces.read",
+            "prompts.read",
+            "evals.read",
+            "experiments.read",
+        }
+    ),
 }
 
 

@@ -77,6 +77,16 @@ class SourceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     document_id: str = ""
 
 
+class ExposureRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The arm of an experiment that a request saw, and how likely that was: what analyses weigh by."""
+
+    experiment: str
+    variant: str
+    unit: str  # 16 hex digits: keyed hash of who or what was assigned
+    propensity: float
+    is_holdout: bool = False  # kept out of every change of the experiment's layer
+
+
 class Payload(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was said, after masking: kept apart from the row, by the tenant's logging policy."""
 
@@ -131,6 +141,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     verdicts: list[VerdictRecord] = field(default_factory=list[VerdictRecord])
     sources: list[SourceRecord] = field(default_factory=list[SourceRecord])
+    exposures: list[ExposureRecord] = field(default_factory=list[ExposureRecord])
     payload: Payload | None = None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from santral.traces.observe import overhead_us
 from santral.traces.record import (
     AttemptRecord,
+    ExposureRecord,
     Payload,
     SourceRecord,
     SpanRecord,
@@ -122,6 +123,14 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("collection", "VARCHAR"),
         ("document_id", "VARCHAR"),
     ),
+    "exposures": (
+        *_OWNER,
+        ("experiment", "VARCHAR"),
+        ("variant", "VARCHAR"),
+        ("unit", "VARCHAR"),
+        ("propensity", "DOUBLE"),
+        ("is_holdout", "BOOLEAN"),
+    ),
     "payloads": (
         *_OWNER,
         ("request", "VARCHAR"),
@@ -158,6 +167,7 @@ def columns_of(records: Sequence[TraceRecord], first: int) -> dict[str, Columns]
         "attempts": [_attempt_row(n, r.tenant_id, a) for n, r in numbered for a in r.attempts],
         "verdicts": [_verdict_row(n, r.tenant_id, v) for n, r in numbered for v in r.verdicts],
         "sources": [_source_row(n, r.tenant_id, s) for n, r in numbered for s in r.sources],
+        "exposures": [_exposure_row(n, r.tenant_id, e) for n, r in numbered for e in r.exposures],
         "payloads": [
             (n, r.tenant_id, r.payload.request, r.payload.response, r.payload.is_sealed)
             for n, r in numbered
@@ -185,6 +195,7 @@ def record_of(trace: Row, children: Mapping[str, Sequence[Row]]) -> TraceRecord:
         attempts=[_attempt_of(_named("attempts", row)) for row in children["attempts"]],
         verdicts=[VerdictRecord(**_named("verdicts", row)) for row in children["verdicts"]],
         sources=[SourceRecord(**_named("sources", row)) for row in children["sources"]],
+        exposures=[ExposureRecord(**_named("exposures", row)) for row in children["exposures"]],
         payload=next((Payload(**_named("payloads", row)) for row in children["payloads"]), None),
     )
 
@@ -290,6 +301,18 @@ def _source_row(n: int, tenant_id: str, source: SourceRecord) -> Row:
         source.is_cited,
         source.collection,
         source.document_id,
+    )
+
+
+def _exposure_row(n: int, tenant_id: str, exposure: ExposureRecord) -> Row:
+    return (
+        n,
+        tenant_id,
+        exposure.experiment,
+        exposure.variant,
+        exposure.unit,
+        exposure.propensity,
+        exposure.is_holdout,
     )
 
 

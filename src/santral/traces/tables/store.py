@@ -10,7 +10,7 @@ from santral.errors import StoreError
 from santral.traces.rows import TABLES
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _CHECKPOINTS = """
     CREATE TABLE IF NOT EXISTS checkpoints (
         segment VARCHAR, "offset" BIGINT,

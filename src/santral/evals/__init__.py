@@ -1,0 +1,1 @@
+"""Evals: data sets, runs over them, evaluators and judges, and the verdict about a change."""

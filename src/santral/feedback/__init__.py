@@ -1,0 +1,1 @@
+"""Feedback: what the people who were answered say of the answer, and what they do with it."""

@@ -1,0 +1,1 @@
+"""Statistics that decisions rest on: intervals, paired comparisons, agreement, sequences, drift."""

@@ -1,0 +1,1 @@
+"""Scores: how good one trace was, said by users, reviewers, judges, code and guardrails."""
