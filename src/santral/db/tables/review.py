@@ -48,8 +48,10 @@ review_items = Table(
     Column("state", String(16), nullable=False),
     Column("outcome", JSON(none_as_null=True)),  # labels agreed on or adjudicated
     Column("priority", Integer, nullable=False),
+    Column("created_by", String(160), nullable=False),  # never asked to judge it
     Column("created_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("scored_at", Instant),  # when its outcome went to the traces as scores
     CheckConstraint("state IN ('open', 'disputed', 'done', 'skipped')", name="state"),
     Index("uq_review_items_key", "tenant_id", "queue", "key", unique=True),
     Index("ix_review_items_state", "tenant_id", "queue", "state", "priority", "created_at"),
@@ -61,7 +63,8 @@ review_tasks = Table(
     "review_tasks",
     metadata,
     Column("item_id", String(64), ForeignKey("review_items.id"), primary_key=True),
-    Column("slot", Integer, primary_key=True),  # from 1; 0: the adjudicator
+    # from 1; 0: the adjudicator; below 0: given back, and free for others
+    Column("slot", Integer, primary_key=True),
     Column("tenant_id", String(128), nullable=False),
     Column("rater", String(160), nullable=False),
     Column("state", String(16), nullable=False),

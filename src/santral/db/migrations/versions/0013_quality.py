@@ -259,8 +259,10 @@ def _review() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("outcome", _JSON),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(160), nullable=False),
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.Column("closed_at", _INSTANT),
+        sa.Column("scored_at", _INSTANT),
         sa.CheckConstraint("state IN ('open', 'disputed', 'done', 'skipped')", name="state"),
     )
     op.create_index(
