@@ -47,9 +47,17 @@ def test_every_other_role_may_do_less_than_an_owner_and_no_action_is_nobodys() -
         assert [role for role in ROLES if may(role, action)]
 
 
-@pytest.mark.parametrize("role", ["reviewer", "auditor", "viewer", "developer"])
+@pytest.mark.parametrize("role", ["auditor", "viewer"])
 def test_roles_that_look_change_nothing(role: Role) -> None:
     assert all(action.endswith(".read") for action in PERMISSIONS[role])
+
+
+def test_those_who_work_on_answers_change_prompts_data_sets_and_judgements_alone() -> None:
+    def changed(role: Role) -> set[str]:
+        return {action for action in PERMISSIONS[role] if not action.endswith(".read")}
+
+    assert changed("reviewer") == {"review.rate"}
+    assert changed("developer") == {"prompts.write", "datasets.write", "evals.run"}
 
 
 def test_words_of_people_are_shown_to_few() -> None:

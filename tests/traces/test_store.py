@@ -324,7 +324,7 @@ def test_a_store_of_another_version_is_refused_whole(tmp_path: Path) -> None:
         with duckdb.connect(path) as connection:
             connection.execute("UPDATE schema_version SET version = 99")
         async with opened(path) as store:
-            with pytest.raises(StoreError, match="has version 99; this Santral reads version 6"):
+            with pytest.raises(StoreError, match="has version 99; this Santral reads version 7"):
                 await store.open()
 
     asyncio.run(scenario())

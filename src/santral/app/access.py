@@ -124,10 +124,11 @@ class AccessReader:
         except (OSError, msgspec.DecodeError) as error:
             raise StoreError(f"{self._path} cannot be read: {error}. Restart santral.") from None
         self._stamp = stamp
-        return _access(record)
+        return access_of(record)
 
 
-def _access(record: AccessRecord) -> Access:
+def access_of(record: AccessRecord) -> Access:
+    """Return what a worker makes of a record."""
     parents = {
         TenantId(tenant): None if parent is None else TenantId(parent)
         for tenant, parent in record.parents.items()

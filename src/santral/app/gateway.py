@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -136,8 +136,9 @@ class GatewayProcess:
     def _build_app(self) -> GatewayApp:
         fallback = self._fallback
         limits = ModelLimits(self._line, fallback.health)
+        self.trace = Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry)
         stages = Stages(
-            trace=Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry),
+            trace=self.trace,
             quota=Quota(self._line),
             input_guard=InputGuard(),
             compose=Compose(),
@@ -172,12 +173,18 @@ class GatewayProcess:
         app.render_metrics = self._numbers.render
         return app
 
-    async def prepare(self) -> None:
-        """Load keys, limits and indexes, and what today's budgets have used already."""
+    async def prepare(self, access: Access | None = None) -> None:
+        """Load keys, limits and indexes, and what today's budgets have used already.
+
+        With ``access`` it is that which holds, and not what the parent process writes.
+        """
         config = self._loaded.config
         await asyncio.to_thread(keep_prices, config.data.folder, config.prices.file)
-        await wait_for_file(access_file(self._loaded.config))
-        self._take_access()
+        if access is None:
+            await wait_for_file(access_file(self._loaded.config))
+            self._take_access()
+        else:
+            self._put_access(access)
         await self._limiter.begin()
         await self._searching.library.refresh()
         await warm_up(self.current.snapshot)
@@ -187,11 +194,14 @@ class GatewayProcess:
         fresh = self._access_reader.read()
         if fresh is None:
             return False
+        self._put_access(fresh)
+        return True
+
+    def _put_access(self, fresh: Access) -> None:
         self._access = fresh
         self._limiter.billed_until(fresh.read_at - BILLED_AFTER_S)
         self.current.put_access(fresh.ring, fresh.limits(self._loaded.config))
         self._caches.forget_before(fresh.ring.caches_forgotten_at)
-        return True
 
     async def run(self) -> None:
         """Serve until a signal or a successor; drain; close everything."""
@@ -231,10 +241,18 @@ class GatewayProcess:
         try:
             await serve(server, [*station.sockets], background, self._finish)
         finally:
-            await self._searching.library.close()
-            await self._pool.close()
-            self._spool.close()
-            self._numbers.leave()
+            await self.close()
+
+    def upkeep(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """Return what must go on beside requests where no server runs: deadlines and limits."""
+        return (self._attendance.run, self._limiter.run, self._caches.run)
+
+    async def close(self) -> None:
+        """Close everything; what was spooled is the collector's."""
+        await self._searching.library.close()
+        await self._pool.close()
+        self._spool.close()
+        self._numbers.leave()
 
     def _drain(self, is_replaced: bool) -> None:
         """Stop taking work; a successor keeps the machine ready, and a stop does not."""

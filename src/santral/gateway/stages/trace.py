@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import TracebackType
 
 from santral.config.schema import TelemetryConfig
@@ -37,6 +38,8 @@ class Trace:
         self.spool = spool
         self.metrics = metrics
         self.telemetry = telemetry
+        #: Hears of every request that has ended, where somebody in this process wants to know.
+        self.witness: Callable[[RequestContext, TraceRecord], None] | None = None
         self._logged_at = float("-inf")
 
     def log_drop(self, ctx: RequestContext) -> None:
@@ -81,6 +84,8 @@ class _Recorded:
         if not self._trace.spool.append(record):
             self._trace.log_drop(ctx)
         self._trace.metrics.observe(record)
+        if self._trace.witness is not None:
+            self._trace.witness(ctx, record)
 
 
 def _outcome(error: BaseException | None, ctx: RequestContext) -> tuple[int, str]:
