@@ -35,6 +35,9 @@ class Measure(Struct, frozen=True, kw_only=True):
     unit: str = ""  # of a value that is no share: us, nanousd, tokens
     is_binary: bool = False  # only ever 0 or 1: compared as counts
     gates: bool = True  # false: it may be shown, and not decide
+    note: str = (
+        ""  # what a reader of its values has to know: why it gates nothing, where it misleads
+    )
 
 
 class Score(Struct, frozen=True, kw_only=True, omit_defaults=True):

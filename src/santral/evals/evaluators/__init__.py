@@ -1,0 +1,1 @@
+"""Evaluators: one file each; ``registry.py`` names them all."""
