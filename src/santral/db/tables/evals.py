@@ -44,7 +44,6 @@ dataset_revisions = Table(
     Column("split", String(32), nullable=False),
     Column("provenance", JSON(none_as_null=True)),  # trace, document, review, augmentation
     Column("subject", String(256), nullable=False),  # the end user whose words it holds, or empty
-    Column("sketch", JSON(none_as_null=True)),  # MinHash of its input
     Column("created_by", String(160), nullable=False),
     Column("created_at", Instant, nullable=False),
     CheckConstraint("kind IN ('create', 'patch', 'delete', 'erase')", name="kind"),
@@ -117,8 +116,10 @@ eval_answers = Table(
     metadata,
     Column("tenant_id", String(128), primary_key=True),
     Column("key", String(64), primary_key=True),
+    Column("example_hash", String(64), nullable=False),  # what was asked: erasing looks for it
     Column("answer", JSON(none_as_null=True), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Index("ix_eval_answers_example_hash", "tenant_id", "example_hash"),
     Index("ix_eval_answers_created_at", "created_at"),
 )
 

@@ -88,7 +88,6 @@ def _datasets() -> None:
         sa.Column("split", sa.String(32), nullable=False),
         sa.Column("provenance", _JSON),
         sa.Column("subject", sa.String(256), nullable=False),
-        sa.Column("sketch", _JSON),
         sa.Column("created_by", sa.String(160), nullable=False),
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.CheckConstraint("kind IN ('create', 'patch', 'delete', 'erase')", name="kind"),
@@ -153,9 +152,11 @@ def _evals() -> None:
         "eval_answers",
         sa.Column("tenant_id", sa.String(128), primary_key=True),
         sa.Column("key", sa.String(64), primary_key=True),
+        sa.Column("example_hash", sa.String(64), nullable=False),
         sa.Column("answer", _JSON, nullable=False),
         sa.Column("created_at", _INSTANT, nullable=False),
     )
+    op.create_index("ix_eval_answers_example_hash", "eval_answers", ["tenant_id", "example_hash"])
     op.create_index("ix_eval_answers_created_at", "eval_answers", ["created_at"])
     op.create_table(
         "judge_calibrations",
