@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from santral.errors import NotFound
+from santral.prompts.file import Draft
+
 GOOD = """\
 +++
 description = "Greets."
@@ -31,6 +34,10 @@ Greet {{ name }} {{ count }} times.
 
 Hello
 """
+
+
+def find_nothing(reference: str) -> Draft:
+    raise NotFound(f"There is no prompt '{reference}'.")
 
 
 @pytest.fixture

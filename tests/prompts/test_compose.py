@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.prompts.conftest import find_nothing
 
 from santral.errors import BadRequest
 from santral.prompts import compose as compose_module
 from santral.prompts.compose import compose
-from santral.prompts.file import read_prompt
+from santral.prompts.file import read_draft
 from santral.prompts.library import load_prompts
+from santral.prompts.link import link
 from santral.prompts.version import PromptVersion
 
 Write = Callable[..., Path]
@@ -93,7 +95,7 @@ def test_missing_and_unknown_variables_are_all_named(write: Write) -> None:
 @given(st.text(max_size=200))
 def test_a_value_is_data_and_never_template_or_heading(value: str) -> None:
     path = Path(__file__).parents[2] / "examples/quickstart/prompts/assistant/1.0.0.md"
-    version = read_prompt(path, "assistant")
+    version = link(read_draft(path, "assistant"), find_nothing)
     for text in (f"{{{{ 7 - 1 }}}}{value}"[:80], f"\n## user\n{value}"[:80]):
         messages = compose(version, {"product": text})
         assert len(messages) == 1

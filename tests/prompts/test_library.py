@@ -118,7 +118,7 @@ def test_what_is_not_there_is_answered_with_the_nearest_name(write: Write) -> No
         (front("", "{% set a = 1 %}"), 5, "may not use {% set %}"),
         (front("", "{{ 'x' * 9 }}"), 5, "may not use the operator *"),
         (front("", "{{ 9 ** 9 }}"), 5, "may not use the operator **"),
-        (front("", "{% include 'x' %}"), 5, "may not use {% include %}"),
+        (front("", "{% include 'x' %}"), 5, "include 'x': There is no prompt 'x'"),
         (front("", "{% for a in 'x' %}{% for b in 'x' %}{% for c in 'x' %}{% endfor %}"
          "{% endfor %}{% endfor %}"), 5, "nested 2 deep"),
         ("+++\n+++\n\nHello\n## user\nHi\n", 4, "a message must begin"),

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import jsonschema_rs
 import msgspec
@@ -14,9 +14,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from santral.errors import ConfigError, nearest
 from santral.prompts.variables import fault_of
-from santral.prompts.version import Variable, VariableType, VariableValue
+from santral.prompts.version import (
+    PromptTest,
+    PromptTool,
+    Variable,
+    VariableType,
+    VariableValue,
+)
 
 FENCE = "+++"
+_YAML_FENCE = "---"
 
 # Names that the template language reads in its own way.
 _RESERVED = frozenset(
@@ -55,7 +62,15 @@ _RESERVED = frozenset(
         "True",
     ]
 )
+#: What an error calls the file: its path, or what stands for it in the registry.
+Place: TypeAlias = Path | str
 _Length = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+_NO_YAML = (
+    "front matter between --- lines is YAML, which is not read: write the same keys as TOML between "
+    "+++ lines, e.g. 'temperature: 0.2' under [settings] as 'temperature = 0.2'"
+)
 
 
 class VariableSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +82,7 @@ class VariableSpec(Struct, frozen=True, forbid_unknown_fields=True):
     # Chosen: a page of text, and more items than a person lists.
     max_length: _Length = 10_000
     max_items: Annotated[int, Meta(ge=1, le=1000)] = 100
+    untrusted: bool = False
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,18 +106,24 @@ class FrontMatter(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything above the second ``+++``."""
 
     description: str = ""
+    changelog: str = ""  # what this version changes, for who reads the log
+    owner: str = ""  # whom to ask: a team, an address
     variables: dict[str, Any] = field(default_factory=dict[str, Any])  # VariableSpec, see declare
     settings: Settings = Settings()
     output_schema: dict[str, Any] | None = None
+    tools: list[Any] = field(default_factory=list[Any])  # PromptTool, see read_tools
+    tests: list[Any] = field(default_factory=list[Any])  # PromptTest, see read_tests
 
 
-def read_front(path: Path, text: str) -> tuple[FrontMatter, list[str], int]:
+def read_front(path: Place, text: str) -> tuple[FrontMatter, list[str], int]:
     """Return the front matter, its lines, and the line on which the body starts.
 
     Raises:
         ConfigError: no front matter, not TOML, an unknown setting or a value that does not fit.
     """
     lines = text.split("\n")
+    if lines[0].rstrip() == _YAML_FENCE:
+        raise fault(path, 1, _NO_YAML)
     if lines[0].rstrip() != FENCE:
         raise fault(path, 1, f"the first line must be {FENCE}, then TOML, then {FENCE} again")
     end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() == FENCE), None)
@@ -119,7 +141,7 @@ def read_front(path: Path, text: str) -> tuple[FrontMatter, list[str], int]:
     return front, front_lines, end + 2
 
 
-def declare(path: Path, lines: list[str], name: str, table: Any) -> Variable:
+def declare(path: Place, lines: list[str], name: str, table: Any) -> Variable:
     """Return the variable that ``[variables.NAME]`` declares, its default checked."""
     spec = _convert(path, lines, table, VariableSpec, ["variables", name])
     line = line_of(lines, ["variables", name])
@@ -132,23 +154,57 @@ def declare(path: Path, lines: list[str], name: str, table: Any) -> Variable:
         default=spec.default,
         max_length=spec.max_length,
         max_items=spec.max_items,
+        is_untrusted=spec.untrusted,
     )
+    if spec.untrusted and spec.type not in ("string", "strings"):
+        raise fault(path, line, f"'{name}' is no text: only texts are untrusted")
     if spec.default is not None and (wrong := fault_of(variable, spec.default)):
         raise fault(path, line, f"the default of '{name}' {wrong}")
     return variable
 
 
-def check_schema(path: Path, lines: list[str], schema: dict[str, Any] | None) -> None:
+def read_tools(path: Place, lines: list[str], tables: list[Any]) -> tuple[PromptTool, ...]:
+    """Return the tools that ``[[tools]]`` declare, their parameters checked to be a JSON Schema."""
+    tools: list[PromptTool] = []
+    for number, table in enumerate(tables):
+        tool = _convert_entry(path, lines, table, PromptTool, ("tools", number))
+        line = _line_of_entry(lines, "tools", number)
+        if any(tool.name == other.name for other in tools):
+            raise fault(path, line, f"there are two tools '{tool.name}'")
+        _check_schema(path, line, "parameters", tool.parameters)
+        tools.append(tool)
+    return tuple(tools)
+
+
+def read_tests(path: Place, lines: list[str], tables: list[Any]) -> tuple[PromptTest, ...]:
+    """Return the tests that ``[[tests]]`` declare; each must say what has to hold."""
+    tests: list[PromptTest] = []
+    for number, table in enumerate(tables):
+        test = _convert_entry(path, lines, table, PromptTest, ("tests", number))
+        line = _line_of_entry(lines, "tests", number)
+        if any(test.name == other.name for other in tests):
+            raise fault(path, line, f"there are two tests '{test.name}'")
+        if not _holds_something(test):
+            raise fault(path, line, f"the test '{test.name}' says nothing that must hold")
+        if test.answer is None and (
+            test.answer_contains or test.answer_not_contains or test.schema_valid is not None
+        ):
+            raise fault(path, line, f"the test '{test.name}' has no answer that this could hold of")
+        tests.append(test)
+    return tuple(tests)
+
+
+def _holds_something(test: PromptTest) -> bool:
+    told = (test.contains, test.not_contains, test.answer_contains, test.answer_not_contains)
+    known = (test.equals, test.max_characters, test.refused, test.schema_valid)
+    return any(told) or any(one is not None for one in known)
+
+
+def check_schema(path: Place, lines: list[str], schema: dict[str, Any] | None) -> None:
     """Refuse an output schema that is not a JSON Schema."""
     if schema is None:
         return
-    try:
-        jsonschema_rs.validator_for(schema, offline=True)  # references to other places are refused
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise fault(
-            path, line_of(lines, ["output_schema"]), f"output_schema is not a JSON Schema: {reason}"
-        ) from None
+    _check_schema(path, line_of(lines, ["output_schema"]), "output_schema", schema)
 
 
 def line_of(lines: list[str], keys: list[str]) -> int:
@@ -163,7 +219,7 @@ def line_of(lines: list[str], keys: list[str]) -> int:
     return found + 2
 
 
-def fault(path: Path, line: int, reason: str) -> ConfigError:
+def fault(path: Place, line: int, reason: str) -> ConfigError:
     """An error that names the place in a file."""
     return ConfigError(f"{path}:{line}: {reason}.")
 
@@ -174,17 +230,48 @@ def hint(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close}?)" if close else ""
 
 
+def _check_schema(path: Place, line: int, name: str, schema: dict[str, Any]) -> None:
+    try:
+        jsonschema_rs.validator_for(schema, offline=True)  # references to other places are refused
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise fault(path, line, f"{name} is not a JSON Schema: {reason}") from None
+
+
 _S = TypeVar("_S", FrontMatter, VariableSpec)
+_E = TypeVar("_E", PromptTool, PromptTest)
 
 
-def _convert(path: Path, lines: list[str], table: Any, kind: type[_S], prefix: list[str]) -> _S:
+def _convert_entry(
+    path: Place, lines: list[str], table: Any, kind: type[_E], at: tuple[str, int]
+) -> _E:
+    """Return one entry of an array of tables, e.g. the second ``[[tests]]``."""
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        reason = str(error).replace(" - at `$.", " in `").replace(" - at `$`", "")
+        if "unknown field `" in reason:
+            unknown = reason.partition("unknown field `")[2].partition("`")[0]
+            reason = f"unknown setting '{unknown}'{hint(unknown, kind.__struct_fields__)}"
+            reason += f"; known: {', '.join(kind.__struct_fields__)}"
+        reason = f"[[{at[0]}]] {reason[:1].lower()}{reason[1:]}"
+        raise fault(path, _line_of_entry(lines, *at), reason) from None
+
+
+def _line_of_entry(lines: list[str], name: str, number: int) -> int:
+    """The file line of the entry ``number`` of an array of tables."""
+    heads = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{name}\s*\]\]", line)]
+    return heads[number] + 2 if number < len(heads) else line_of(lines, [name])
+
+
+def _convert(path: Place, lines: list[str], table: Any, kind: type[_S], prefix: list[str]) -> _S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise _invalid(path, lines, str(error), prefix) from None
 
 
-def _invalid(path: Path, lines: list[str], text: str, prefix: list[str]) -> ConfigError:
+def _invalid(path: Place, lines: list[str], text: str, prefix: list[str]) -> ConfigError:
     """Turn msgspec's ``… - at `$.settings.seed` `` into a place in the file."""
     reason, _, at = text.partition(" - at `")
     keys = [*prefix, *re.findall(r"[A-Za-z_]\w*", at)]

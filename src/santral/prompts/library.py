@@ -10,15 +10,34 @@ from pathlib import Path
 from msgspec import Struct
 
 from santral.errors import BadRequest, ConfigError, NotFound, nearest
-from santral.prompts.file import read_prompt
+from santral.prompts.file import Draft, read_draft
 from santral.prompts.front import fault
+from santral.prompts.link import link
 from santral.prompts.version import PromptVersion, SemVer
 
 #: The label that a request without version and label gets. Chosen: the name people use.
 DEFAULT_LABEL = "production"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+LABEL = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+NAME_RULE = "a prompt is named in lower case letters, digits, '-' and '_'"
+
+
+class Drafts(Struct, frozen=True):
+    """The drafts of one prompt, from oldest to newest, and its labels."""
+
+    drafts: tuple[Draft, ...]
+    labels: Mapping[str, str]
+
+    def find(self, pointer: str) -> Draft | None:
+        """Return the draft of a version or label; with an empty one, the default."""
+        wanted = self.labels.get(pointer, pointer) or self.labels.get(DEFAULT_LABEL, "")
+        if wanted:
+            return next((draft for draft in self.drafts if draft.version == wanted), None)
+        releases = [draft for draft in self.drafts if not draft.order.is_prerelease]
+        return (releases or self.drafts)[-1]
 
 
 class Prompt(Struct, frozen=True):
@@ -39,8 +58,9 @@ class Prompt(Struct, frozen=True):
     @property
     def default(self) -> PromptVersion:
         """The version labelled ``production``, else the newest release, else the newest."""
-        if DEFAULT_LABEL in self.labels:
-            return next(v for v in self.versions if v.version == self.labels[DEFAULT_LABEL])
+        labelled = self.find(self.labels[DEFAULT_LABEL]) if DEFAULT_LABEL in self.labels else None
+        if labelled is not None:
+            return labelled
         releases = [v for v in self.versions if not v.order.is_prerelease]
         return (releases or self.versions)[-1]
 
@@ -140,44 +160,87 @@ def load_prompts(folder: Path) -> PromptLibrary:
 
 
 def inspect_prompts(folder: Path) -> tuple[PromptLibrary, list[str]]:
-    """Return what can be loaded, and every fault as a line with ``file:line``."""
-    prompts: dict[str, Prompt] = {}
+    """Return what can be loaded, and every fault as a line with ``file:line``.
+
+    A prompt of a folder includes prompts of the same folder.
+    """
     faults: list[str] = []
     if folder.exists() and not folder.is_dir():
         return PromptLibrary({}), [f"{folder}:1: prompts are kept in a folder, and this is a file."]
+    drafts: dict[str, Drafts] = {}
     for place in sorted(folder.iterdir()) if folder.exists() else []:
         if place.is_dir() and not place.name.startswith("."):
-            prompt = _prompt(place, faults)
-            if prompt is not None:
-                prompts[prompt.name] = prompt
-    return PromptLibrary(prompts), faults
+            found = _drafts(place, faults)
+            if found is not None:
+                drafts[place.name] = found
+    return PromptLibrary(linked(drafts, faults)), faults
 
 
-def _prompt(folder: Path, faults: list[str]) -> Prompt | None:
-    if not _NAME.fullmatch(folder.name):
-        faults.append(f"{folder}:1: a prompt is named in lower case letters, digits, '-' and '_'.")
+def linked(drafts: Mapping[str, Drafts], faults: list[str]) -> dict[str, Prompt]:
+    """Return the prompts of drafts that may include each other; what cannot be linked is left out,
+    and told in ``faults``."""
+
+    def find(reference: str) -> Draft:
+        return find_draft(drafts, reference)
+
+    prompts: dict[str, Prompt] = {}
+    for name, of_name in drafts.items():
+        versions: list[PromptVersion] = []
+        for draft in of_name.drafts:
+            try:
+                versions.append(link(draft, find))
+            except ConfigError as error:
+                faults.append(error.message)
+        if versions:
+            prompts[name] = Prompt(name, tuple(versions), dict(of_name.labels))
+    return prompts
+
+
+def find_draft(drafts: Mapping[str, Drafts], reference: str) -> Draft:
+    """Return the draft that ``NAME``, ``NAME@LABEL`` or ``NAME@1.2.0`` names.
+
+    Raises:
+        NotFound: there is none; names the nearest.
+    """
+    name, _, pointer = reference.partition("@")
+    of_name = drafts.get(name)
+    if of_name is None or not of_name.drafts:
+        raise _missing(f"There is no prompt '{name}'.{nearest(name, drafts)}", "name")
+    found = of_name.find(pointer)
+    if found is None:
+        raise _missing(
+            f"Prompt '{name}' has no version or label '{pointer}'."
+            f"{nearest(pointer, [*of_name.labels, *(d.version for d in of_name.drafts)])}",
+            "version",
+        )
+    return found
+
+
+def _drafts(folder: Path, faults: list[str]) -> Drafts | None:
+    if not NAME.fullmatch(folder.name):
+        faults.append(f"{folder}:1: {NAME_RULE}.")
         return None
     before = len(faults)
-    versions: dict[SemVer, PromptVersion] = {}
+    found: dict[SemVer, Draft] = {}
     for path in sorted(folder.glob("*.md")):
         if path.name == "README.md" or path.name.startswith("."):
             continue
         try:
-            read = read_prompt(path, folder.name)
-            if read.order in versions:
+            read = read_draft(path, folder.name)
+            if read.order in found:
                 raise fault(
-                    path, 1, f"the version is there already: {versions[read.order].version}.md"
+                    path, 1, f"the version is there already: {found[read.order].version}.md"
                 )
-            versions[read.order] = read
+            found[read.order] = read
         except ConfigError as error:
             faults.append(error.message)
-    ordered = tuple(versions[order] for order in sorted(versions))
+    ordered = tuple(found[order] for order in sorted(found))
     # A label that points to a version with a fault has no fault of its own.
     labels = {} if len(faults) > before else _labels(folder / "labels.toml", ordered, faults)
-    return Prompt(folder.name, ordered, labels) if ordered else None
+    return Drafts(ordered, labels) if ordered else None
 
 
-def _labels(path: Path, versions: tuple[PromptVersion, ...], faults: list[str]) -> dict[str, str]:
+def _labels(path: Path, versions: tuple[Draft, ...], faults: list[str]) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
@@ -200,7 +263,7 @@ def _labels(path: Path, versions: tuple[PromptVersion, ...], faults: list[str]) 
 
 
 def _label_fault(label: str, version: object, known: list[str]) -> str:
-    if not _LABEL.fullmatch(label):
+    if not LABEL.fullmatch(label):
         return f"'{label}' cannot be a label: lower case letters, digits, '-' and '_'"
     if version not in known:
         there = ", ".join(known) or "none"

@@ -1,13 +1,13 @@
-"""A prompt version: its identity, order, variables and message templates."""
+"""A prompt version: its identity, order, variables, tools, tests and message templates."""
 
 from __future__ import annotations
 
 import re
 from functools import total_ordering
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from jinja2 import Template
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 PromptRole: TypeAlias = Literal["system", "developer", "user", "assistant"]
 VariableType: TypeAlias = Literal["string", "integer", "number", "boolean", "strings"]
@@ -66,6 +66,7 @@ class Variable(Struct, frozen=True, kw_only=True):
     default: VariableValue | None = None
     max_length: int  # characters of a string, and of each item of a list
     max_items: int
+    is_untrusted: bool = False  # from outside: a model is told where it begins and ends
 
     @property
     def is_required(self) -> bool:
@@ -79,6 +80,35 @@ class MessageTemplate(Struct, frozen=True):
     text: str
     line: int  # of its first character in the file
     template: Template | None = None
+    is_example: bool = False  # one half of an example, not of this conversation
+
+
+class PromptTool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """``[[tools]]``: a function that the model may call."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])  # a JSON Schema
+    strict: bool | None = None
+
+
+class PromptTest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[[tests]]``: variables, and what must hold of the messages that they make.
+
+    ``answer`` is a recorded answer: what must hold of answers must hold of it.
+    """
+
+    name: str
+    variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    contains: list[str] = field(default_factory=list[str])
+    not_contains: list[str] = field(default_factory=list[str])
+    equals: str | None = None  # all messages, an empty line between two
+    max_characters: int | None = None
+    refused: str | None = None  # filling in is refused with words that hold this
+    answer: str | None = None
+    answer_contains: list[str] = field(default_factory=list[str])
+    answer_not_contains: list[str] = field(default_factory=list[str])
+    schema_valid: bool | None = None  # whether the answer matches the output schema
 
 
 class PromptVersion(Struct, frozen=True, kw_only=True):
@@ -87,11 +117,17 @@ class PromptVersion(Struct, frozen=True, kw_only=True):
     name: str
     version: str
     content_hash: str  # sha256 of the file with line feeds, 64 hex digits
+    composed_hash: str  # the same where nothing is included; else of what is included, too
     description: str
+    changelog: str = ""
+    owner: str = ""
     variables: dict[str, Variable]
     settings: dict[str, Any]  # top-level fields of the chat request, e.g. temperature
     output_schema: dict[str, Any] | None
+    tools: tuple[PromptTool, ...] = ()
+    tests: tuple[PromptTest, ...] = ()
     messages: tuple[MessageTemplate, ...]
+    includes: tuple[str, ...] = ()  # what it was composed of: name@1.2.0, nearest first
     order: SemVer
 
     @property
