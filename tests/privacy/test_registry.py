@@ -12,8 +12,11 @@ from santral.db.tables import metadata
 from santral.privacy.registry import NO_PLACE, places_of
 from santral.secrets.pseudonym import Pseudonyms
 from santral.traces.rows import TABLES
+from santral.traces.scores.store import COLUMNS
 
 pytestmark = pytest.mark.anyio
+
+TELEMETRY = {**TABLES, "scores": COLUMNS}
 
 #: Words of which one in a column's name says that it may hold a person or what they said.
 TELLING = (
@@ -24,6 +27,7 @@ TELLING = (
 HARMLESS = {
     "database.ledger.request_id": "an id of ours",
     "telemetry.traces.request_id": "an id of ours",
+    "telemetry.traces.response_id": "an id that is given out",
     "database.virtual_keys.user_id": "see NO_PLACE",
     "database.chunks.text": "see the place documents",
     "database.tenants.payloads": "a policy",
@@ -33,7 +37,7 @@ HARMLESS = {
 def tables_that_tell() -> set[str]:
     columns = [
         *(f"database.{t.name}.{c.name}" for t in metadata.tables.values() for c in t.columns),
-        *(f"telemetry.{t}.{name}" for t, columns in TABLES.items() for name, _ in columns),
+        *(f"telemetry.{t}.{name}" for t, columns in TELEMETRY.items() for name, _ in columns),
     ]
     return {
         column.rpartition(".")[0]
@@ -66,7 +70,7 @@ def test_every_reason_is_still_about_a_table() -> None:
     assert set(NO_PLACE) <= known
     for place in places():
         for table in place.tables:
-            assert table in known or table.removeprefix("telemetry.") in TABLES
+            assert table in known or table.removeprefix("telemetry.") in TELEMETRY
 
 
 def test_places_have_names_of_their_own_and_say_what_becomes_of_things() -> None:

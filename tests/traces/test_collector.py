@@ -21,6 +21,7 @@ from santral.traces.collector import Collector
 from santral.traces.metrics import Metrics
 from santral.traces.question import Filters, Progress
 from santral.traces.record import TraceRecord
+from santral.traces.scores.score import ScoreRecord
 from santral.traces.segment import pack_frame, segment_header
 from santral.traces.spool import Spool
 from santral.traces.spool_folder import segments
@@ -34,6 +35,23 @@ MEMORY = Path(":memory:")
 async def rows(store: TraceStore) -> list[str]:
     page = await store.list_traces(None, ALL, None, 100_000)
     return sorted(trace.request_id for trace in page.traces)
+
+
+async def score_rows(store: TraceStore) -> list[str]:
+    found = await store.ask(lambda conn: conn.execute("SELECT id FROM scores").fetchall())
+    return sorted(row[0] for row in found)
+
+
+def make_score(number: int) -> ScoreRecord:
+    return ScoreRecord(
+        id=f"score_{number}",
+        tenant_id="acme",
+        trace_id=f"{number:032x}",
+        name="thumbs",
+        source="user",
+        at_us=1_760_000_000_000_000 + number,
+        value=1.0,
+    )
 
 
 class Ledger:
@@ -54,11 +72,16 @@ class FlakyStore(TraceStore):
 
     fault = ""
 
-    async def insert(self, records: Sequence[TraceRecord], progress: Progress) -> Progress:
+    async def insert(
+        self,
+        records: Sequence[TraceRecord],
+        progress: Progress,
+        scores: Sequence[ScoreRecord] = (),
+    ) -> Progress:
         fault, self.fault = self.fault, ""
         if fault == "before":
             raise StoreError("the store is down")
-        done = await super().insert(records, progress)
+        done = await super().insert(records, progress, scores)
         if fault == "after":
             raise StoreError("the answer of the commit was lost")
         return done
@@ -238,6 +261,8 @@ def test_the_account_is_shown_as_metrics_also_while_the_store_is_down(
 STEP = st.one_of(
     st.tuples(st.just("append"), st.integers(0, 1), st.integers(1, 12)),
     st.tuples(st.just("again"), st.integers(0, 1), st.integers(0, 5)),
+    st.tuples(st.just("score"), st.integers(0, 1), st.integers(1, 12)),
+    st.tuples(st.just("score again"), st.integers(0, 1), st.integers(0, 5)),
     st.tuples(st.just("close"), st.integers(0, 1), st.just(0)),
     st.tuples(st.just("damage"), st.integers(0, 1), st.integers(0, 10_000)),
     st.tuples(
@@ -272,6 +297,11 @@ class Walk:
                 number = len(self.kept) // (2 if what == "again" else 1)
                 if self.spools[who].append(self.make(number)):
                     self.kept.append(f"req_{number}")
+        elif what in ("score", "score again"):
+            for _ in range(how):
+                number = len(self.kept) // (2 if what == "score again" else 1)
+                if self.spools[who].append(make_score(number)):
+                    self.kept.append(f"score_{number}")
         elif what == "close":
             self.spools[who].close()
         elif what == "damage":
@@ -312,8 +342,12 @@ class Walk:
             assert spool.received == spool.spooled + spool.dropped
             assert spool.size_bytes <= 40_000
         stored = await rows(self.store)
-        assert len(stored) == len(set(stored)) == account.stored
+        scores = await score_rows(self.store)
+        assert len(stored) == len(set(stored))
+        assert len(scores) == len(set(scores))
+        assert len(stored) + len(scores) == account.stored
         assert set(stored) <= set(self.ledger.seen) <= set(self.kept)
+        assert set(scores) <= set(self.kept)
         return account
 
 
@@ -332,7 +366,8 @@ def test_every_record_is_accounted_for_at_every_look(
         account = await walk.check()
         assert account.spooled == 0
         if not account.rejected:
-            assert await rows(walk.store) == sorted(set(walk.kept))
+            stored = [*await rows(walk.store), *await score_rows(walk.store)]
+            assert sorted(stored) == sorted(set(walk.kept))
         await walk.store.close()
 
     with tempfile.TemporaryDirectory() as folder:

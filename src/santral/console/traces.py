@@ -13,7 +13,7 @@ from santral.console.render import HEADERS
 from santral.console.view import WIDTH, columns, mark_at, pieces, waterfall
 from santral.tenants.permission import Principal
 from santral.tenants.tenant import TenantId
-from santral.traces.question import Cursor, Filters, parse_since, visible_to
+from santral.traces.question import Cursor, Filters, parse_since, shown_to, visible_to
 from santral.traces.readable import messages
 from santral.traces.signals.signal import FEW
 from santral.traces.store import TraceStore
@@ -110,6 +110,7 @@ class TracePages:
             "trace.html",
             trace=shown,
             others=found.others,
+            scores=shown_to(visit.principal, found).scores,
             bars=waterfall(record),
             steps=len(record.spans) + len(record.attempts),
             first_token_at=mark_at(record.ttft_us, record),

@@ -22,6 +22,7 @@ from santral.privacy.places.spool import overwrite
 from santral.tenants.inherit import inherited
 from santral.tenants.store import list_tenants
 from santral.tenants.tenant import TenantId
+from santral.traces.frame import began_us
 from santral.traces.removal import store as removal
 from santral.traces.store import TraceStore
 
@@ -67,7 +68,7 @@ class Retention:
             old = now - timedelta(days=JOB_DAYS)
             _add(gone, {"jobs": await delete_ended(conn, [RETAIN], old)})
         # Also after a kill between deleting and this: what an earlier try deleted is still in the file.
-        if gone.get("traces") or hold.job.tries > 1:
+        if gone.get("traces") or gone.get("scores") or hold.job.tries > 1:
             await hold.report("writing the store anew")
             await self._store.compact()
         return {"removed": gone}
@@ -90,7 +91,7 @@ class Retention:
             overwrite,
             self._config.data.folder / "spool",
             progress,
-            lambda record: record.tenant_id == tenant and record.started_at_us < before_us,
+            lambda record: record.tenant_id == tenant and began_us(record) < before_us,
         )
         objects = await asyncio.to_thread(self._old_objects, tenant, before.timestamp())
         return {**rows, "spooled": blanked, **objects}

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from santral.traces.frame import UNREADABLE, decode_frame, finished_us
 from santral.traces.question import Progress
-from santral.traces.record import decode_record
 from santral.traces.segment import read_frames
 from santral.traces.spool_folder import segments
 
@@ -88,7 +87,6 @@ def _seen(path: Path, done: Progress, state: tuple[int, int, int]) -> _Seen:
 
 
 def _finished_us(body: bytes) -> int:
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        record = decode_record(body)
-        return record.started_at_us + record.duration_us
+    with contextlib.suppress(*UNREADABLE):
+        return finished_us(decode_frame(body))
     return 0

@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from santral.errors import SantralError, StoreError
 from santral.traces.account import Account, Waiting
 from santral.traces.deliver import Sink, deliver
+from santral.traces.frame import UNREADABLE, Spooled, began_us, decode_frame
 from santral.traces.metrics import Metrics
 from santral.traces.question import Progress
-from santral.traces.record import TraceRecord, decode_record
+from santral.traces.record import TraceRecord
+from santral.traces.scores.score import ScoreRecord
 from santral.traces.segment import Frames, is_active, is_file, read_frames
 from santral.traces.spool_folder import aside, put_aside, remove, segments
 from santral.traces.store import TraceStore
@@ -198,7 +199,7 @@ class Collector:
         bodies = iter(frames)
         while batch := await self._take(bodies):
             records, undecodable = batch
-            await self._deliver(records)
+            await self._deliver([r for r in records if isinstance(r, TraceRecord)])
             progress = await self._advance(records, undecodable, frames, progress)
         if is_written_to:
             return False
@@ -212,7 +213,7 @@ class Collector:
             await self._advance([], 0, frames, progress)
         return True
 
-    async def _take(self, bodies: Iterator[bytes]) -> tuple[list[TraceRecord], int] | None:
+    async def _take(self, bodies: Iterator[bytes]) -> tuple[list[Spooled], int] | None:
         with _reading():
             return await asyncio.to_thread(_take, bodies)
 
@@ -223,7 +224,7 @@ class Collector:
                 log.error("record_not_billed", extra={"request_id": request_id})
 
     async def _advance(
-        self, records: list[TraceRecord], undecodable: int, frames: Frames, progress: Progress
+        self, records: list[Spooled], undecodable: int, frames: Frames, progress: Progress
     ) -> Progress:
         lost = frames.ordinal - progress.received - len(records)  # undecodable ones and damage
         reached = replace(
@@ -244,7 +245,9 @@ class Collector:
         async with self._moving:
             known = await self._known_progress()
             self._is_stale = True  # until we know that the commit went through
-            known[progress.segment] = done = await self._store.insert(records, reached)
+            traces = [record for record in records if isinstance(record, TraceRecord)]
+            scores = [record for record in records if isinstance(record, ScoreRecord)]
+            known[progress.segment] = done = await self._store.insert(traces, reached, scores)
             self._is_stale = False
         return done
 
@@ -285,17 +288,17 @@ def _put_aside(path: Path) -> bool:
     return False
 
 
-def _take(bodies: Iterator[bytes]) -> tuple[list[TraceRecord], int] | None:
+def _take(bodies: Iterator[bytes]) -> tuple[list[Spooled], int] | None:
     """Return the next batch of records and how many frames held none; None at the end."""
-    records: list[TraceRecord] = []
+    records: list[Spooled] = []
     undecodable = size = 0
     for body in islice(bodies, BATCH_RECORDS):
         try:
-            record = decode_record(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            record = decode_frame(body)
+        except UNREADABLE:
             undecodable += 1
         else:
-            if 0 <= record.started_at_us <= _LATEST_US:
+            if 0 <= began_us(record) <= _LATEST_US:
                 records.append(record)
             else:
                 undecodable += 1

@@ -20,6 +20,7 @@ from santral.traces.readable import (
     visible,
 )
 from santral.traces.record import SpanRecord, TraceRecord
+from santral.traces.scores.score import GivenScore
 from santral.wire.usage import CLASSES
 
 #: Columns of a span's bar. Chosen: the whole line fits 80.
@@ -72,6 +73,7 @@ def draw_trace(found: FoundTrace) -> Tree:
         ("Attempts", _attempts(record)),
         ("Verdicts", _verdicts(record)),
         ("Sources (* cited)", _sources(record)),
+        ("Scores", [_score(score) for score in found.scores]),
     ):
         if rows:
             tree.add(Text(title, style="bold")).add(_table(rows))
@@ -219,6 +221,13 @@ def _sources(record: TraceRecord) -> list[tuple[str, ...]]:
         )
         for s in record.sources
     ]
+
+
+def _score(score: GivenScore) -> tuple[str, ...]:
+    said = "; ".join(text for text in (score.label, _shortened(score.comment)) if text)
+    by = f"{score.source} {score.rater}".strip() + f" {score.evaluator_version}".rstrip()
+    value = "-" if score.value is None else f"{score.value:g}"
+    return (score.name, value, by, clock_time(score.at_us), said)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> RenderableType:

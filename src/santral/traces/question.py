@@ -13,6 +13,7 @@ from santral.errors import BadRequest
 from santral.tenants.permission import Principal
 from santral.tenants.tenant import TenantId
 from santral.traces.record import TraceRecord
+from santral.traces.scores.score import GivenScore
 from santral.traces.whose import Whose
 from santral.wire.usage import Usage
 
@@ -113,10 +114,11 @@ class TracePage(Struct, frozen=True):
 
 
 class FoundTrace(Struct, frozen=True):
-    """One trace, and further requests that came with the same ``traceparent``."""
+    """One trace, further requests that came with the same ``traceparent``, and the trace's scores."""
 
     trace: TraceRecord
     others: Sequence[TraceSummary]
+    scores: Sequence[GivenScore] = ()
 
 
 class BilledAttempt(Struct, frozen=True, kw_only=True):
@@ -176,9 +178,10 @@ def visible_to(principal: Principal, tenant: str) -> Whose:
 def shown_to(principal: Principal, found: FoundTrace) -> FoundTrace:
     """Return a trace without what was said, where ``principal`` may not read that."""
     trace = found.trace
-    if trace.payload is None or principal.may("payloads.read", TenantId(trace.tenant_id)):
+    if principal.may("payloads.read", TenantId(trace.tenant_id)):
         return found
-    return replace(found, trace=replace(trace, payload=None))
+    scores = [replace(score, comment="") for score in found.scores]
+    return replace(found, trace=replace(trace, payload=None), scores=scores)
 
 
 _AGO = re.compile(r"(\d{1,6})([smhd])")

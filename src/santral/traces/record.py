@@ -134,6 +134,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     session: str = ""
     user: str = ""
     config_hash: str = ""
+    response_id: str = ""  # as the caller saw it, where the answer had one: feedback names it
     tags: dict[str, str] = field(default_factory=dict[str, str])
     losses: list[str] = field(default_factory=list[str])  # parameters dropped or changed
     decision: dict[str, Attribute] = field(default_factory=dict[str, Attribute])  # of routing

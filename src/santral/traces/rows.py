@@ -66,6 +66,7 @@ TABLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("session", "VARCHAR"),
         ("user", "VARCHAR"),
         ("config_hash", "VARCHAR"),
+        ("response_id", "VARCHAR"),
         ("tags", "VARCHAR"),
         ("losses", "VARCHAR"),
         ("decision", "VARCHAR"),

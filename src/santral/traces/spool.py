@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from santral.errors import StoreError
-from santral.traces.record import TraceRecord, encode_record
+from santral.traces.frame import Spooled
+from santral.traces.record import encode_record
 from santral.traces.segment import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -91,7 +92,7 @@ class Spool:
         """Bytes of this worker's segments as last seen: what the bound holds against."""
         return self._others_bytes + self._active_bytes
 
-    def append(self, record: TraceRecord) -> bool:
+    def append(self, record: Spooled) -> bool:
         """Keep ``record`` for the collector; False, and counted as dropped, when that is impossible.
 
         Never raises: the request that made the record has been answered.

@@ -35,6 +35,10 @@ from santral.traces.question import (
 from santral.traces.record import SHADOW_SUFFIX, TraceRecord
 from santral.traces.removal import store as removal
 from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
+from santral.traces.scores import store as scores_store
+from santral.traces.scores.score import ScoreRecord, shown
+from santral.traces.scores.sealed import opened_score, sealed_score
+from santral.traces.scores.store import Part, RateFilters, RateRow
 from santral.traces.sealed import opened, sealed
 from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
@@ -52,6 +56,8 @@ _MOST_OTHERS = 50
 #: Ends of the name of a store that is being written anew; a crash leaves it and the next start removes it.
 _FRESH = ".fresh"
 _IN_MEMORY = Path(":memory:")
+#: Scores of one trace that are shown. Chosen.
+_MOST_SCORES = 200
 
 _DEDUP = """
     SELECT i.i FROM incoming i JOIN traces t
@@ -148,6 +154,7 @@ class TraceStore:
         self._readers = Gate()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="trace-store")
         self._next_n = 0
+        self._has_lost_scores = True  # some look for their trace; until asked, perhaps
 
     async def open(self) -> None:
         """Open the file, and make its tables where there are none.
@@ -162,8 +169,16 @@ class TraceStore:
         await asyncio.get_running_loop().run_in_executor(self._writer, self._drop)
         self._writer.shutdown()
 
-    async def insert(self, records: Sequence[TraceRecord], progress: Progress) -> Progress:
-        """Store new records and ``progress`` in one transaction; return it with what became of them."""
+    async def insert(
+        self,
+        records: Sequence[TraceRecord],
+        progress: Progress,
+        scores: Sequence[ScoreRecord] = (),
+    ) -> Progress:
+        """Store new records, scores and ``progress`` in one transaction; return it with what became
+        of them.
+        """
+        scores = [await sealed_score(score, self.sealer) for score in scores]
         if self.sealer is not None:
             records = [await sealed(record, self.sealer) for record in records]
         elif any(record.payload and record.payload.waits_under for record in records):
@@ -171,7 +186,48 @@ class TraceStore:
                 "The spool holds payloads that were sealed under a master key, and none is configured. "
                 "Set secrets.master_key again; what waits is collected then."
             )
-        return await self._write(lambda connection: self._insert(connection, records, progress))
+        return await self._write(
+            lambda connection: self._insert(connection, records, progress, scores)
+        )
+
+    async def insert_scores(self, scores: Sequence[ScoreRecord]) -> int:
+        """Store scores that no worker spooled: reviewers', judges'. Return how many were new."""
+        closed = [await sealed_score(score, self.sealer) for score in scores]
+        return await self._write(lambda connection: self._insert_scores(connection, closed))
+
+    async def scores_of(self, whose: Whose, trace_id: str) -> list[ScoreRecord]:
+        """Return what is in force on one trace, comments in clear, the oldest first."""
+        found = await self.ask(
+            lambda conn: scores_store.of_trace(conn, whose, trace_id, _MOST_SCORES)
+        )
+        return [await opened_score(score, self.sealer) for score in found]
+
+    async def list_scores(
+        self,
+        whose: Whose,
+        window: tuple[int, int],
+        *,
+        name: str = "",
+        source: str = "",
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> list[ScoreRecord]:
+        """Return what was given in a window and is in force, the newest first.
+
+        ``before`` is ``(at_us, id)`` of the last one of the page before.
+        """
+        found = await self.ask(
+            lambda conn: scores_store.list_scores(conn, whose, window, name, source, before, limit)
+        )
+        return [await opened_score(score, self.sealer) for score in found]
+
+    async def score_rates(self, whose: Whose, filters: RateFilters, by: Part = "") -> list[RateRow]:
+        """Return scores as sums, each beside the number of requests that could have been scored."""
+        return await self.ask(lambda conn: scores_store.rates(conn, whose, filters, by))
+
+    async def responses(self, whose: Whose, filters: RateFilters, by: Part = "") -> dict[str, int]:
+        """Return how many requests could have been scored, by part, also where none was."""
+        return await self.ask(lambda conn: scores_store.responses(conn, whose, filters, by))
 
     async def progress(self) -> dict[str, Progress]:
         """Return how far every segment was read; the sums of removed ones are under ``""``.
@@ -216,7 +272,9 @@ class TraceStore:
         """
         full_id = await self._complete(whose, trace_id)
         found = await asyncio.to_thread(self._guarded, self._get, whose, full_id)
-        return msgspec.structs.replace(found, trace=await opened(found.trace, self.sealer))
+        scores = [shown(score) for score in await self.scores_of(found.trace.tenant_id, full_id)]
+        trace = await opened(found.trace, self.sealer)
+        return msgspec.structs.replace(found, trace=trace, scores=scores)
 
     async def signals(self, whose: Whose, since_us: int, until_us: int, route: str = "") -> Signals:
         """Return the four golden signals of a window: in all, by route and by tenant."""
@@ -320,6 +378,7 @@ class TraceStore:
         connection: duckdb.DuckDBPyConnection,
         records: Sequence[TraceRecord],
         progress: Progress,
+        scores: Sequence[ScoreRecord],
     ) -> Progress:
         fresh = _without_duplicates(connection, records)
         fitting = fresh
@@ -330,15 +389,25 @@ class TraceStore:
             columns = columns_of(fitting, self._next_n)
         for table, arrays in columns.items():
             _append(connection, table, arrays)
+        new_scores = self._insert_scores(connection, scores)
         done = msgspec.structs.replace(
             progress,
-            stored=progress.stored + len(fitting),
+            stored=progress.stored + len(fitting) + new_scores,
             rejected=progress.rejected + len(fresh) - len(fitting),
-            duplicate=progress.duplicate + len(records) - len(fresh),
+            duplicate=progress.duplicate + len(records) - len(fresh) + len(scores) - new_scores,
         )
         _save(connection, done)
         self._next_n += len(fitting)
         return done
+
+    def _insert_scores(
+        self, connection: duckdb.DuckDBPyConnection, scores: Sequence[ScoreRecord]
+    ) -> int:
+        """Store scores, and let those that wait for their trace look for it."""
+        new = scores_store.insert(connection, scores)
+        if new or self._has_lost_scores:
+            self._has_lost_scores = scores_store.find_traces(connection, self.clock()) > 0
+        return new
 
     async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Do ``work`` in the writer's thread, in one transaction."""

@@ -12,15 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from santral.errors import StoreError
 from santral.privacy.place import Found
 from santral.privacy.subject import Subject
 from santral.tenants.tenant import TenantId
 from santral.traces.collector import Collector
+from santral.traces.frame import UNREADABLE, Spooled, decode_frame
 from santral.traces.question import Progress
-from santral.traces.record import TraceRecord, decode_record
 from santral.traces.segment import HEADER_BYTES, SYNC_BYTES, pack_frame, read_frames
 from santral.traces.spool_folder import ASIDE, segments
 from santral.traces.store import TraceStore
@@ -81,7 +79,7 @@ def _count(folder: Path, tenant_id: TenantId, subject: Subject) -> dict[str, int
 
 
 def overwrite(
-    folder: Path, progress: Mapping[str, Progress], is_meant: Callable[[TraceRecord], bool]
+    folder: Path, progress: Mapping[str, Progress], is_meant: Callable[[Spooled], bool]
 ) -> int:
     """Put zeros in place of collected records that are meant; return how many.
 
@@ -98,7 +96,7 @@ def overwrite(
         raise StoreError(f"The spool {folder} cannot be written: {error.strerror}.") from None
 
 
-def _overwrite_segment(path: Path, read_until: int, is_meant: Callable[[TraceRecord], bool]) -> int:
+def _overwrite_segment(path: Path, read_until: int, is_meant: Callable[[Spooled], bool]) -> int:
     count = 0
     with path.open("r+b") as file:
         sync = file.read(HEADER_BYTES)[-SYNC_BYTES:]
@@ -123,15 +121,15 @@ class _Frame(NamedTuple):
     ordinal: int
     end: int
     size_bytes: int
-    record: TraceRecord | None
+    record: Spooled | None
 
 
 def _frames(path: Path) -> Iterator[_Frame]:
     frames = read_frames(path)
     for body in frames:
         try:
-            record = decode_record(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            record = decode_frame(body)
+        except UNREADABLE:
             record = None
         yield _Frame(frames.ordinal, frames.offset, len(body), record)
 

@@ -1,8 +1,8 @@
-"""Traces and payloads in the telemetry store."""
+"""Traces, payloads and scores in the telemetry store."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,9 @@ from santral.traces.record import Payload
 from santral.traces.removal import store as removal
 from santral.traces.removal.store import PayloadRow
 from santral.traces.rows import TABLES
+from santral.traces.scores import store as scores
+from santral.traces.scores.score import ScoreRecord
+from santral.traces.scores.sealed import opened_score, sealed_score
 from santral.traces.sealed import open_payload, opened, seal_payload
 from santral.traces.store import TraceStore
 
@@ -27,11 +30,11 @@ class Traces:
 
     name = "traces"
     about = (
-        "Traces, spans, attempts, verdicts, sources and payloads. The person's own are deleted; in "
-        "other people's payloads and tags a text that was asked for becomes [erased]. The file is "
-        "then written anew."
+        "Traces, spans, attempts, verdicts, sources, payloads, and scores with their comments. The "
+        "person's own are deleted, with every score on them; in other people's payloads, tags and "
+        "comments a text that was asked for becomes [erased]. The file is then written anew."
     )
-    tables = frozenset(f"telemetry.{table}" for table in TABLES)
+    tables = frozenset({*(f"telemetry.{table}" for table in TABLES), "telemetry.scores"})
 
     def __init__(self, store: TraceStore) -> None:
         self._store = store
@@ -44,6 +47,10 @@ class Traces:
         async for _ in self._mentioning(tenant_id, subject, numbers):
             mentions += 1
         mentions += len(await self._tagged(tenant_id, subject, numbers))
+        given = await self._scores(tenant_id, subject, numbers)
+        own["scores"] = len(given)
+        async for _ in self._commenting(tenant_id, subject, {score.id for score in given}):
+            mentions += 1
         return Found(own={table: count for table, count in own.items() if count}, mentions=mentions)
 
     async def export(self, tenant_id: TenantId, subject: Subject) -> AsyncIterator[Any]:
@@ -55,6 +62,8 @@ class Traces:
                 partial(removal.records, tenant_id=tenant_id, numbers=some)
             ):
                 yield msgspec.to_builtins(await opened(record, self._store.sealer))
+        for score in await self._scores(tenant_id, subject, set(numbers)):
+            yield {"score": msgspec.structs.asdict(await opened_score(score, self._store.sealer))}
 
     async def erase(self, tenant_id: TenantId, subject: Subject) -> None:
         """Take mentions out, delete what is the person's own, and write the file anew."""
@@ -73,6 +82,17 @@ class Traces:
             await self._store.change(
                 partial(removal.replace_tags, tenant_id=tenant_id, n=n, tags=tags)
             )
+        ids = [score.id for score in await self._scores(tenant_id, subject, numbers)]
+        async for score, comment in self._commenting(tenant_id, subject, set(ids)):
+            await self._store.change(
+                partial(
+                    scores.replace_comment,
+                    tenant_id=tenant_id,
+                    score_id=score.id,
+                    comment=comment,
+                )
+            )
+        await self._store.change(lambda conn: scores.delete_scores(conn, tenant_id, ids))
         await self._store.change(lambda conn: removal.delete_rows(conn, tenant_id, numbers))
         await self._store.compact()
 
@@ -81,6 +101,33 @@ class Traces:
             lambda conn: removal.own_rows(conn, tenant_id, subject.user, subject.sessions)
         )
         return {row.n for row in rows}
+
+    async def _scores(
+        self, tenant_id: TenantId, subject: Subject, own: Collection[int]
+    ) -> list[ScoreRecord]:
+        return await self._store.ask(
+            lambda conn: scores.own_scores(conn, tenant_id, subject.user, subject.sessions, own)
+        )
+
+    async def _commenting(
+        self, tenant_id: TenantId, subject: Subject, own: set[str]
+    ) -> AsyncIterator[tuple[ScoreRecord, str]]:
+        """Yield scores of others whose comment mentions the person, and the comment without that."""
+        mentions, sealer, after = Mentions(subject.texts), self._store.sealer, ""
+        while mentions:
+            found = await self._store.ask(
+                partial(scores.commented, tenant_id=tenant_id, after=after, limit=_BATCH)
+            )
+            if not found:
+                return
+            after = found[-1].id
+            for score in found:
+                said = (await opened_score(score, sealer)).comment
+                changed = mentions.without(said)
+                if score.id not in own and changed != said:
+                    fresh = msgspec.structs.replace(score, comment=changed, is_sealed=False)
+                    closed = await sealed_score(fresh, sealer if score.is_sealed else None)
+                    yield score, closed.comment
 
     async def _mentioning(
         self, tenant_id: TenantId, subject: Subject, own: set[int]

@@ -14,6 +14,7 @@ import duckdb
 
 from santral.traces.record import TraceRecord
 from santral.traces.rows import TABLES, record_of
+from santral.traces.scores import store as scores
 
 _OWN_SESSIONS = """
     SELECT session FROM traces WHERE tenant_id = $tenant_id AND session <> ''
@@ -166,7 +167,7 @@ def delete_before(
     """Delete the requests of a tenant that began before a moment; return how many rows went."""
     params = {"tenant_id": tenant_id, "before": before_us}
     old = "SELECT n FROM traces WHERE tenant_id = $tenant_id AND started_at_us < $before"
-    gone: dict[str, int] = {}
+    gone = {"scores": scores.delete_before(connection, tenant_id, before_us)}
     for table in sorted(TABLES, key=lambda table: table == "traces"):  # what names the others, last
         statement = f"DELETE FROM {table} WHERE tenant_id = $tenant_id AND n IN ({old})"  # noqa: S608
         gone[table] = _changed(connection.execute(statement, params))

@@ -8,6 +8,7 @@ import duckdb
 
 from santral.errors import StoreError
 from santral.traces.rows import TABLES
+from santral.traces.scores import store as scores
 
 #: Counts up when a table changes; an older store gets what it lacks, a newer one is refused whole.
 SCHEMA_VERSION = 7
@@ -28,6 +29,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
         body = ", ".join(f'"{name}" {kind}' for name, kind in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({body})")
     _upgrade(connection)
+    scores.make(connection)
     connection.execute(_CHECKPOINTS)
     connection.execute("COMMIT")
 
