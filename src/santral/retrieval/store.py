@@ -1,8 +1,8 @@
-"""SQL of documents, their bodies, and the chunks that each version made of them."""
+"""SQL of documents and their bodies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    exists,
     func,
     or_,
     select,
@@ -22,30 +21,23 @@ from sqlalchemy import (
 
 from santral.db.engine import Connection
 from santral.db.insert import upsert
+from santral.db.parts import parts
 from santral.db.tables import (
     chunks,
-    collections,
     document_bodies,
     documents,
-    tenants,
-    vectors,
     version_documents,
 )
 from santral.retrieval.analysis.language import Language
-from santral.retrieval.document import Metadata, PageBreak, StoredChunk, StoredDocument
-
-#: Ids of one statement. Specified: SQLite takes 32,766 variables; chosen well below.
-AT_ONCE = 500
+from santral.retrieval.document import Metadata, StoredDocument
 
 _DOCUMENT = [documents.c[name] for name in StoredDocument.__struct_fields__]
-_CHUNK = [chunks.c[name] for name in StoredChunk.__struct_fields__]
 #: What can change of a document whose text stays.
 _SAID = (
     "id", "location", "root", "source", "source_id", "title", "fingerprint", "metadata", "expires_at",
     "stamp", "intake", "edits",
 )  # fmt: skip
 _METADATA = StoredDocument.__struct_fields__.index("metadata")
-_PAGES = StoredChunk.__struct_fields__.index("pages")
 
 
 class Known(Struct, frozen=True):
@@ -128,7 +120,7 @@ async def find_documents(
 ) -> dict[str, StoredDocument]:
     """Return some documents by id; those that are not there are left out."""
     found: dict[str, StoredDocument] = {}
-    for part in _parts(ids):
+    for part in parts(ids):
         statement = select(*_DOCUMENT).where(
             documents.c.tenant_id == tenant_id,
             documents.c.collection == collection,
@@ -275,7 +267,7 @@ async def put_bodies(conn: Connection, tenant_id: str, bodies: Mapping[str, byte
 
 async def delete_bodies(conn: Connection, tenant_id: str, ids: Sequence[str]) -> None:
     """Forget what was read of some documents."""
-    for part in _parts(ids):
+    for part in parts(ids):
         await conn.execute(
             delete(document_bodies).where(
                 document_bodies.c.tenant_id == tenant_id, document_bodies.c.document_id.in_(part)
@@ -286,7 +278,7 @@ async def delete_bodies(conn: Connection, tenant_id: str, ids: Sequence[str]) ->
 async def find_bodies(conn: Connection, tenant_id: str, ids: Sequence[str]) -> dict[str, bytes]:
     """Return what was read of some documents, by id."""
     found: dict[str, bytes] = {}
-    for part in _parts(ids):
+    for part in parts(ids):
         statement = select(document_bodies.c.document_id, document_bodies.c.body).where(
             document_bodies.c.tenant_id == tenant_id, document_bodies.c.document_id.in_(part)
         )
@@ -324,7 +316,7 @@ async def delete_documents(
 ) -> int:
     """Remove documents with their bodies and chunks; return how many there were."""
     number = 0
-    for part in _parts(ids):
+    for part in parts(ids):
         for table in (chunks, version_documents, document_bodies):
             await conn.execute(
                 delete(table).where(table.c.tenant_id == tenant_id, table.c.document_id.in_(part))
@@ -336,171 +328,6 @@ async def delete_documents(
         )
         number += (await conn.execute(statement)).rowcount
     return number
-
-
-async def split_states(
-    conn: Connection, tenant_id: str, collection: str, version: int
-) -> dict[str, str]:
-    """Return which documents a version has split, and in which state of them."""
-    statement = select(version_documents.c.document_id, version_documents.c.fingerprint).where(
-        version_documents.c.tenant_id == tenant_id,
-        version_documents.c.collection == collection,
-        version_documents.c.version == version,
-    )
-    return {row.document_id: row.fingerprint for row in await conn.execute(statement)}
-
-
-async def put_chunks(
-    conn: Connection,
-    tenant_id: str,
-    collection: str,
-    version: int,
-    split: Mapping[str, str],
-    found: Sequence[StoredChunk],
-) -> None:
-    """Keep the chunks of whole documents, in place of those that the version had of them.
-
-    ``split`` says in which state each of the documents was split.
-    """
-    scope = {"tenant_id": tenant_id, "collection": collection, "version": version}
-    await delete_chunks(conn, tenant_id, collection, version, list(split))
-    if split:
-        states = [scope | {"document_id": id, "fingerprint": state} for id, state in split.items()]
-        await conn.execute(version_documents.insert(), states)
-    if found:
-        await conn.execute(chunks.insert(), [_chunk_row(chunk) | scope for chunk in found])
-
-
-async def delete_chunks(
-    conn: Connection, tenant_id: str, collection: str, version: int, ids: Sequence[str]
-) -> None:
-    """Remove what a version made of some documents."""
-    for part in _parts(ids):
-        for table in (chunks, version_documents):
-            statement = delete(table).where(
-                table.c.tenant_id == tenant_id,
-                table.c.collection == collection,
-                table.c.version == version,
-                table.c.document_id.in_(part),
-            )
-            await conn.execute(statement)
-
-
-async def list_chunks(
-    conn: Connection, tenant_id: str, collection: str, version: int, ids: Sequence[str]
-) -> dict[str, list[StoredChunk]]:
-    """Return the chunks that a version made of some documents, in reading order."""
-    found: dict[str, list[StoredChunk]] = {id: [] for id in ids}
-    for part in _parts(ids):
-        statement = (
-            select(*_CHUNK)
-            .where(
-                chunks.c.tenant_id == tenant_id,
-                chunks.c.collection == collection,
-                chunks.c.version == version,
-                chunks.c.document_id.in_(part),
-            )
-            .order_by(chunks.c.document_id, chunks.c.position)
-        )
-        for row in await conn.execute(statement):
-            found[row.document_id].append(_chunk(row))
-    return found
-
-
-async def count_chunks(
-    conn: Connection, tenant_id: str, collection: str, version: int
-) -> dict[str, int]:
-    """Return how many chunks a version made of each document."""
-    statement = (
-        select(chunks.c.document_id, func.count().label("number"))
-        .where(
-            chunks.c.tenant_id == tenant_id,
-            chunks.c.collection == collection,
-            chunks.c.version == version,
-        )
-        .group_by(chunks.c.document_id)
-    )
-    return {row.document_id: row.number for row in await conn.execute(statement)}
-
-
-async def delete_unused_vectors(conn: Connection, tenant_id: str) -> int:
-    """Remove the vectors of a tenant that no chunk was made into; return how many."""
-    used = select(chunks.c.content_hash).where(chunks.c.tenant_id == tenant_id).distinct()
-    statement = delete(vectors).where(
-        vectors.c.tenant_id == tenant_id, vectors.c.content_hash.not_in(used)
-    )
-    return (await conn.execute(statement)).rowcount
-
-
-async def tenant_exists(conn: Connection, tenant_id: str) -> bool:
-    """Return whether there is such a tenant."""
-    statement = select(exists().where(tenants.c.id == tenant_id, tenants.c.deleted_at.is_(None)))
-    return bool((await conn.execute(statement)).scalar_one())
-
-
-async def add_collection(conn: Connection, tenant_id: str, name: str, now: datetime) -> None:
-    """Make a collection where there is none."""
-    statement = upsert(conn, collections).values(
-        tenant_id=tenant_id, name=name, revision=0, generation=0, created_at=now, updated_at=now
-    )
-    await conn.execute(statement.on_conflict_do_nothing())
-
-
-async def bump_collection(conn: Connection, tenant_id: str, name: str, now: datetime) -> None:
-    """Note, in the transaction that changes documents, that every index is behind."""
-    statement = (
-        update(collections)
-        .where(collections.c.tenant_id == tenant_id, collections.c.name == name)
-        .values(revision=collections.c.revision + 1, updated_at=now)
-    )
-    await conn.execute(statement)
-
-
-async def read_revision(conn: Connection, tenant_id: str, name: str) -> int:
-    """Return the revision of a collection's documents."""
-    statement = select(collections.c.revision).where(
-        collections.c.tenant_id == tenant_id, collections.c.name == name
-    )
-    return (await conn.execute(statement)).scalar_one()
-
-
-async def find_revision(conn: Connection, tenant_id: str, name: str) -> int | None:
-    """Return the revision of a collection's documents; None where there is no such collection."""
-    statement = select(collections.c.revision).where(
-        collections.c.tenant_id == tenant_id, collections.c.name == name
-    )
-    return (await conn.execute(statement)).scalar_one_or_none()
-
-
-async def read_active_version(conn: Connection, tenant_id: str, name: str) -> int:
-    """Return which version of a collection is searched; 0: none was published."""
-    statement = select(collections.c.active_version).where(
-        collections.c.tenant_id == tenant_id, collections.c.name == name
-    )
-    return (await conn.execute(statement)).scalar_one()
-
-
-async def read_writer(conn: Connection, tenant_id: str, collection: str) -> str:
-    """Return the job that changes a collection; on PostgreSQL its row is held until the commit."""
-    statement = select(collections.c.writer).where(
-        collections.c.tenant_id == tenant_id, collections.c.name == collection
-    )
-    return (await conn.execute(statement.with_for_update())).scalar_one_or_none() or ""
-
-
-async def set_writer(conn: Connection, tenant_id: str, collection: str, job: str) -> None:
-    """Note which job changes a collection; empty: none."""
-    statement = (
-        update(collections)
-        .where(collections.c.tenant_id == tenant_id, collections.c.name == collection)
-        .values(writer=job)
-    )
-    await conn.execute(statement)
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
 
 
 def _row(document: StoredDocument) -> dict[str, Any]:
@@ -522,15 +349,3 @@ def _known(row: Row[Any]) -> Known:
     values: list[Any] = list(row)
     values[-1] = values[-1] or {}
     return Known(*values)
-
-
-def _chunk_row(chunk: StoredChunk) -> dict[str, Any]:
-    row = {name: getattr(chunk, name) for name in StoredChunk.__struct_fields__}
-    row["pages"] = [[mark.at, mark.page] for mark in chunk.pages] or None
-    return row
-
-
-def _chunk(row: Row[Any]) -> StoredChunk:
-    values: list[Any] = list(row)
-    values[_PAGES] = tuple(PageBreak(at, page) for at, page in values[_PAGES] or ())
-    return StoredChunk(*values)

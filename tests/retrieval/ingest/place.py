@@ -25,6 +25,7 @@ from santral.retrieval.ingest.workplace import Workplace
 from santral.retrieval.library import Shelf
 from santral.retrieval.search.question import Question
 from santral.retrieval.search.retriever import Retriever
+from santral.retrieval.splitting import store as split_store
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import create_tenant
 
@@ -89,7 +90,7 @@ class Place:
         assert version is not None
         documents = await self.documents()
         async with reading(self.work.engine) as conn:
-            found = await store.list_chunks(
+            found = await split_store.list_chunks(
                 conn, "acme", "docs", version.version, [one.id for one in documents]
             )
         return {one.source: found[one.id] for one in documents if found[one.id]}

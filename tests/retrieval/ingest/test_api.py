@@ -16,7 +16,7 @@ from tests.retrieval.ingest.test_job import runner_at
 
 from santral.db.engine import writing
 from santral.errors import SantralError
-from santral.retrieval import store
+from santral.retrieval.collections.store import insert_collection
 from santral.retrieval.ingest.api import documents_router
 from santral.tenants.operator import local_operator
 from santral.tenants.permission import Principal
@@ -51,7 +51,7 @@ async def client(place: Place) -> AsyncGenerator[httpx.AsyncClient]:
     )
     app.add_exception_handler(SantralError, answer)
     async with writing(place.work.engine) as conn:
-        await store.add_collection(conn, "acme", "docs", NOW)
+        await insert_collection(conn, "acme", "docs", None, "", NOW)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://control", params=ACME
     ) as made:

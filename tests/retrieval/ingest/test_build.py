@@ -15,13 +15,13 @@ from tests.retrieval.ingest.place import NOW, Place, place_on
 
 from santral.db.engine import Engine, reading
 from santral.db.tables import metadata
-from santral.retrieval import store
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.collections import store as kept
 from santral.retrieval.embedding.model import ModelCard
 from santral.retrieval.ingest.ingest import silent
 from santral.retrieval.ingest.purge import purge
 from santral.retrieval.ingest.workplace import Workplace
+from santral.retrieval.splitting import store as split_store
 
 pytestmark = pytest.mark.anyio
 
@@ -217,7 +217,7 @@ async def test_vectors_are_fitted_anew_when_a_collection_has_grown(
         assert after.model != before.model
         assert await place.search("annual leave") != []
         async with reading(engine) as conn:
-            old = await store.list_chunks(
+            old = await split_store.list_chunks(
                 conn, "acme", "docs", before.version, [one.id for one in await place.documents()]
             )
         assert not any(old.values())

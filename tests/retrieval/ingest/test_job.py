@@ -18,8 +18,8 @@ from santral.errors import NotAllowed, NotFound
 from santral.jobs import store as jobs
 from santral.jobs.job import Job, JobKind
 from santral.jobs.runner import Runner
-from santral.retrieval import store
 from santral.retrieval.collection import Collection
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.job import IngestArguments, Ingestion
 from santral.retrieval.ingest.report import IngestReport
 from santral.retrieval.ingest.start import start_ingest
@@ -76,7 +76,7 @@ async def test_a_second_job_of_a_collection_waits_for_the_first(place: Place) ->
         await jobs.insert_job(conn, TenantId("acme"), other)
         taken = await jobs.claim_job(conn, [INGEST], "elsewhere", NOW, NOW + timedelta(seconds=30))
         assert taken is not None
-        await store.set_writer(conn, "acme", "docs", taken.id)
+        await ingest_store.set_writer(conn, "acme", "docs", taken.id)
     waiting = job.id if taken.id != job.id else other.id
     runner = runner_at(place)
     found = await runner._take()
@@ -89,7 +89,7 @@ async def test_a_second_job_of_a_collection_waits_for_the_first(place: Place) ->
     place.clock.now += timedelta(minutes=1)  # the other's process is dead: its lease has run out
     assert (await runner.run_one(waiting)).state == "done"
     async with writing(place.work.engine) as conn:
-        assert await store.read_writer(conn, "acme", "docs") == ""
+        assert await ingest_store.read_writer(conn, "acme", "docs") == ""
 
 
 async def test_what_expires_is_taken_out_by_a_job_at_its_moment(place: Place) -> None:
@@ -123,7 +123,7 @@ async def test_a_job_that_fails_says_why_and_gives_the_collection_back(place: Pl
     done = await runner_at(place).run_one(job.id)
     assert (done.state, done.error[:26]) == ("failed", "There is no file or folder")
     async with writing(place.work.engine) as conn:
-        assert await store.read_writer(conn, "acme", "docs") == ""
+        assert await ingest_store.read_writer(conn, "acme", "docs") == ""
 
 
 def test_a_report_survives_the_row_of_a_job() -> None:

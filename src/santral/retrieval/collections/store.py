@@ -24,7 +24,7 @@ from santral.db.tables import (
 )
 from santral.retrieval.analysis.language import Language
 from santral.retrieval.collection import StoredCollection, Version, VersionState
-from santral.retrieval.store import delete_unused_vectors
+from santral.retrieval.splitting.store import delete_unused_vectors
 
 _COLLECTION = [collections.c[name] for name in StoredCollection.__struct_fields__]
 _VERSION = [collection_versions.c[name] for name in Version.__struct_fields__]

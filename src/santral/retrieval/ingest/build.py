@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from santral.db.engine import reading, writing
+from santral.db.parts import AT_ONCE
 from santral.db.store import bump_revision
 from santral.retrieval import store
 from santral.retrieval.analysis.analyse import counted_text
@@ -26,11 +27,13 @@ from santral.retrieval.embedding.fitted.model import NAME as FITTED
 from santral.retrieval.embedding.fitted.model import FittedModel
 from santral.retrieval.embedding.model import EmbeddingModel
 from santral.retrieval.index.entry import IndexState, Partition
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.fill import Filling, fill_index
 from santral.retrieval.ingest.report import IngestReport, Progress, Tell
 from santral.retrieval.ingest.split import split_documents
 from santral.retrieval.ingest.state import searchable
 from santral.retrieval.ingest.workplace import Workplace
+from santral.retrieval.splitting import store as split_store
 from santral.retrieval.store import Listed
 
 log = logging.getLogger(__name__)
@@ -124,7 +127,7 @@ async def _build(
     """Return the version as it is now, and why its vectors are to be fitted anew, or nothing."""
     scope = (collection.tenant_id, collection.name)
     async with reading(place.engine) as conn:
-        revision = await store.read_revision(conn, *scope)
+        revision = await ingest_store.read_revision(conn, *scope)
         listed = await store.list_states(conn, *scope)
     wanted = searchable(listed, collection.settings, place.clock())
     partition = Partition(*scope, version.version)
@@ -239,7 +242,7 @@ async def _fitted(
 ) -> FittedModel | None:
     scope = (collection.tenant_id, collection.name)
     async with reading(place.engine) as conn:
-        counted = await store.count_chunks(conn, *scope, version.version)
+        counted = await split_store.count_chunks(conn, *scope, version.version)
     ids = [id for id in sorted(wanted) if counted.get(id)]
     total = sum(counted[id] for id in ids)
     if not total:
@@ -268,11 +271,11 @@ async def _sample(
     chosen = sample_of(int(ends[-1]))
     texts: list[str] = []
     languages: list[Language] = []
-    for start in range(0, len(ids), store.AT_ONCE):
-        part = _holding(ids, ends, chosen, start, start + store.AT_ONCE)
+    for start in range(0, len(ids), AT_ONCE):
+        part = _holding(ids, ends, chosen, start, start + AT_ONCE)
         async with reading(place.engine) as conn:
             documents = await store.find_documents(conn, *scope, list(part))
-            chunks = await store.list_chunks(conn, *scope, version.version, list(part))
+            chunks = await split_store.list_chunks(conn, *scope, version.version, list(part))
         for id, positions in part.items():
             document = documents[id]
             for position in positions:

@@ -15,11 +15,13 @@ from santral.errors import BadRequest, NotFound
 from santral.jobs.job import Job
 from santral.retrieval import store
 from santral.retrieval.document import StoredChunk, StoredDocument
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.examine import fingerprint_of
 from santral.retrieval.ingest.fields import as_json, parsed_fields, with_fields
 from santral.retrieval.ingest.job import IngestArguments
 from santral.retrieval.ingest.push import PUSHED
 from santral.retrieval.ingest.start import job_for
+from santral.retrieval.splitting import store as split_store
 from santral.retrieval.store import DocumentFilter
 from santral.tenants.organise import known_tenant
 from santral.tenants.permission import Action, Principal
@@ -77,8 +79,8 @@ async def show_document(
     async with reading(engine) as conn:
         scope = await _scope(conn, tenant, collection, "collections.read", by)
         document = await _known(conn, scope, id)
-        version = await store.read_active_version(conn, *scope)
-        chunks = await store.list_chunks(conn, *scope, version, [document.id])
+        version = await ingest_store.read_active_version(conn, *scope)
+        chunks = await split_store.list_chunks(conn, *scope, version, [document.id])
     return DocumentShown(document, tuple(chunks[document.id]))
 
 
@@ -213,7 +215,7 @@ async def _to_retry(
 async def _follow(conn: Connection, scope: tuple[str, str], now: datetime, by: Principal) -> Job:
     """Note that the index is behind, and return the job that brings it up to date."""
     tenant, collection = scope
-    await store.bump_collection(conn, *scope, now)
+    await ingest_store.bump_collection(conn, *scope, now)
     arguments = IngestArguments(collection=collection)
     return (await job_for(conn, TenantId(tenant), arguments, now, by=by))[0]
 
@@ -224,7 +226,7 @@ async def _scope(
     """Return where documents are; raises NotFound, NotAllowed."""
     by.require(action, TenantId(tenant))
     owner = await known_tenant(conn, tenant)
-    if await store.find_revision(conn, owner.id, collection) is None:
+    if await ingest_store.find_revision(conn, owner.id, collection) is None:
         raise NotFound(
             f"There is no collection '{collection[:64]}'. List them with: santral collections list",
             code="collection_not_found",

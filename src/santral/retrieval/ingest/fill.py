@@ -25,6 +25,7 @@ from santral.retrieval.index.index import IndexWriter
 from santral.retrieval.ingest.report import IngestReport, Progress, Tell
 from santral.retrieval.ingest.state import index_state
 from santral.retrieval.ingest.workplace import Workplace
+from santral.retrieval.splitting import store as split_store
 from santral.retrieval.store import Listed
 
 #: Chunks put in at once. Chosen: their terms and vectors take some 10 MB.
@@ -104,7 +105,7 @@ async def _put_all(work: Filling, wanted: Mapping[str, Listed], ids: Sequence[st
 async def _counts(work: Filling) -> dict[str, int]:
     scope = (work.collection.tenant_id, work.collection.name)
     async with reading(work.place.engine) as conn:
-        return await store.count_chunks(conn, *scope, work.version.version)
+        return await split_store.count_chunks(conn, *scope, work.version.version)
 
 
 async def _put(work: Filling, wanted: Mapping[str, Listed], ids: Sequence[str]) -> int:
@@ -115,7 +116,7 @@ async def _put(work: Filling, wanted: Mapping[str, Listed], ids: Sequence[str]) 
     scope = (work.collection.tenant_id, work.collection.name)
     async with reading(work.place.engine) as conn:
         found = await store.find_documents(conn, *scope, ids)
-        chunks = await store.list_chunks(conn, *scope, work.version.version, ids)
+        chunks = await split_store.list_chunks(conn, *scope, work.version.version, ids)
     documents = [
         found[id] for id in ids if id in found and found[id].fingerprint == wanted[id].fingerprint
     ]

@@ -12,12 +12,15 @@ from santral.db.engine import reading, writing
 from santral.errors import NotFound, SantralError
 from santral.retrieval import store
 from santral.retrieval.collection import Collection
+from santral.retrieval.collections.store import insert_collection
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.build import build_versions
 from santral.retrieval.ingest.duplicates import find_duplicates
 from santral.retrieval.ingest.report import IngestReport, Progress, Tell
 from santral.retrieval.ingest.take_in import TakeIn
 from santral.retrieval.ingest.workplace import Workplace, inspector_for
 from santral.retrieval.sources.source import Source
+from santral.retrieval.splitting import store as split_store
 
 
 class Delivery(Struct, frozen=True):
@@ -61,7 +64,7 @@ async def ingest(
     await build_versions(place, collection, by, report, tell)
     if report.indexed_chunks or report.removed:
         async with writing(place.engine) as conn:
-            await store.delete_unused_vectors(conn, tenant_id)
+            await split_store.delete_unused_vectors(conn, tenant_id)
     report.elapsed_s = seconds() - begun
     if failure is not None:
         raise failure
@@ -86,18 +89,18 @@ async def mark_duplicates(place: Workplace, collection: Collection) -> int:
         now = place.clock()
         async with writing(place.engine) as conn:
             await store.change_documents(conn, *scope, changes, now)
-            await store.bump_collection(conn, *scope, now)
+            await ingest_store.bump_collection(conn, *scope, now)
     return len(found)
 
 
 async def _prepared(place: Workplace, tenant_id: str, name: str) -> Collection:
     async with writing(place.engine) as conn:
-        if not await store.tenant_exists(conn, tenant_id):
+        if not await ingest_store.tenant_exists(conn, tenant_id):
             raise NotFound(
                 f"There is no tenant '{tenant_id}'. Make it first: santral tenants create {tenant_id}",
                 code="tenant_not_found",
             )
-        await store.add_collection(conn, tenant_id, name, place.clock())
+        await insert_collection(conn, tenant_id, name, None, "", place.clock())
         return await place.versions.find(conn, tenant_id, name)
 
 

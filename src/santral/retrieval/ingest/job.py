@@ -17,6 +17,7 @@ from santral.jobs import store as jobs
 from santral.jobs.job import Hold, Job, Postponed
 from santral.retrieval import store
 from santral.retrieval.collection import Collection
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.expiry import plan_sweep
 from santral.retrieval.ingest.ingest import Delivery, ingest
 from santral.retrieval.ingest.paths import PathsSource
@@ -130,16 +131,16 @@ def result_of(report: IngestReport) -> dict[str, Any]:
 async def _right_to_write(place: Workplace, job: Job, collection: str) -> AsyncGenerator[None]:
     """Hold a collection for one job; raises Postponed where another one has it and is alive."""
     async with writing(place.engine) as conn:
-        writer = await store.read_writer(conn, job.tenant_id, collection)
+        writer = await ingest_store.read_writer(conn, job.tenant_id, collection)
         if writer not in ("", job.id) and await _is_at_work(conn, writer, place.clock()):
             raise Postponed(WAIT_S)
-        await store.set_writer(conn, job.tenant_id, collection, job.id)
+        await ingest_store.set_writer(conn, job.tenant_id, collection, job.id)
     try:
         yield
     finally:
         async with writing(place.engine) as conn:
-            if await store.read_writer(conn, job.tenant_id, collection) == job.id:
-                await store.set_writer(conn, job.tenant_id, collection, "")
+            if await ingest_store.read_writer(conn, job.tenant_id, collection) == job.id:
+                await ingest_store.set_writer(conn, job.tenant_id, collection, "")
 
 
 async def _is_at_work(conn: Connection, job_id: str, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from santral.db.engine import Connection
 from santral.retrieval import store
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.body import unpacked
 from santral.retrieval.ingest.examine import Examiner, Retold, Taken
 
@@ -43,4 +44,4 @@ async def keep(
         if item.known.id in before and item.known.id in read
     ]
     await store.describe_documents(conn, *scope, told, now)
-    await store.bump_collection(conn, *scope, now)
+    await ingest_store.bump_collection(conn, *scope, now)

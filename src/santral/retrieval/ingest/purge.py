@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from santral.db.engine import Connection, reading, writing
 from santral.db.rewrite import rewrite
-from santral.retrieval import store
 from santral.retrieval.collections import store as collections
 from santral.retrieval.embedding.cached import key_of
 from santral.retrieval.embedding.fitted.keep import sweep_fits
@@ -13,6 +12,7 @@ from santral.retrieval.embedding.store import delete_vectors_of_others
 from santral.retrieval.ingest.build import build_versions, drop_retired
 from santral.retrieval.ingest.report import IngestReport, Tell
 from santral.retrieval.ingest.workplace import Workplace
+from santral.retrieval.splitting import store as split_store
 
 #: Where texts of documents stood.
 _TABLES = ("documents", "document_bodies", "chunks", "version_documents", "vectors")
@@ -43,7 +43,7 @@ async def sweep(place: Workplace, tenant_id: str, name: str) -> None:
     async with writing(place.engine) as conn:
         collection = await place.versions.find(conn, tenant_id, name)
         live = await place.versions.wanted(conn, collection, place.clock(), "system")
-        await store.delete_unused_vectors(conn, tenant_id)
+        await split_store.delete_unused_vectors(conn, tenant_id)
         await _forget_models(conn, tenant_id)
     kept = {version.model.digest for version in live if version.model is not None}
     await sweep_fits(place.engine, place.data_folder, tenant_id, name, kept)

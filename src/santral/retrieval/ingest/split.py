@@ -12,10 +12,12 @@ from santral.retrieval import store
 from santral.retrieval.analysis.analyse import indexed_text
 from santral.retrieval.collection import Collection, Version
 from santral.retrieval.document import Chunk, StoredChunk, StoredDocument, UnreadableError
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.body import unpacked
 from santral.retrieval.ingest.report import IngestReport, Progress, Tell
 from santral.retrieval.ingest.state import split_state
 from santral.retrieval.ingest.workplace import Workplace
+from santral.retrieval.splitting import store as split_store
 from santral.retrieval.store import Listed
 
 #: Documents split between two commits. Chosen, as for reading.
@@ -33,11 +35,11 @@ async def split_documents(
     """Bring the chunks of a version up to date with the documents that it should hold."""
     scope = (collection.tenant_id, collection.name)
     async with reading(place.engine) as conn:
-        split = await store.split_states(conn, *scope, version.version)
+        split = await split_store.split_states(conn, *scope, version.version)
     gone = [id for id in split if id not in wanted]
     if gone:
         async with writing(place.engine) as conn:
-            await store.delete_chunks(conn, *scope, version.version, gone)
+            await split_store.delete_chunks(conn, *scope, version.version, gone)
     stale = [id for id, document in wanted.items() if split.get(id) != split_state(document)]
     for start in range(0, len(stale), BATCH):
         await tell(Progress("split", start, len(stale)))
@@ -72,11 +74,11 @@ async def _split(
         states[id] = split_state(document)
         found += [_stored(document, version.version, chunk) for chunk in chunks]
     async with writing(place.engine) as conn:
-        await store.put_chunks(conn, *scope, version.version, states, found)
+        await split_store.put_chunks(conn, *scope, version.version, states, found)
         if broken:
             now = place.clock()
             await store.change_documents(conn, *scope, broken, now)
-            await store.bump_collection(conn, *scope, now)
+            await ingest_store.bump_collection(conn, *scope, now)
     report.split_chunks += len(found)
 
 

@@ -13,7 +13,7 @@ from santral.db.engine import Connection, Engine, writing
 from santral.jobs import store as jobs
 from santral.jobs.job import Job
 from santral.jobs.queue import start_job
-from santral.retrieval import store
+from santral.retrieval.collections.store import insert_collection
 from santral.retrieval.ingest.job import IngestArguments
 from santral.retrieval.ingest.workplace import INGEST
 from santral.tenants.key import RandomBytes
@@ -53,7 +53,7 @@ async def start_ingest(
     )
     async with writing(engine) as conn:
         owner = await known_tenant(conn, tenant)
-        await store.add_collection(conn, owner.id, collection, now)
+        await insert_collection(conn, owner.id, collection, None, "", now)
         job, _ = await job_for(conn, owner.id, arguments, now, by=by, rng=rng)
         said = {"job": job.id, "paths": list(paths) or None, "source": source_id or None}
         await note(

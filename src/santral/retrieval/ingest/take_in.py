@@ -17,6 +17,7 @@ from santral.errors import SantralError
 from santral.retrieval import store
 from santral.retrieval.collection import Collection
 from santral.retrieval.document import UnreadableError
+from santral.retrieval.ingest import store as ingest_store
 from santral.retrieval.ingest.examine import (
     Arrived,
     Examined,
@@ -258,7 +259,7 @@ class TakeIn:
             return
         async with writing(self._place.engine) as conn:
             self._report.removed += await store.delete_documents(conn, *self._scope, ids)
-            await store.bump_collection(conn, *self._scope, self._place.clock())
+            await ingest_store.bump_collection(conn, *self._scope, self._place.clock())
 
 
 def is_below(location: str, root: str) -> bool:

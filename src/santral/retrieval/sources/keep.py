@@ -15,6 +15,7 @@ from santral.db.engine import Connection, Engine, reading, writing
 from santral.errors import BadRequest, Conflict, NotAllowed, NotFound
 from santral.jobs.job import Job
 from santral.jobs.queue import known_job
+from santral.retrieval.collections.store import insert_collection
 from santral.retrieval.sources import store
 from santral.retrieval.sources.reach import AddressRefused, Reach
 from santral.retrieval.sources.record import KeptSource
@@ -27,7 +28,6 @@ from santral.retrieval.sources.registry import (
     written,
 )
 from santral.retrieval.sources.settings import SourceSettings
-from santral.retrieval.store import add_collection
 from santral.tenants.key import RandomBytes
 from santral.tenants.organise import known_tenant
 from santral.tenants.permission import PERMISSIONS, Principal
@@ -89,7 +89,7 @@ async def add_source(
                 "Delete one first.",
                 code="too_many_sources",
             )
-        await add_collection(conn, owner.id, collection, now)
+        await insert_collection(conn, owner.id, collection, None, "", now)
         await store.insert_source(conn, owner.id, source)
         await _note(conn, by, "sources.add", source, after=_noted(source))
     return source
