@@ -105,6 +105,7 @@ eval_samples = Table(
     Column("example_id", String(128), primary_key=True),
     Column("repeat", Integer, primary_key=True),
     Column("example_hash", String(64), nullable=False),
+    Column("example", JSON(none_as_null=True)),  # what was asked about; with its first repeat
     Column("sample", JSON(none_as_null=True), nullable=False),  # santral.evals.run.Sample
     Column("is_error", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),

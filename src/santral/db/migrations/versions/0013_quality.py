@@ -144,6 +144,7 @@ def _evals() -> None:
         sa.Column("example_id", sa.String(128), primary_key=True),
         sa.Column("repeat", sa.Integer(), primary_key=True),
         sa.Column("example_hash", sa.String(64), nullable=False),
+        sa.Column("example", _JSON),
         sa.Column("sample", _JSON, nullable=False),
         sa.Column("is_error", sa.Boolean(), nullable=False),
         sa.Column("created_at", _INSTANT, nullable=False),
