@@ -242,6 +242,7 @@ class GatewayProcess:
             await serve(server, [*station.sockets], background, self._finish)
         finally:
             await self.close()
+            self._numbers.leave()
 
     def upkeep(self) -> Sequence[Callable[[], Awaitable[None]]]:
         """Return what must go on beside requests where no server runs: deadlines and limits."""
@@ -252,7 +253,6 @@ class GatewayProcess:
         await self._searching.library.close()
         await self._pool.close()
         self._spool.close()
-        self._numbers.leave()
 
     def _drain(self, is_replaced: bool) -> None:
         """Stop taking work; a successor keeps the machine ready, and a stop does not."""

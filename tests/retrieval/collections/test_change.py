@@ -13,7 +13,6 @@ from santral.config.schema import Config
 from santral.db.engine import Engine, reading, writing
 from santral.db.tables import documents
 from santral.errors import BadRequest, Conflict, NotAllowed, NotFound
-from santral.retrieval import store as revisions
 from santral.retrieval.collection import Version, recipe_of, settings_of
 from santral.retrieval.collections import store
 from santral.retrieval.collections.change import (
@@ -35,6 +34,7 @@ from santral.retrieval.collections.versions import (
 )
 from santral.retrieval.embedding.model import ModelCard
 from santral.retrieval.index.entry import Partition
+from santral.retrieval.ingest import store as revisions
 from santral.tenants.operator import local_operator
 from santral.tenants.organise import create_tenant
 from santral.tenants.permission import Grant, Principal
