@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santral.config.policies import ExperimentConfig
+from santral.config.experiments import ExperimentConfig
 from santral.experiments.assign import assign
 from santral.experiments.experiment import Experiment
 

@@ -1,12 +1,12 @@
-"""Settings of guardrail policies and experiments."""
+"""Settings of guardrail policies."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
-from santral.config.section import Name, Section
+from santral.config.section import Section
 
 
 class CheckConfig(Section):
@@ -40,29 +40,3 @@ class PolicyConfig(Section):
     output: list[CheckConfig] = Field(
         default_factory=list[CheckConfig], description="Checks on the answer."
     )
-
-
-class VariantConfig(Section):
-    """One arm of an experiment."""
-
-    weight: float = Field(ge=0, description="Its share of the units, relative to the others.")
-    prompt: str | None = Field(
-        default=None, description="Prompt of this arm: NAME@LABEL or NAME@1.2.0."
-    )
-
-
-class ExperimentConfig(Section):
-    """A live comparison: units are assigned by salted hash, and stay where they are."""
-
-    unit: Literal["user", "session", "key", "request"] = Field(
-        default="user",
-        description="What is assigned; falls back to the key where the request names none.",
-    )
-    salt: str = Field(min_length=1, description="Changing it assigns anew.")
-    variants: dict[Name, VariantConfig] = Field(min_length=2, description="The arms.")
-
-    @model_validator(mode="after")
-    def _some_weight(self) -> ExperimentConfig:
-        if not any(variant.weight for variant in self.variants.values()):
-            raise ValueError("one variant must have a weight above zero")
-        return self

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from santral.config.collections import CollectionConfig
 from santral.config.routes import RouteConfig
 from santral.config.schema import Config
+from santral.config.trials import check_declared
 from santral.errors import ConfigError, nearest
 
 #: A route says ``policy = "off"`` to have no policy where one called ``default`` is declared.
@@ -39,6 +40,7 @@ def check_references(config: Config, locate: Callable[[tuple[str, ...]], str]) -
         for name in config.routes
         if name in config.deployments
     ]
+    problems += [f"{locate(place)}: {problem}" for place, problem in check_declared(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -15,8 +15,9 @@ from pydantic import Field
 from santral.config.alerts import AlertsConfig
 from santral.config.caching import CacheStoreConfig
 from santral.config.collections import CollectionConfig, IndexServerConfig
+from santral.config.experiments import ExperimentConfig, LayerConfig
 from santral.config.limits import LimitsConfig
-from santral.config.policies import ExperimentConfig, PolicyConfig
+from santral.config.policies import PolicyConfig
 from santral.config.routes import RouteConfig
 from santral.config.safekeeping import AuditConfig, SecretsConfig
 from santral.config.secret import OutsideRef
@@ -258,6 +259,7 @@ class Config(Section):
     )
     policies: dict[Name, PolicyConfig] = Field(default_factory=dict)
     experiments: dict[Name, ExperimentConfig] = Field(default_factory=dict)
+    layers: dict[Name, LayerConfig] = Field(default_factory=dict)
     collections: dict[Name, CollectionConfig] = Field(default_factory=dict)
     indexes: dict[Name, IndexServerConfig] = Field(default_factory=dict)
     sources: SourcesConfig = Field(default_factory=SourcesConfig)
@@ -272,6 +274,7 @@ RELOADABLE = frozenset(
         "residency",
         "policies",
         "experiments",
+        "layers",
         "collections",
         "indexes",
         "limits",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from math import log
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from santral.experiments.experiment import Experiment, Variant
+from santral.experiments.experiment import Experiment, Layer, Variant
+
+#: Whether a unit takes part, is outside, or is kept out of its layer for ever.
+Place: TypeAlias = Literal["in", "out", "holdout"]
 
 
 class Assignment(Struct, frozen=True):
@@ -38,6 +42,28 @@ def assign(experiment: Experiment, unit: str) -> Assignment:
     if chosen is None:
         raise ValueError(f"experiment '{experiment.name}' has no variant with a weight above zero")
     return Assignment(chosen, chosen.share)
+
+
+def place(experiment: Experiment, unit: str) -> Place:
+    """Return whether ``unit`` takes part.
+
+    Experiments of one layer see the unit at one place in it, so segments that do not meet never share
+    a unit; layers place units independently. The holdout has a hash of its own: what a layer's
+    segments become, the same units stay out.
+    """
+    if experiment.takes_all:
+        return "in"
+    data = unit.encode("utf-8", "surrogatepass")
+    if is_held_out(experiment.layer, data):
+        return "holdout"
+    return (
+        "in" if experiment.low < _uniform(experiment.layer.seed, data) <= experiment.high else "out"
+    )
+
+
+def is_held_out(layer: Layer, unit: bytes) -> bool:
+    """Whether no experiment of the layer ever changes what ``unit`` sees."""
+    return layer.holdout > 0.0 and _uniform(layer.holdout_seed, unit) <= layer.holdout
 
 
 def _uniform(seed: bytes, data: bytes) -> float:
