@@ -13,11 +13,12 @@ import pytest
 from msgspec.structs import replace
 from tests.retrieval.ingest.place import NOW, Place, place_on
 
-from santral.db.engine import Engine, reading
+from santral.db.engine import Engine, reading, writing
 from santral.db.tables import metadata
 from santral.retrieval.analysis.counts import Floats
 from santral.retrieval.collections import store as kept
 from santral.retrieval.embedding.model import ModelCard
+from santral.retrieval.embedding.store import add_vectors
 from santral.retrieval.ingest.ingest import silent
 from santral.retrieval.ingest.purge import purge
 from santral.retrieval.ingest.workplace import Workplace
@@ -104,6 +105,23 @@ async def test_what_is_deleted_is_in_no_table_and_after_a_purge_in_no_file(
         await purge(place.work, "acme", "docs", tell=silent)
         assert files_with(tmp_path, CANARY) == []
         assert await place.search("meals") == ["Meals are paid up to thirty euros a day."]
+
+
+async def test_a_purge_forgets_the_vectors_of_models_that_no_version_has(
+    engine: Engine, tmp_path: Path
+) -> None:
+    settings = {"embedding": "counting", "dimensions": None}
+    async with place_on(engine, tmp_path, settings, change=counted(Counting())) as place:
+        place.write("a.md", LEAVE)
+        place.write("b.md", TRAVEL)
+        await place.ingest()
+        before = (await rows(engine))["vectors"]
+        async with writing(engine) as conn:  # a former model's, of texts that are still there
+            made = dict.fromkeys([row["content_hash"] for row in before], b"\0" * 16)
+            await add_vectors(conn, "acme", "former", made, NOW)
+        assert len((await rows(engine))["vectors"]) == 2 * len(before) == 4
+        await purge(place.work, "acme", "docs", tell=silent)
+        assert (await rows(engine))["vectors"] == before
 
 
 async def test_masked_text_is_all_that_is_kept(engine: Engine, tmp_path: Path) -> None:
