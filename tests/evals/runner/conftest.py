@@ -1,0 +1,25 @@
+"""Both databases, with a tenant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tests.db.databases import (
+    anyio_backend,
+    database,
+    engine,
+    migrated_postgres,
+    sqlite_template,
+)
+from tests.db.postgres import postgres_server
+
+__all__ = [
+    "anyio_backend",
+    "database",
+    "engine",
+    "migrated_postgres",
+    "postgres_server",
+    "sqlite_template",
+]
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
