@@ -21,6 +21,13 @@ def redacted_texts(texts: Sequence[str], placeholders: Placeholders) -> tuple[st
     return looked.masked(_eye().kinds, placeholders) if looked.has_entities else tuple(texts)
 
 
+def kinds_found(texts: Sequence[str]) -> dict[str, int]:
+    """Return how often each kind stands in texts that ``redacted_texts`` would mask."""
+    looked = Inspection(_eye(), texts, "kept")
+    kinds = [entity.kind for found in looked.entities for entity in found if not looked.is_clean]
+    return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind in _eye().kinds}
+
+
 def redacted_json(value: Any, placeholders: Placeholders, most: int | None = None) -> Any:
     """Return a decoded JSON value with its strings masked, names of fields too, and files left out.
 

@@ -7,6 +7,7 @@ Densification of One Permutation Hashing, 2014.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -22,6 +23,8 @@ Sketches: TypeAlias = NDArray[np.uint32]
 PLACES = 128
 #: Words that are looked at together. Chosen: as is usual for prose; shorter ones meet by chance.
 SHINGLE = 5
+#: Letters that are looked at together in a short text. Chosen: a Turkish stem and half its ending.
+LETTERS = 5
 #: Share of equal places from which two documents are near-duplicates. Chosen: in a text of 500 words
 #: it leaves some eight changed words, and no rewritten paragraph.
 ALIKE = 0.85
@@ -29,6 +32,7 @@ ALIKE = 0.85
 #: share one of the 16 bands with a chance of 0.994, two that are alike at 0.5 with 0.06.
 BAND = 8
 
+_WORD = re.compile(r"[^\W_]+")
 _EMPTY = np.uint32(0xFFFFFFFF)
 _BITS = np.uint64(64 - PLACES.bit_length() + 1)
 #: Multipliers of splitmix64 (Steele, Lea and Flood, 2014): every bit of a word reaches all of a hash.
@@ -54,16 +58,26 @@ def sketch_of(texts: Sequence[str]) -> Sketches | None:
     return _dense(_least(_shingles(keys))) if len(keys) else None
 
 
+def sketch_of_letters(text: str) -> Sketches | None:
+    """Return the sketch of a short text, such as a question, over runs of letters instead of words:
+    one word of eight that changes leaves most of them. None where there is no word."""
+    said = " ".join(_WORD.findall(fold(text))).encode("utf-8", "replace")
+    if not said:
+        return None
+    keys = _mixed(np.frombuffer(said, np.uint8).astype(np.uint64))
+    return _dense(_least(_shingles(keys, LETTERS)))
+
+
 def similarity(one: Sketches, others: Sketches) -> NDArray[np.float64]:
     """Return how alike a document is to each of some others, 0 to 1: float64 [others]."""
     return (others == one).mean(axis=1)
 
 
-def bands_of(sketches: Sketches) -> NDArray[np.uint64]:
-    """Return the bands of some sketches: uint64 [documents, bands]."""
-    parts = sketches.reshape(len(sketches), -1, BAND).astype(np.uint64)
+def bands_of(sketches: Sketches, width: int = BAND) -> NDArray[np.uint64]:
+    """Return the bands of some sketches, of ``width`` places each: uint64 [documents, bands]."""
+    parts = sketches.reshape(len(sketches), -1, width).astype(np.uint64)
     bands = np.zeros(parts.shape[:2], np.uint64)
-    for place in range(BAND):
+    for place in range(width):
         bands = _mixed(bands ^ parts[:, :, place])
     return bands
 
@@ -83,9 +97,9 @@ def _words(text: bytes) -> NDArray[np.uint64]:
     return np.add.reduceat(_WORTH[within % _PLACES_IN_WORD, letters[places]], first)
 
 
-def _shingles(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _shingles(keys: NDArray[np.uint64], size: int = SHINGLE) -> NDArray[np.uint64]:
     """Return a hash of every run of words; a shorter text is one run."""
-    size = min(SHINGLE, len(keys))
+    size = min(size, len(keys))
     count = len(keys) - size + 1
     hashes = np.zeros(count, np.uint64)
     for place in range(size):
