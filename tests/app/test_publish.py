@@ -54,6 +54,7 @@ async def publisher(engine: Engine, folder: Path) -> Publisher:
         sqlite_url(folder), path, record, DEFAULTS, time.monotonic, time.time,
         folder / "sealed.msgpack", Acts(),
         CataloguePublisher(folder / "collections.msgpack", folder),
+        folder / "prompts.msgpack",
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ OF_TENANTS = {name for name, table in metadata.tables.items() if "tenant_id" in 
 #: Statements over all tenants, and why they may.
 ALLOWED = {
     "privacy/store.py:user_rules": "rules of the tenants above count its users, too",
+    "prompts/store.py:read_registered": "gateways compose the prompts of every tenant",
+    "prompts/store.py:_newest_events": "gateways compose the prompts of every tenant",
     "jobs/store.py:find_job": "a job is named alone; who asks is held against its tenant afterwards",
     "jobs/store.py:list_jobs": "the operator sees every tenant's; others name theirs",
     "jobs/store.py:has_due": "a runner works for every tenant",

@@ -22,6 +22,8 @@ from santral.app.answered import answer_of, body_of
 from santral.app.catalogue import CataloguePublisher
 from santral.app.catalogue_file import catalogue_file
 from santral.app.gateway import GatewayProcess
+from santral.app.prompts import publish_prompts
+from santral.app.prompts_file import prompts_file
 from santral.app.publish import read_access
 from santral.app.sealing import publish_sealed
 from santral.app.station import Station, machine_name
@@ -92,6 +94,7 @@ async def opened_gateway(
     record.keys.append(_eval_key(key, tenant))
     if sealed_references(config):
         await publish_sealed(engine, sealed_file(config))
+    await publish_prompts(engine, prompts_file(config))
     await CataloguePublisher(catalogue_file(config), config.data.folder).publish(engine)
     machine = f"{machine_name(os.uname().nodename)}-evals{os.getpid()}"
     process = GatewayProcess(loaded, Station(machine=machine))

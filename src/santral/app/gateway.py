@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.channel import Message, Ready, Retire
 from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.numbers import SharedNumbers
+from santral.app.prompts_file import PromptsReader, prompts_file
 from santral.app.providers import ProviderPool
 from santral.app.refresh import LOOK_EVERY_S, Follower
 from santral.app.searching import Searching
@@ -24,9 +26,11 @@ from santral.cache.caches import Caches
 from santral.config.load import LoadedConfig
 from santral.config.schema import Config
 from santral.config.sealed import sealed_references
+from santral.errors import StoreError
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
+    Assign,
     Attempts,
     Cite,
     Compose,
@@ -47,6 +51,7 @@ from santral.gateway.stages.route import Router
 from santral.gateway.stages.shadow import Mirror
 from santral.gateway.state import Current, Snapshot, build_snapshot
 from santral.guardrails.policy import inspect
+from santral.prompts.registry import Registry
 from santral.providers.catalogue.archive import keep_prices
 from santral.quota.line import WaitingLine
 from santral.routing.fallback import Fallback
@@ -59,6 +64,8 @@ from santral.traces.spool import Spool, share_of
 
 if TYPE_CHECKING:
     from santral.app.sealed import SealedReader
+
+log = logging.getLogger(__name__)
 
 #: Objects that are made before the garbage collector looks again. Chosen: some megabytes; requests
 #: leave no cycles behind that would have to be found soon. Measured against Python's 700: 8 % less CPU
@@ -121,6 +128,7 @@ class GatewayProcess:
         )
         self._access = Access.empty()
         self._access_reader = AccessReader(access_file(config))
+        self._prompts_reader = PromptsReader(prompts_file(config))
         self._providers = self._pool.build(config.providers)  # those compiled last
         self.current = Current(build_snapshot(loaded, self._providers, self._access.ring))
         self._pool.keep()
@@ -139,6 +147,7 @@ class GatewayProcess:
         self.trace = Trace(self._spool, RequestMetrics(self.metrics), self._loaded.config.telemetry)
         stages = Stages(
             trace=self.trace,
+            assign=Assign(),
             quota=Quota(self._line),
             input_guard=InputGuard(),
             compose=Compose(),
@@ -185,6 +194,7 @@ class GatewayProcess:
             self._take_access()
         else:
             self._put_access(access)
+        await self._take_prompts()
         await self._limiter.begin()
         await self._searching.library.refresh()
         await warm_up(self.current.snapshot)
@@ -196,6 +206,28 @@ class GatewayProcess:
             return False
         self._put_access(fresh)
         return True
+
+    async def _take_prompts(self) -> None:
+        """Compile the registered prompts if the parent wrote others; they stay as they are where its
+        file cannot be read."""
+        try:
+            registered = self._prompts_reader.read()
+        except StoreError as error:
+            log.error("prompts_not_read", extra={"reason": error.message})
+            return
+        if registered is None:
+            return
+        before = self.current.snapshot
+        registry = await asyncio.to_thread(Registry, before.prompts, registered, before.registry)
+        known = before.registry.broken()
+        for (owner, reference), reason in registry.broken().items():
+            if (owner, reference) not in known:
+                where = {"tenant": owner, "prompt": reference, "reason": reason}
+                log.warning("prompt_not_usable", extra=where)
+        files = self.current.snapshot.prompts  # a reload may have come between
+        self.current.put_prompts(
+            registry if files is before.prompts else registry.with_files(files)
+        )
 
     def _put_access(self, fresh: Access) -> None:
         self._access = fresh
@@ -291,7 +323,9 @@ class GatewayProcess:
         keep_prices(loaded.config.data.folder, loaded.config.prices.file)
         self._loaded = loaded
         self._searching.configure(loaded.config, self._providers)
+        registered = self.current.snapshot.registry  # newer than what this was compiled with
         self.current.snapshot = fresh
+        self.current.put_prompts(registered.with_files(fresh.prompts))
         self.current.put_access(self._access.ring, self._access.limits(loaded.config))
 
     async def _refresh(self) -> None:
@@ -299,6 +333,7 @@ class GatewayProcess:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._take_access()
+            await self._take_prompts()
             await self._searching.library.refresh()
             await asyncio.to_thread(self._caches.refresh, self._caches.notes_due())
             await self._pool.close_retired()

@@ -12,6 +12,8 @@ from santral.app.acts import Acts
 from santral.app.catalogue import CataloguePublisher
 from santral.app.catalogue_file import catalogue_file
 from santral.app.noted import note_start
+from santral.app.prompts import publish_prompts
+from santral.app.prompts_file import prompts_file
 from santral.app.publish import Publisher, read_access
 from santral.app.sealing import check_sealed, publish_sealed
 from santral.config.load import LoadedConfig
@@ -45,6 +47,7 @@ def prepare(
         sealed_file(config),
         acts,
         catalogue,
+        prompts_file(config),
     )
     publisher.start()
     return publisher, first
@@ -75,6 +78,7 @@ async def _prepare(
         )
         await check_sealed(engine, config)
         await publish_sealed(engine, sealed_file(config))
+        await publish_prompts(engine, prompts_file(config))
         await catalogue.publish(engine)
         await note_start(engine, loaded)
         record = await read_access(engine, default_rules(config.limits), time.time())

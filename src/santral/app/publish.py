@@ -15,6 +15,7 @@ from santral.app.access import AccessRecord, write_access
 from santral.app.acts import Acts
 from santral.app.catalogue import CataloguePublisher
 from santral.app.noted import write_acts
+from santral.app.prompts import publish_prompts
 from santral.app.sealing import publish_sealed
 from santral.db.engine import Engine, connect, reading
 from santral.db.store import read_revision
@@ -86,8 +87,10 @@ class Publisher:
         sealed_path: Path,
         acts: Acts,
         catalogue: CataloguePublisher,
+        prompts_path: Path,
     ) -> None:
         self._catalogue = catalogue
+        self._prompts_path = prompts_path
         self._url = url
         self._path = path
         self._defaults = defaults
@@ -141,6 +144,7 @@ class Publisher:
         if seen != self._record.revision:
             record, before = await read_keys(engine), self._record
             await publish_sealed(engine, self._sealed_path)
+            await publish_prompts(engine, self._prompts_path)
             await self._catalogue.publish(engine)
             # Sums over many rows are slow, and a revocation does not wait for them.
             self._write(replace(record, read_at=before.read_at, used=before.used))

@@ -139,7 +139,9 @@ class RouteConfig(Section):
     )
     policy: Name | None = Field(default=None, description="A name under [policies].")
     prompt: str | None = Field(
-        default=None, description="Prompt to compose with: NAME, NAME@LABEL or NAME@1.2.0."
+        default=None,
+        description="Prompt to compose with: NAME, NAME@LABEL or NAME@1.2.0 of the folder of prompts, "
+        "or registry:NAME@LABEL of what tenants have registered.",
     )
     experiment: Name | None = Field(default=None, description="A name under [experiments].")
     retrieval: RetrievalRouteConfig | None = Field(default=None, description="Passages to add.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +16,13 @@ from santral.config.references import NO_POLICY
 from santral.config.routes import RetrievalRouteConfig, RouteConfig, RungConfig
 from santral.config.schema import Config
 from santral.errors import ConfigError, SantralError
-from santral.experiments.experiment import Experiment
+from santral.gateway.trial import Trial, Trials, compile_trials
 from santral.guardrails.check import EntityCheck
 from santral.guardrails.checks.length import Length
 from santral.guardrails.policy import CheckList, Policy, compile_policy
 from santral.guardrails.schema import CompiledSchema, compile_schema
 from santral.prompts.library import PromptLibrary, load_prompts
-from santral.prompts.version import PromptVersion
+from santral.prompts.registry import REGISTERED, Registry
 from santral.providers.catalogue.catalogue import catalogue_in, combined_prices
 from santral.providers.catalogue.prices import PriceBook
 from santral.providers.provider import Operation, Provider
@@ -51,8 +51,7 @@ class RouteState:
     entity_checks: CheckList  # those of its output checks that look for values
     part_checks: CheckList  # those that every text of an answer meets: values, and length
     policy_digest: str
-    prompt: PromptVersion | None
-    experiment: Experiment | None
+    prompt: str | None  # what it names: NAME, NAME@LABEL or NAME@1.2.0
     retrieval: RetrievalRouteConfig | None
     cache: CacheConfig
     schema: CompiledSchema | None
@@ -72,12 +71,14 @@ class Snapshot:
     digest: str
     routes: Mapping[str, RouteState]
     deployments: Mapping[str, Deployment]
-    prompts: PromptLibrary
+    prompts: PromptLibrary  # of the configured folder
+    registry: Registry  # those with what tenants registered: what requests are composed with
     prices: PriceBook
     ring: KeyRing
     limits: LimitBook
     pseudonyms: Pseudonyms  # what stands for words that are not kept
     spool_box: SpoolBox | None  # seals words in the spool, where there is a master key
+    trials: Trials = field(default_factory=dict[str, tuple[Trial, ...]])  # experiments, by route
 
 
 class Current:
@@ -94,6 +95,12 @@ class Current:
         """Return why traffic should go elsewhere. A database that is down is no reason: keys,
         limits and routes are in memory and requests are served from them."""
         return ["the gateway is stopping"] if self.is_draining else []
+
+    def put_prompts(self, registry: Registry) -> None:
+        self.snapshot = replace(self.snapshot, registry=registry)
+
+    def put_trials(self, trials: Trials) -> None:
+        self.snapshot = replace(self.snapshot, trials=trials)
 
     def put_access(self, ring: KeyRing, limits: LimitBook) -> None:
         self.snapshot = replace(self.snapshot, ring=ring, limits=limits)
@@ -125,18 +132,20 @@ def build_snapshot(
     )
     _check_prices(config, prices)
     builder = _Builder(config, deployments, prompts, pricing_by(prices, _now))
-    return Snapshot(
+    made = Snapshot(
         config=config,
         digest=loaded.digest,
         routes={**builder.bare_routes(), **builder.routes()},
         deployments=deployments,
         prompts=prompts,
+        registry=before.registry.with_files(prompts) if before else Registry(prompts),
         prices=prices,
         ring=ring,
         pseudonyms=Pseudonyms(config),
         spool_box=_spool_box(config),
         limits=limits or LimitBook(default_rules(config.limits)),
     )
+    return replace(made, trials=compile_trials(made))
 
 
 def _spool_box(config: Config) -> SpoolBox | None:
@@ -239,7 +248,6 @@ class _Builder:
             part_checks=policies.parts,
             policy_digest=policies.digest,
             prompt=self._prompt(name, config.prompt),
-            experiment=self._experiment(name, config.experiment),
             retrieval=config.retrieval,
             cache=config.cache,
             schema=schema,
@@ -255,22 +263,18 @@ class _Builder:
         """The route's own policy; else the one called ``default``, where it is declared."""
         return config.policy or ("default" if "default" in self._policies else NO_POLICY)
 
-    def _prompt(self, route: str, reference: str | None) -> PromptVersion | None:
-        if reference is None:
-            return None
+    def _prompt(self, route: str, reference: str | None) -> str | None:
+        """Refuse a reference to nothing; what tenants register comes and goes while this runs."""
+        if reference is None or reference.startswith(REGISTERED):
+            return reference
         try:
-            return self._prompts.find(reference)
+            self._prompts.find(reference)
         except SantralError as error:
-            raise ConfigError(f"routes.{route}.prompt: {error.message}") from None
-
-    def _experiment(self, route: str, name: str | None) -> Experiment | None:
-        if name is None:
-            return None
-        experiment = Experiment.from_config(name, self._config.experiments[name])
-        for variant in experiment.variants:
-            if variant.prompt is not None:
-                self._prompt(f"{route}, experiment {name}", variant.prompt)
-        return experiment
+            raise ConfigError(
+                f"routes.{route}.prompt: {error.message} One that is registered is named "
+                f"{REGISTERED}{reference}."
+            ) from None
+        return reference
 
 
 def _schema(route: str, path: Path | None) -> CompiledSchema | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from msgspec import Struct
 from santral.errors import BadRequest, ConfigError, NotFound, nearest
 from santral.prompts.file import Draft, read_draft
 from santral.prompts.front import fault
-from santral.prompts.link import link
+from santral.prompts.link import FindDraft, link
 from santral.prompts.version import PromptVersion, SemVer
 
 #: The label that a request without version and label gets. Chosen: the name people use.
@@ -56,21 +57,33 @@ class Prompt(Struct, frozen=True):
         return next((v for v in self.versions if v.order == wanted), None)
 
     @property
-    def default(self) -> PromptVersion:
-        """The version labelled ``production``, else the newest release, else the newest."""
-        labelled = self.find(self.labels[DEFAULT_LABEL]) if DEFAULT_LABEL in self.labels else None
-        if labelled is not None:
-            return labelled
+    def default(self) -> PromptVersion | None:
+        """The version labelled ``production``, else the newest release, else the newest.
+
+        None: the one that is labelled so cannot be used.
+        """
+        if DEFAULT_LABEL in self.labels:
+            return self.find(self.labels[DEFAULT_LABEL])
         releases = [v for v in self.versions if not v.order.is_prerelease]
         return (releases or self.versions)[-1]
 
 
 class PromptLibrary:
-    """An immutable snapshot of all prompts."""
+    """An immutable snapshot of all prompts of one place: a folder, or what a tenant has registered.
 
-    __slots__ = ("_by_label", "_by_version", "_defaults", "_prompts")
+    ``drafts`` are what they were made of, ``broken`` says why a version, as NAME@1.2.0, cannot be used.
+    """
 
-    def __init__(self, prompts: Mapping[str, Prompt]) -> None:
+    __slots__ = ("_by_label", "_by_version", "_defaults", "_prompts", "broken", "drafts")
+
+    def __init__(
+        self,
+        prompts: Mapping[str, Prompt],
+        drafts: Mapping[str, Drafts] | None = None,
+        broken: Mapping[str, str] | None = None,
+    ) -> None:
+        self.drafts = drafts or {}
+        self.broken = broken or {}
         self._prompts = dict(sorted(prompts.items()))
         self._defaults = {name: prompt.default for name, prompt in self._prompts.items()}
         self._by_version = {
@@ -89,6 +102,9 @@ class PromptLibrary:
     def __len__(self) -> int:
         return len(self._prompts)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._prompts or name in self.drafts
+
     def resolve(
         self, name: str, version: str | None = None, label: str | None = None
     ) -> PromptVersion:
@@ -96,11 +112,11 @@ class PromptLibrary:
 
         Raises:
             BadRequest: both a version and a label were given.
-            NotFound: there is no such prompt, version or label; names the nearest.
+            NotFound: there is no such prompt, version or label, or it cannot be used; names the nearest.
         """
         prompt = self._prompts.get(name)
         if prompt is None:
-            raise _missing(f"There is no prompt '{name}'.{nearest(name, self._prompts)}", "name")
+            raise self._unknown(name)
         if version is not None and label is not None:
             raise BadRequest(
                 f"Prompt '{name}' was named by version and by label; give one of them.",
@@ -111,24 +127,26 @@ class PromptLibrary:
             return self._version(prompt, version)
         if label is not None:
             return self._label(prompt, label)
-        return self._defaults[name]
+        return self._defaults[name] or self._label(prompt, DEFAULT_LABEL)
+
+    def label_of(self, name: str, version: str | None, label: str | None) -> str:
+        """Return the label by which ``resolve`` found what it found; empty where by none."""
+        if version is not None:
+            return ""
+        return label or (DEFAULT_LABEL if (name, DEFAULT_LABEL) in self._by_label else "")
 
     def find(self, reference: str) -> PromptVersion:
         """Return the version a setting names: ``NAME``, ``NAME@LABEL`` or ``NAME@1.2.0``.
 
         Raises:
-            NotFound: there is no such prompt, version or label; names the nearest.
+            NotFound: there is no such prompt, version or label, or it cannot be used; names the nearest.
         """
-        name, at, pointer = reference.partition("@")
-        if not at:
-            return self.resolve(name)
-        if pointer[:1].isdigit():
-            return self.resolve(name, version=pointer)
-        return self.resolve(name, label=pointer)
+        return self.resolve(*split_reference(reference))
 
     def _version(self, prompt: Prompt, version: str) -> PromptVersion:
         found = self._by_version.get((prompt.name, version)) or prompt.find(version)
         if found is None:
+            self._refuse_broken(f"{prompt.name}@{version}")
             known = ", ".join(v.version for v in prompt.versions)
             raise _missing(
                 f"Prompt '{prompt.name}' has no version '{version}'; it has {known}.", "version"
@@ -138,6 +156,7 @@ class PromptLibrary:
     def _label(self, prompt: Prompt, label: str) -> PromptVersion:
         found = self._by_label.get((prompt.name, label))
         if found is None:
+            self._refuse_broken(f"{prompt.name}@{prompt.labels.get(label, '')}")
             hint = nearest(label, prompt.labels)
             known = ", ".join(prompt.labels) or "none"
             raise _missing(
@@ -145,6 +164,24 @@ class PromptLibrary:
                 "label",
             )
         return found
+
+    def _unknown(self, name: str) -> NotFound:
+        for reference in self.broken:
+            if reference.partition("@")[0] == name:
+                self._refuse_broken(reference)
+        return _missing(f"There is no prompt '{name}'.{nearest(name, self._prompts)}", "name")
+
+    def _refuse_broken(self, reference: str) -> None:
+        if reference in self.broken:
+            raise _missing(f"Prompt {reference} cannot be used: {self.broken[reference]}", "name")
+
+
+def split_reference(reference: str) -> tuple[str, str | None, str | None]:
+    """Return name, version and label of ``NAME``, ``NAME@LABEL`` or ``NAME@1.2.0``."""
+    name, at, pointer = reference.partition("@")
+    if not at:
+        return name, None, None
+    return (name, pointer, None) if pointer[:1].isdigit() else (name, None, pointer)
 
 
 def load_prompts(folder: Path) -> PromptLibrary:
@@ -173,24 +210,30 @@ def inspect_prompts(folder: Path) -> tuple[PromptLibrary, list[str]]:
             found = _drafts(place, faults)
             if found is not None:
                 drafts[place.name] = found
-    return PromptLibrary(linked(drafts, faults)), faults
+    broken: dict[str, str] = {}
+    prompts = linked(drafts, partial(find_draft, drafts), broken)
+    return PromptLibrary(prompts, drafts, broken), [*faults, *broken.values()]
 
 
-def linked(drafts: Mapping[str, Drafts], faults: list[str]) -> dict[str, Prompt]:
-    """Return the prompts of drafts that may include each other; what cannot be linked is left out,
-    and told in ``faults``."""
-
-    def find(reference: str) -> Draft:
-        return find_draft(drafts, reference)
-
+def linked(
+    drafts: Mapping[str, Drafts],
+    find: FindDraft,
+    broken: dict[str, str],
+    ready: Mapping[str, PromptVersion] | None = None,
+) -> dict[str, Prompt]:
+    """Return the prompts of drafts; a version that cannot be linked is left out, and ``broken`` says
+    why. ``ready`` are versions linked before, by the hash of their file and NAME@1.2.0."""
+    known = ready or {}
     prompts: dict[str, Prompt] = {}
     for name, of_name in drafts.items():
         versions: list[PromptVersion] = []
         for draft in of_name.drafts:
             try:
-                versions.append(link(draft, find))
+                versions.append(
+                    known.get(draft.content_hash + draft.reference) or link(draft, find)
+                )
             except ConfigError as error:
-                faults.append(error.message)
+                broken[draft.reference] = error.message
         if versions:
             prompts[name] = Prompt(name, tuple(versions), dict(of_name.labels))
     return prompts

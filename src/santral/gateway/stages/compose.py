@@ -5,21 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from santral.errors import BadRequest
-from santral.experiments.assign import assign
-from santral.experiments.experiment import Experiment
 from santral.gateway.context import RequestContext
-from santral.gateway.stages.trace import user_of
 from santral.prompts.compose import compose
-from santral.prompts.version import PromptVersion
+from santral.prompts.registry import Resolved
+from santral.prompts.version import PromptTool, PromptVersion
 from santral.traces.record import Attribute
+from santral.wire.chat import NULL
 
 #: Composed prompts without variables that are kept. Chosen: more than anybody has in force.
 MAX_CONSTANT = 512
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Function(Struct, frozen=True):
+    name: str = ""
+
+
+class _Tool(Struct, frozen=True):
+    """What is looked at of a caller's tool."""
+
+    function: _Function = _Function()
 
 
 class Compose:
@@ -29,20 +38,26 @@ class Compose:
         self._constant: dict[tuple[str, str], list[Raw]] = {}
 
     async def __call__(self, ctx: RequestContext) -> None:
-        version = self._version(ctx)
+        found = _resolved(ctx)
         extra = ctx.call.extras.prompt
-        if version is None:
+        if found is None:
             if not ctx.call.messages:
                 raise BadRequest("'messages' must hold at least one message.", param="messages")
             return
         start = ctx.elapsed_us()
+        version = found.version
         ctx.call.messages[:0] = self._messages(version, extra.variables if extra else {})
         ctx.prompt, ctx.prompt_version = version.name, version.version
         ctx.prompt_settings, ctx.prompt_schema = version.settings, version.output_schema
+        if version.tools:
+            ctx.call.fields["tools"] = _with_tools(ctx.call.fields.get("tools"), version.tools)
         attributes: dict[str, Attribute] = {
             "gen_ai.prompt.name": version.name,
             "santral.prompt.version": version.version,
+            "santral.prompt.hash": version.composed_hash,
         }
+        if found.label:
+            attributes["santral.prompt.label"] = found.label
         if ctx.variant:
             attributes["santral.experiment.variant"] = ctx.variant
         ctx.add_span("compose", start, attributes=attributes)
@@ -53,7 +68,7 @@ class Compose:
         """Compose; without variables a version always says the same, and that is kept encoded."""
         if variables:
             return compose(version, variables)
-        key = (version.reference, version.content_hash)
+        key = (version.reference, version.composed_hash)
         kept = self._constant.get(key)
         if kept is None:
             if len(self._constant) >= MAX_CONSTANT:
@@ -62,27 +77,26 @@ class Compose:
             kept = self._constant[key] = [Raw(_encode(message)) for message in composed]
         return kept
 
-    def _version(self, ctx: RequestContext) -> PromptVersion | None:
-        """What the request names wins over the experiment, and that over the route."""
-        extra = ctx.call.extras.prompt
-        library = ctx.snapshot.prompts
-        if extra is not None:
-            return library.resolve(extra.name, extra.version, extra.label)
-        experiment = ctx.route.experiment
-        if experiment is not None:
-            assignment = assign(experiment, _unit(ctx, experiment))
-            ctx.experiment, ctx.variant = experiment.name, assignment.variant.name
-            if assignment.variant.prompt is not None:
-                return library.find(assignment.variant.prompt)
-        return ctx.route.prompt
+
+def _resolved(ctx: RequestContext) -> Resolved | None:
+    """Return what the request names; that wins over the experiment, and it over the route."""
+    extra = ctx.call.extras.prompt
+    registry, tenant = ctx.snapshot.registry, ctx.caller.tenant.id
+    if extra is not None:
+        return registry.resolve(tenant, extra.name, extra.version, extra.label)
+    reference = ctx.arm_prompt or ctx.route.prompt
+    return None if reference is None else registry.find(tenant, reference)
 
 
-def _unit(ctx: RequestContext, experiment: Experiment) -> str:
-    """What the experiment assigns: user, session, key or request; the key where none is named."""
-    extras = ctx.call.extras
-    named = {
-        "user": user_of(ctx),
-        "session": extras.session,
-        "request": ctx.request_id,
-    }
-    return f"{ctx.caller.tenant.id}/{named.get(experiment.unit) or ctx.caller.key.id}"
+def _with_tools(asked: Raw | None, tools: tuple[PromptTool, ...]) -> Raw:
+    """Return the caller's tools and those of the prompt; one of the same name is the caller's."""
+    own: list[Raw] = []
+    named: set[str] = set()
+    if asked is not None and asked != NULL:
+        try:
+            own = msgspec.json.decode(asked, type=list[Raw])
+            named = {t.function.name for t in msgspec.json.decode(asked, type=list[_Tool])}
+        except msgspec.ValidationError:
+            raise BadRequest("'tools' must be a list of tools.", param="tools") from None
+    added = [{"type": "function", "function": tool} for tool in tools if tool.name not in named]
+    return Raw(_encode([*own, *added]))
