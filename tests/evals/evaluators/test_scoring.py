@@ -75,9 +75,7 @@ def test_a_binary_measure_takes_nothing_between() -> None:
 
 
 def test_an_evaluator_that_raises_costs_its_own_score_alone() -> None:
-    broken, fine = scored(
-        Raises(), Says(Score(name="y", value=1), measures=[Measure(name="y")])
-    )
+    broken, fine = scored(Raises(), Says(Score(name="y", value=1), measures=[Measure(name="y")]))
     assert (broken.error, broken.value) == ("broken", None)
     assert "ZeroDivisionError: by nothing" in broken.reason
     assert fine.value == 1

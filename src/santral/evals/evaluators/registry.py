@@ -9,12 +9,49 @@ import msgspec
 
 from santral.errors import BadRequest, nearest
 from santral.evals.evaluator import Evaluator
+from santral.evals.evaluators.contains import Contains, NotContains
+from santral.evals.evaluators.embedding import EmbeddingSimilarity
 from santral.evals.evaluators.exact import Exact
+from santral.evals.evaluators.groundedness import Groundedness
+from santral.evals.evaluators.json_schema import JsonSchema
 from santral.evals.evaluators.kind import Kind, Prepares
+from santral.evals.evaluators.numeric import Numeric
+from santral.evals.evaluators.pii_leak import PiiLeak
+from santral.evals.evaluators.python import Python
+from santral.evals.evaluators.refusal import Refusal
+from santral.evals.evaluators.regex import Regex
+from santral.evals.evaluators.retrieval import Retrieval
+from santral.evals.evaluators.rouge import Rouge
+from santral.evals.evaluators.spent import Cost, Latency, Tokens, Ttft
+from santral.evals.evaluators.token_f1 import TokenF1
+from santral.evals.evaluators.tool_calls import ToolCalls
+from santral.evals.evaluators.trajectory import Trajectory
+from santral.evals.evaluators.translation import Bleu, Chrf
 from santral.evals.tools import Tools
 
 EVALUATORS: Final[Mapping[str, type[Kind]]] = {
     "exact": Exact,
+    "contains": Contains,
+    "not_contains": NotContains,
+    "regex": Regex,
+    "json_schema": JsonSchema,
+    "numeric": Numeric,
+    "token_f1": TokenF1,
+    "bleu": Bleu,
+    "chrf": Chrf,
+    "rouge": Rouge,
+    "embedding_similarity": EmbeddingSimilarity,
+    "retrieval": Retrieval,
+    "groundedness": Groundedness,
+    "tool_calls": ToolCalls,
+    "trajectory": Trajectory,
+    "latency": Latency,
+    "ttft": Ttft,
+    "cost": Cost,
+    "tokens": Tokens,
+    "refusal": Refusal,
+    "pii_leak": PiiLeak,
+    "python": Python,
 }
 
 
