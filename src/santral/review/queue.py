@@ -51,6 +51,7 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     n: int = 0  # the last row of the traces
     scores_us: int = 0  # the latest score
+    findings_us: int = 0  # the latest finding of a monitor
     since_us: int = 0  # when the queue began to look
     seen: int = 0  # traces that rules could have taken
     taken: int = 0

@@ -7,7 +7,6 @@ chooses everything that a lower one did.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -59,4 +58,7 @@ def chance_of(salt: str, key: str, trace_id: str) -> float:
 
 def combined(probabilities: Iterable[float]) -> float:
     """Return the chance that at least one of independent rules takes a trace."""
-    return 1 - math.prod(1 - p for p in probabilities)
+    together = 0.0
+    for probability in probabilities:
+        together += probability - together * probability
+    return together

@@ -126,15 +126,16 @@ async def find_item(
     return None if row is None else item_of(row)
 
 
-async def find_by_key(conn: Connection, tenant_id: str, queue: str, key: str) -> Item | None:
-    """Return the item of a queue that is about ``key``, or nothing."""
+async def find_by_keys(
+    conn: Connection, tenant_id: str, queue: str, keys: Collection[str]
+) -> dict[str, Item]:
+    """Return the items of a queue that are about ``keys``, by key."""
     statement = select(*_ITEM).where(
         review_items.c.tenant_id == tenant_id,
         review_items.c.queue == queue,
-        review_items.c.key == key,
+        review_items.c.key.in_(keys),
     )
-    row = (await conn.execute(statement)).one_or_none()
-    return None if row is None else item_of(row)
+    return {row.key: item_of(row) for row in await conn.execute(statement)}
 
 
 async def list_items(

@@ -1,0 +1,1 @@
+"""Looks through traces for what the rules of queues mean."""
