@@ -22,6 +22,8 @@ Floats: TypeAlias = NDArray[np.float64]
 #: Groups in which the jackknife leaves units out, at most. Chosen: the acceleration of n units in g
 #: groups has the same expectation for every g, so more of them only cost time.
 _MOST_GROUPS = 500
+#: Numbers drawn at once. Chosen: 16 MB.
+_MOST_DRAWN = 1_000_000
 
 
 class Interval(Struct, frozen=True):
@@ -128,16 +130,47 @@ def bootstrap(
         ValueError: there are no values.
     """
     data, codes, count = _grouped(values, clusters)
-    observed = float(statistic(data))
-    drawn = _resampled(data, codes, count, statistic, rng, resamples)
-    if count < 2 or not len(drawn):
+    if count < 2:
         return Interval(-math.inf, math.inf, level)
-    if np.ptp(drawn) == 0.0:
-        return Interval(float(drawn[0]), float(drawn[0]), level)
-    shift = _shift(drawn, observed)
-    bend = _acceleration(data, codes, count, statistic, rng)
+    drawn = _resampled(data, codes, count, statistic, rng, resamples)
+    without = _jackknife(data, codes, count, statistic, rng)
+    return _corrected_and_accelerated(float(statistic(data)), drawn, without, level)
+
+
+def bootstrap_mean(
+    values: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Return what ``bootstrap`` does of a mean, some hundred times as fast."""
+    data, codes, count = _grouped(values, clusters)
+    if count < 2:
+        return Interval(-math.inf, math.inf, level)
+    sums = np.bincount(codes, weights=data, minlength=count)
+    sizes = np.bincount(codes, minlength=count)
+    drawn = np.empty(resamples)
+    step = max(1, _MOST_DRAWN // count)
+    for start in range(0, resamples, step):
+        chosen = rng.integers(0, count, (min(step, resamples - start), count), dtype=np.int32)
+        drawn[start : start + step] = sums[chosen].sum(1) / sizes[chosen].sum(1)
+    without = (sums.sum() - sums) / (len(data) - sizes)
+    return _corrected_and_accelerated(float(data.mean()), drawn, without, level)
+
+
+def _corrected_and_accelerated(
+    observed: float, drawn: Floats, without: Floats, level: float
+) -> Interval:
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return Interval(-math.inf, math.inf, level)
+    if np.ptp(known) == 0.0:
+        return Interval(float(known[0]), float(known[0]), level)
+    shift, bend = _shift(known, observed), _acceleration(without)
     shares = [_corrected(share, shift, bend) for share in ((1 - level) / 2, (1 + level) / 2)]
-    low, high = np.quantile(drawn, shares)
+    low, high = np.quantile(known, shares)
     return Interval(float(low), float(high), level)
 
 
@@ -170,7 +203,7 @@ def _resampled(
     for index in range(resamples):
         times = np.bincount(rng.integers(0, count, count), minlength=count)
         drawn[index] = statistic(np.repeat(data, times[codes], axis=0))
-    return drawn[np.isfinite(drawn)]
+    return drawn
 
 
 def _shift(drawn: Floats, observed: float) -> float:
@@ -179,16 +212,19 @@ def _shift(drawn: Floats, observed: float) -> float:
     return normal_quantile(min(max(below / len(drawn), edge), 1 - edge))
 
 
-def _acceleration(
+def _jackknife(
     data: NDArray[Any],
     codes: NDArray[np.intp],
     count: int,
     statistic: Callable[[NDArray[Any]], float],
     rng: np.random.Generator,
-) -> float:
+) -> Floats:
     group = np.arange(count) if count <= _MOST_GROUPS else rng.permutation(count) % _MOST_GROUPS
     left_out = group[codes]
-    without = np.array([statistic(data[left_out != g]) for g in range(int(group.max()) + 1)])
+    return np.array([statistic(data[left_out != g]) for g in range(int(group.max()) + 1)])
+
+
+def _acceleration(without: Floats) -> float:
     away = without[np.isfinite(without)]
     away = away.mean() - away
     spread = float(np.sum(away**2))

@@ -21,7 +21,7 @@ from santral.statistics.interval import (
     Estimate,
     Floats,
     Interval,
-    bootstrap,
+    bootstrap_mean,
     clustered_mean,
 )
 
@@ -222,7 +222,7 @@ def _mean_interval(
     level: float,
     rng: np.random.Generator,
 ) -> Interval:
-    drawn = bootstrap(differences, np.mean, rng, clusters=clusters, level=level)
+    drawn = bootstrap_mean(differences, rng, clusters=clusters, level=level)
     if mean.clusters >= _FEW_CLUSTERS:
         return drawn
     low, high = min(drawn.low, mean.interval.low), max(drawn.high, mean.interval.high)

@@ -279,4 +279,4 @@ def _direction(old: Floats, new: Floats) -> Floats:
     scatter = centred.T @ centred / len(centred)
     ridge = 0.1 * float(np.trace(scatter)) / len(scatter) or 1.0
     apart = new.mean(0) - old.mean(0)
-    return np.linalg.solve(scatter + ridge * np.eye(len(scatter)), apart)
+    return np.asarray(np.linalg.solve(scatter + ridge * np.eye(len(scatter)), apart), np.float64)
