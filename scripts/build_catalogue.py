@@ -5,7 +5,7 @@
         --capabilities model_prices_and_context_window.json
 
 Prices: pydantic/genai-prices (MIT). Capabilities and limits: LiteLLM's
-model_prices_and_context_window.json (MIT), in the wheel of ``litellm``. Where both give a plain price
+model_prices_and_context_window.json (MIT), in the wheel of ``litellm``, which also says when models end. Where both give a plain price
 and they differ by more than 1 %, the model is listed, for a person to look at; genai-prices counts.
 """
 
@@ -17,14 +17,19 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from santral.providers.catalogue.catalogue import (
     SHIPPED,
     Amounts,
+    Catalogue,
     Entry,
+    Header,
     PriceEntry,
     TariffEntry,
     compare,
@@ -250,6 +255,18 @@ def build(genai: Any, flags: dict[str, dict[str, dict[str, Any]]]) -> list[Entry
     return models
 
 
+def add_ends(models: list[Entry], flags: dict[str, dict[str, dict[str, Any]]]) -> list[Entry]:
+    """Return the models with the days on which their providers end them, by every name LiteLLM knows."""
+    known = Catalogue(Header(version="", sources=[], licence="", models=0, sha256=""), models)
+    ends: dict[tuple[str, str], dict[str, date]] = {}
+    for kind, entries in flags.items():
+        for name, entry in entries.items():
+            day, found = entry.get("deprecation_date"), known.find(kind, name)
+            if found is not None and isinstance(day, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+                ends.setdefault((kind, found.model), {})[name] = date.fromisoformat(day)
+    return [replace(model, ends=ends.get((model.kind, model.model), {})) for model in models]
+
+
 def disagreements(models: list[Entry], flags: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Yield models whose plain price the two sources give differently."""
     for facts in models:
@@ -273,7 +290,7 @@ def main() -> None:
     sys.path.insert(0, str(arguments.genai_prices.parent))
     genai = importlib.import_module("genai_prices.data")
     flags = capabilities(arguments.capabilities)
-    models = build(genai, flags)
+    models = add_ends(build(genai, flags), flags)
     data = encode_catalogue(
         arguments.version,
         arguments.source,

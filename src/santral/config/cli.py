@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +27,8 @@ ConfigPath = Annotated[
 _COUNTED = ("routes", "deployments", "experiments", "providers")
 
 
-def config_commands(check_servable: Callable[[LoadedConfig], None]) -> typer.Typer:
-    """Return ``santral config``; ``check_servable`` refuses what a gateway would refuse."""
+def config_commands(check_servable: Callable[[LoadedConfig], Sequence[str]]) -> typer.Typer:
+    """Return ``santral config``; ``check_servable`` refuses what a gateway would refuse, and warns."""
     app = typer.Typer(no_args_is_help=True, help="Show, check and describe the configuration.")
     app.command("show")(show)
     app.command("schema")(schema)
@@ -37,7 +37,8 @@ def config_commands(check_servable: Callable[[LoadedConfig], None]) -> typer.Typ
     def check(config: ConfigPath = None) -> None:
         """Check the configuration with all it names: exit status 0 when it can be served."""
         loaded = load(config, os.environ)
-        check_servable(loaded)
+        for warning in check_servable(loaded):
+            typer.echo(f"warning: {warning}", err=True)
         counts = {name: len(getattr(loaded.config, name)) for name in _COUNTED}
         counted = ", ".join(f"{n} {name[:-1] if n == 1 else name}" for name, n in counts.items())
         typer.echo(f"{loaded.path or 'defaults'}: good. {counted}.")

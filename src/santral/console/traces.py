@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import msgspec
@@ -11,8 +12,10 @@ from fastapi.responses import RedirectResponse
 from santral.console.frame import Frame, Visit
 from santral.console.render import HEADERS
 from santral.console.view import WIDTH, columns, mark_at, pieces, waterfall
+from santral.providers.catalogue.catalogue import catalogue_in
+from santral.providers.catalogue.retirement import Retirement, retirements
 from santral.tenants.permission import Principal
-from santral.tenants.tenant import TenantId
+from santral.tenants.tenant import EVERYWHERE, TenantId
 from santral.traces.question import Cursor, Filters, parse_since, shown_to, visible_to
 from santral.traces.readable import messages
 from santral.traces.signals.signal import FEW
@@ -65,6 +68,7 @@ class TracePages:
             tenant=visit.asked("tenant"),
             tenants=tenants_of(visit.principal),
             first_steps=self._first_steps() if is_new else None,
+            ending=self._ending(now_us) if visit.principal.may("config.read", EVERYWHERE) else [],
         )
 
     async def traces(self, visit: Visit) -> Response:
@@ -121,6 +125,11 @@ class TracePages:
             is_readable=is_readable,
             raw=raw if len(raw) <= _MOST_RAW else raw[:_MOST_RAW] + "\n…",
         )
+
+    def _ending(self, now_us: int) -> list[Retirement]:
+        """Return the deployments whose model its provider ends soon."""
+        today = datetime.fromtimestamp(now_us / 1e6, UTC).date()
+        return retirements(self._config, catalogue_in(self._config.data.folder), today)
 
     def _first_steps(self) -> dict[str, str]:
         """Return the commands that make the first trace of this installation."""

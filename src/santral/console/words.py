@@ -34,6 +34,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "w24h": ("Last 24 hours", "Son 24 saat"),
     "w7d": ("Last 7 days", "Son 7 gün"),
     "w30d": ("Last 30 days", "Son 30 gün"),
+    # models that end
+    "models_end": ("Models that end soon", "Yakında kapanacak modeller"),
+    "ends_on": ("ends on", "kapanış"),
+    "routes_of_it": ("routes", "rotalar"),
     # signals
     "latency": ("Latency", "Gecikme"),
     "cost": ("Cost", "Maliyet"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from santral.config.load import load
 from santral.config.schema import Config
 from santral.config.upstreams import ProviderConfig, TimeoutsConfig
 from santral.errors import ConfigError, nearest
+from santral.providers.catalogue.catalogue import catalogue_in
+from santral.providers.catalogue.retirement import WARN_DAYS, retirements
 from santral.providers.probe import Findings, probe
 from santral.providers.registry import VENDORS
 from santral.providers.tasks.tasked import TASKS, TaskRow
@@ -61,6 +64,28 @@ def ask_providers(
     for line in _remarks(found):
         typer.echo(line, err=True)
     if not all(one.is_good for one in found):
+        raise typer.Exit(1)
+
+
+@providers_app.command("retirements")
+def list_retirements(
+    days: Annotated[int, typer.Option(help="Look so many days ahead.")] = WARN_DAYS,
+    is_strict: Annotated[
+        bool, typer.Option("--strict", help="Exit status 1 when a deployment's model ends by then.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The santral.toml to read.")
+    ] = None,
+) -> None:
+    """List deployments whose model its provider ends soon, as far as the catalogue knows."""
+    settings = load(config, os.environ).config
+    today = datetime.now(UTC).date()
+    found = retirements(settings, catalogue_in(settings.data.folder), today, days)
+    rows = [
+        (str(one.ends_on), one.deployment, one.model, ", ".join(one.routes) or "-") for one in found
+    ]
+    print_table(("ends on", "deployment", "model", "routes"), rows)
+    if found and is_strict:
         raise typer.Exit(1)
 
 

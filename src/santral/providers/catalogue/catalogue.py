@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -66,6 +67,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     max_output_tokens: int | None = None
     can: dict[Capability, bool] = {}
     prices: list[PriceEntry] = []
+    ends: dict[str, date] = {}  # the day on which its provider ends it, by each of its names
 
 
 _models = msgspec.json.Decoder(Entry)
@@ -98,6 +100,11 @@ class Catalogue:
         """Return a model by its name, or by the name without its snapshot's date."""
         found = (self._by_name.get((kind, name)) for name in names_of(model))
         return next((entry for entry in found if entry is not None), None)
+
+    def ends_on(self, kind: str, model: str) -> date | None:
+        """Return the day on which a model ends; a snapshot's end says nothing of what follows it."""
+        entry = self.find(kind, model)
+        return None if entry is None else entry.ends.get(model)
 
     def facts(self, kind: str, model: str) -> ModelFacts | None:
         """Return what routing needs to know of a model."""
