@@ -34,7 +34,9 @@ from santral.retrieval.search.question import Question
 from santral.retrieval.search.result import SearchResult
 from santral.tenants.key import new_key
 from santral.tenants.tenant import KeyId, Tenant, TenantId, VirtualKey
-from santral.traces.record import TraceRecord, decode_record, encode_record
+from santral.traces.frame import Spooled, decode_frame
+from santral.traces.record import TraceRecord, encode_record
+from santral.traces.scores.score import ScoreRecord
 from santral.wire.delta import ChoiceDelta, Delta, Source, ToolCallDelta
 from santral.wire.render import chunk, completion, fold
 from santral.wire.usage import Usage
@@ -189,6 +191,7 @@ class Worker:
         self.loaded = load(file, {})
         self.provider = Scripted()
         self.records: list[TraceRecord] = []
+        self.scores: list[ScoreRecord] = []
         self.spooled: list[bytes] = []
         write_access(access_file(self.loaded.config), _access())
         with pytest.MonkeyPatch.context() as patch:
@@ -210,10 +213,14 @@ class Worker:
     def _watch_spool(self) -> None:
         append = self.process._spool.append
 
-        def watched(record: TraceRecord) -> bool:
+        def watched(record: Spooled) -> bool:
             data = encode_record(record)
-            self.spooled.append(data)
-            self.records.append(decode_record(data))
+            read = decode_frame(data)
+            if isinstance(read, ScoreRecord):
+                self.scores.append(read)
+            else:
+                self.spooled.append(data)
+                self.records.append(read)
             return append(record)
 
         self.process._spool.append = watched  # type: ignore[method-assign]
@@ -223,6 +230,7 @@ class Worker:
         self.provider.scripts.clear()
         self.provider.asked.clear()
         self.records.clear()
+        self.scores.clear()
         self.spooled.clear()
         self.search.found = []
         self.search.asked.clear()

@@ -16,6 +16,7 @@ from santral.config.alerts import AlertsConfig
 from santral.config.caching import CacheStoreConfig
 from santral.config.collections import CollectionConfig, IndexServerConfig
 from santral.config.experiments import ExperimentConfig, LayerConfig
+from santral.config.feedback import FeedbackConfig, HeldConfig
 from santral.config.limits import LimitsConfig
 from santral.config.policies import PolicyConfig
 from santral.config.routes import RouteConfig
@@ -249,6 +250,8 @@ class Config(Section):
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     alerts: AlertsConfig = Field(default_factory=AlertsConfig)
     responses: ResponsesConfig = Field(default_factory=ResponsesConfig)
+    feedback: FeedbackConfig = Field(default_factory=FeedbackConfig)
+    held: HeldConfig = Field(default_factory=HeldConfig)
     prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     prices: PricesConfig = Field(default_factory=PricesConfig)
     providers: dict[Name, ProviderConfig] = Field(default_factory=dict)
@@ -279,6 +282,8 @@ RELOADABLE = frozenset(
         "indexes",
         "limits",
         "responses",
+        "feedback",
+        "held",
         "prompts",
         "prices",
         "batches",

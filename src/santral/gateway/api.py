@@ -26,6 +26,8 @@ from santral.gateway.dialects.messages.dialect import MessagesDialect
 from santral.gateway.dialects.responses.dialect import ResponsesDialect
 from santral.gateway.dialects.responses.lookup import Lookup
 from santral.gateway.dialects.responses.state import ResponseStore
+from santral.gateway.feedback import MAX_BODY_BYTES as FEEDBACK_BYTES
+from santral.gateway.feedback import Feedback
 from santral.gateway.models import list_models, one_model
 from santral.gateway.objects import ObjectFolder
 from santral.gateway.respond import Send, id_headers
@@ -78,6 +80,7 @@ class GatewayApp:
         cabinet = Cabinet(current.snapshot.config.data.folder / "objects")
         self.batches = BatchRunner(self, cabinet, current, attendance, wall)
         files, batches = Files(cabinet, wall), Batches(cabinet, wall, self.batches.wake)
+        self.feedback = feedback = Feedback(current, stages.trace.spool, metrics, rng, clock, wall)
         #: Endpoints by exact path, then by pattern, whose named groups become ``Inbound.parts``.
         self._endpoints: dict[str, dict[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._at_desk(CHAT, conversation, "conversations")},
@@ -101,6 +104,7 @@ class GatewayApp:
                 "POST": self._at_desk(CHAT, batches.create, "batches"),
                 "GET": self._at_desk(CHAT, batches.list, "batches"),
             },
+            **self._feedback(feedback),
             "/v1/models": {"GET": self._models},
             "/health/live": {"GET": self._live},
             "/health/ready": {"GET": self._ready},
@@ -133,6 +137,30 @@ class GatewayApp:
             await self._desk.serve(scope, receive, send, dialect, handle, asks=asks)
 
         return endpoint
+
+    def _feedback(self, feedback: Feedback) -> dict[str, dict[str, Endpoint]]:
+        def taken(handle: Handler) -> Endpoint:
+            async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+                await self._desk.serve(
+                    scope,
+                    receive,
+                    send,
+                    CHAT,
+                    handle,
+                    asks="feedback",
+                    max_body_bytes=FEEDBACK_BYTES,
+                )
+
+            return endpoint
+
+        return {
+            "/v1/feedback": {
+                "POST": feedback.with_tokens(taken(feedback.give)),
+                "DELETE": feedback.with_tokens(taken(feedback.retract)),
+                "OPTIONS": feedback.preflight,
+            },
+            "/v1/feedback/tokens": {"POST": taken(feedback.token)},
+        }
 
     def _at_task(self, task: Task, stages: Stages, asks: KeyScope) -> Endpoint:
         return self._at_desk(TaskDialect(task.name), TaskHandler(task, stages), asks)

@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from santral.guardrails.entities.mask import Placeholders
-from santral.traces.record import AttemptRecord, Attribute, SpanRecord, VerdictRecord
+from santral.traces.record import (
+    AttemptRecord,
+    Attribute,
+    ExposureRecord,
+    SpanRecord,
+    VerdictRecord,
+)
 from santral.wire.delta import Delta, Source
 from santral.wire.loss import Losses
 
@@ -41,6 +47,9 @@ class RequestContext:
 
     __slots__ = (
         "answer_text",
+        "arm_prompt",
+        "arm_search",
+        "arm_settings",
         "attempts",
         "body_bytes",
         "cache",
@@ -56,6 +65,7 @@ class RequestContext:
         "deployment",
         "dialect",
         "experiment",
+        "exposures",
         "fall_to",
         "groups",
         "guest",
@@ -79,6 +89,7 @@ class RequestContext:
         "question",
         "request_id",
         "requested_model",
+        "response_id",
         "root_span_id",
         "route",
         "route_decision",
@@ -129,7 +140,7 @@ class RequestContext:
         self.requested_model = ""  # api
         self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
         self.task: TaskRequest | None = None  # api: in place of call, where it is no conversation
-        self.route: RouteState  # api
+        self.route: RouteState  # api; assign puts what arms change in its place
         self.hold: Hold | None = None  # quota
         self.fall_to = ""  # quota: the only deployment that may answer, a limit being used up
         self.unit_tokens = 0  # quota: estimate of the input; generate adds to it
@@ -144,8 +155,12 @@ class RequestContext:
         self.prompt_version = ""  # compose
         self.prompt_settings: dict[str, Any] = {}  # compose: model settings of the prompt
         self.prompt_schema: dict[str, Any] | None = None  # compose: its output schema
-        self.experiment = ""  # compose
-        self.variant = ""  # compose
+        self.experiment = ""  # assign: the first that the request takes part in
+        self.variant = ""  # assign
+        self.exposures: list[ExposureRecord] = []  # assign: what the request's units see
+        self.arm_prompt = ""  # assign: in place of the route's
+        self.arm_settings: Mapping[str, Any] = {}  # assign: of the model, before the prompt's own
+        self.arm_search: Mapping[str, Any] = {}  # assign: options of the search
         self.groups: frozenset[str] = frozenset()  # retrieve: whose documents the caller sees
         self.index_generation = ""  # retrieve: of the index that was searched, with its owner
         self.unknown_answer = ""  # retrieve: what is answered in place of a model
@@ -169,6 +184,7 @@ class RequestContext:
         self.is_inner = False  # api: it was asked from inside, for a batch
         self.is_prepaid = False  # api: it has been answered by a provider's batch
         self.is_committed = False  # respond: something has been sent, no way back
+        self.response_id = ""  # validate_output, or the dialect that makes its own
         self.answer_text = ""  # validate_output: what the caller got
         self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output
         self.spans: list[SpanRecord] = []  # every stage adds its own

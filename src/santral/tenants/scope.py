@@ -16,6 +16,8 @@ KeyScope: TypeAlias = Literal[
     "files",
     "batches",
     "models",
+    "feedback",
+    "held",
 ]
 
 #: Each scope with the endpoints that it opens.
@@ -28,6 +30,8 @@ SCOPES: Mapping[KeyScope, str] = {
     "moderations": "POST /v1/moderations",
     "files": "/v1/files and everything below it",
     "batches": "/v1/batches and everything below it; the requests inside need their own scopes",
+    "feedback": "POST and DELETE /v1/feedback, POST /v1/feedback/tokens",
+    "held": "GET /v1/held/{id}: answers that wait for a reviewer, or did",
     "models": "GET /v1/models, /v1/models/{id} and the same below /v1beta",
 }
 

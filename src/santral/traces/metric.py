@@ -226,14 +226,20 @@ METRICS: tuple[Metric, ...] = (
         labels=(_ROUTE,),
     ),
     Metric(
+        name="santral_feedback_total",
+        kind="counter",
+        help="Scores that were taken at /v1/feedback, by who said them: a user, or their behaviour.",
+        labels=(Label("source", ("user", "implicit")),),
+    ),
+    Metric(
         name="santral_spool_received_total",
         kind="counter",
-        help="Finished requests handed to the spool; equals spooled + dropped.",
+        help="Finished requests and scores handed to the spool; equals spooled + dropped.",
     ),
     Metric(
         name="santral_spool_spooled_total",
         kind="counter",
-        help="Finished requests that the spool keeps for the collector.",
+        help="Finished requests and scores that the spool keeps for the collector.",
     ),
     Metric(
         name="santral_spool_dropped_total",

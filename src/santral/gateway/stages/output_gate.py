@@ -132,6 +132,8 @@ class OutputGate:
         self._ctx.answer_text = "".join(self._kept)
 
     async def _send(self, delta: Delta) -> None:
+        if not self._ctx.response_id:
+            self._ctx.response_id = delta.id
         if len(self._kept) < MAX_KEPT:  # every part holds a character or more
             self._kept += [c.text for c in delta.choices if c.index == 0 and c.text]
         if self._tap is None:

@@ -145,11 +145,13 @@ def build_record(
         session=session_of(ctx),
         user=user_of(ctx),
         config_hash=ctx.snapshot.digest,
+        response_id=ctx.response_id[:200],
         tags=extras.tags if extras else {},
         spans=[_root(ctx, duration_us, code), *ctx.spans],
         attempts=ctx.attempts,
         verdicts=ctx.verdicts,
         sources=_sources(ctx),
+        exposures=ctx.exposures,
         payload=payload_of(ctx, telemetry) if extras is not None else None,
     )
     box = ctx.snapshot.spool_box

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -73,8 +73,9 @@ class GivenScore(Struct, frozen=True, kw_only=True):
 
 def shown(score: ScoreRecord, *, with_words: bool = True) -> GivenScore:
     """Return a score as it is shown, without its words where they may not be read."""
-    fields = {name: getattr(score, name) for name in GivenScore.__struct_fields__}
-    return GivenScore(**{**fields, "comment": score.comment if with_words else ""})
+    fields: dict[str, Any] = {name: getattr(score, name) for name in GivenScore.__struct_fields__}
+    fields["comment"] = score.comment if with_words else ""
+    return GivenScore(**fields)
 
 
 _decoder = msgspec.msgpack.Decoder(ScoreRecord)

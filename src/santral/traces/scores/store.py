@@ -47,6 +47,10 @@ _BEFORE_US, _AFTER_US = 31 * 86_400_000_000, 60_000_000
 _LOOKS_FOR_US = 3_600_000_000
 
 _BODY = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS)
+#: How far apart two deliveries of one score can be, in microseconds. Chosen: whoever sends it again
+#: with the same Idempotency-Key does so within a day.
+_SAME_WITHIN_US = 86_400_000_000
+
 _TABLE = f"CREATE TABLE IF NOT EXISTS scores ({_BODY})"
 _CURRENT = f"""
     CREATE OR REPLACE VIEW current_scores AS
@@ -58,7 +62,7 @@ _CURRENT = f"""
 """  # noqa: S608 - composed of constants
 _KNOWN = """
     SELECT i.i FROM incoming i JOIN scores s
-      ON s.tenant_id = i.tenant_id AND s.id = i.id AND s.at_us = i.at_us
+      ON s.tenant_id = i.tenant_id AND s.id = i.id
     WHERE s.at_us BETWEEN $low AND $high
 """
 #: The newest request that the caller can mean: a cached answer keeps the id of the first one.
@@ -326,7 +330,7 @@ def _without_duplicates(
     }
     connection.register("incoming", incoming)
     try:
-        bounds = {"low": min(moments), "high": max(moments)}
+        bounds = {"low": min(moments) - _SAME_WITHIN_US, "high": max(moments) + _SAME_WITHIN_US}
         known = {row[0] for row in connection.execute(_KNOWN, bounds).fetchall()}
     finally:
         connection.unregister("incoming")

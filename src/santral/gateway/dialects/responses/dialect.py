@@ -71,6 +71,7 @@ class ResponsesDialect:
         ctx.body_bytes += sum(len(bytes(item)) for item in (*earlier, *referred.values()))
         call = translate(request, fields, self._store.new_id(), earlier, referred)
         call.seen_by = frozenset(seen)
+        ctx.response_id = f"resp_{call.response_id}"
         return call
 
     def writer(self, ctx: RequestContext) -> ResponsesWriter:
