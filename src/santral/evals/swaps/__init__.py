@@ -1,0 +1,1 @@
+"""Counterfactual swaps: the same text about somebody else, in Turkish and English."""
