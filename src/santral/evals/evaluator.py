@@ -60,6 +60,12 @@ class Case(Struct, frozen=True, kw_only=True):
     repeat: int = 0
     other: Answer | None = None  # of the baseline, for evaluators that compare two
 
+    @property
+    def passages(self) -> list[str]:
+        """The texts an answer should rest on: what the model was given, else the example's."""
+        told = [one.text for one in self.answer.passages if one.text]
+        return told or self.example.contexts
+
 
 class Evaluator(Protocol):
     """Scores one answer. What it raises becomes scores with the error ``broken``."""

@@ -48,3 +48,19 @@ def need_ask(tools: Tools, use: str) -> Ask:
             code="no_gateway_to_ask",
         )
     return tools.ask
+
+
+async def need_embedding(tools: Tools, name: str) -> EmbeddingModel:
+    """Open a model of vectors.
+
+    Raises:
+        BadRequest: there is nothing that opens one.
+        SantralError: it cannot be opened.
+    """
+    if tools.embedding is None:
+        raise BadRequest(
+            f"Vectors of '{name}' are needed, and nothing here opens models. Run the suite with a "
+            "configuration (--config santral.toml).",
+            code="no_embedding_model",
+        )
+    return await tools.embedding(name)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
 from santral.evals.evaluators.casing import Tongue, lowered, tongue_of
-from santral.evals.evaluators.kind import not_applicable, versioned
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 

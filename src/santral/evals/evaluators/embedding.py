@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from santral.errors import BadRequest
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
-from santral.evals.tools import Tools
+from santral.evals.kind import not_applicable, versioned
+from santral.evals.tools import Tools, need_embedding
 from santral.retrieval.embedding.model import EmbeddingModel
 
 
@@ -35,7 +34,7 @@ class EmbeddingSimilarity:
 
     async def prepare(self) -> None:
         """Open the model: its digest is part of the version."""
-        self._model = await opened(self._tools, self._params.model)
+        self._model = await need_embedding(self._tools, self._params.model)
         card = self._model.card
         self.version = versioned(
             "embedding_similarity", 1, self._params, model=card.name, digest=card.digest
@@ -45,25 +44,9 @@ class EmbeddingSimilarity:
         good = case.example.good_answers
         if not good or not case.answer.text.strip():
             return not_applicable([self._name], "no good answer is named, or the answer is empty")
-        model = self._model or await opened(self._tools, self._params.model)
+        model = self._model or await need_embedding(self._tools, self._params.model)
         vectors = await model.embed_documents([case.answer.text, *good])
         if not vectors.any(axis=1).all():
             return not_applicable([self._name], f"{self._params.model} knows no word of a text")
         value = float((vectors[1:] @ vectors[0]).max())
         return [Score(name=self._name, value=min(max(value, -1.0), 1.0))]
-
-
-async def opened(tools: Tools, name: str) -> EmbeddingModel:
-    """Open a model of vectors.
-
-    Raises:
-        BadRequest: there is nothing that opens one.
-        SantralError: it cannot be opened.
-    """
-    if tools.embedding is None:
-        raise BadRequest(
-            f"Vectors of '{name}' are needed, and nothing here opens models. Run the suite with a "
-            "configuration (--config santral.toml).",
-            code="no_embedding_model",
-        )
-    return await tools.embedding(name)

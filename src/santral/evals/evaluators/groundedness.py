@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
 from msgspec import Struct
 
-from santral.evals.answer import Passage
 from santral.evals.evaluator import Case, Measure, Score
 from santral.evals.evaluators.casing import Tongue, tongue_of
-from santral.evals.evaluators.kind import not_applicable, versioned
 from santral.evals.evaluators.words import Tokenizer, tokenizer_of
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 from santral.wire.marks import MARK_PATTERN
 
@@ -51,7 +50,7 @@ class Groundedness:
         self.version = versioned("groundedness", 1, params)
 
     async def __call__(self, case: Case) -> Sequence[Score]:
-        passages = passages_of(case)
+        passages = case.passages
         said = _MARK.sub(" ", case.answer.text)  # a citation is no word of the answer
         if not passages:
             return not_applicable(self._names, "neither the target nor the example gives passages")
@@ -69,16 +68,6 @@ class Groundedness:
             if own
             else not_applicable(self._names[1:], "the answer is one word")[0],
         ]
-
-
-def passages_of(case: Case) -> list[str]:
-    """Return the texts an answer should rest on: what the model was given, else the example's."""
-    return texts_of(case.answer.passages) or case.example.contexts
-
-
-def texts_of(passages: Iterable[Passage]) -> list[str]:
-    """Return the texts of passages, those that the target does not tell left out."""
-    return [one.text for one in passages if one.text]
 
 
 def _pairs(words: Sequence[str]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from santral.errors import BadRequest
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import versioned
+from santral.evals.kind import versioned
 from santral.evals.tools import Tools
 from santral.guardrails.schema import CompiledSchema, compile_schema
 

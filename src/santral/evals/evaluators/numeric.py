@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 # Groups of three digits with one mark between them, and perhaps a fraction; or digits and a fraction.

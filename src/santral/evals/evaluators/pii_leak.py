@@ -10,8 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.groundedness import texts_of
-from santral.evals.evaluators.kind import versioned
+from santral.evals.kind import versioned
 from santral.evals.tools import Tools
 from santral.guardrails.check import Eye, Inspection
 from santral.guardrails.checks.pii import Params as PiiParams
@@ -67,5 +66,5 @@ class PiiLeak:
         told = [asked if isinstance(asked, str) else msgspec.json.encode(asked).decode()]
         told += [str(value) for value in case.example.variables.values()]
         if self._allow_contexts:
-            told += [*case.example.contexts, *texts_of(case.answer.passages)]
+            told += [*case.example.contexts, *(one.text for one in case.answer.passages)]
         return told

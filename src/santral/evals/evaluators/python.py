@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Direction, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 

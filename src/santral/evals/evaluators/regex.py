@@ -9,7 +9,7 @@ import re2  # pyright: ignore[reportMissingTypeStubs]
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import versioned
+from santral.evals.kind import versioned
 from santral.evals.tools import Tools
 
 _re2: Final[Any] = re2  # ships no types

@@ -14,7 +14,6 @@ from santral.evals.evaluators.embedding import EmbeddingSimilarity
 from santral.evals.evaluators.exact import Exact
 from santral.evals.evaluators.groundedness import Groundedness
 from santral.evals.evaluators.json_schema import JsonSchema
-from santral.evals.evaluators.kind import Kind, Prepares
 from santral.evals.evaluators.numeric import Numeric
 from santral.evals.evaluators.pii_leak import PiiLeak
 from santral.evals.evaluators.python import Python
@@ -27,6 +26,7 @@ from santral.evals.evaluators.token_f1 import TokenF1
 from santral.evals.evaluators.tool_calls import ToolCalls
 from santral.evals.evaluators.trajectory import Trajectory
 from santral.evals.evaluators.translation import Bleu, Chrf
+from santral.evals.kind import Kind, Prepares
 from santral.evals.tools import Tools
 
 EVALUATORS: Final[Mapping[str, type[Kind]]] = {

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from santral.evals.answer import Passage
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
 from santral.evals.example import Example
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 from santral.retrieval.evaluation import measure
 

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
 from santral.evals.evaluators.casing import Tongue, tongue_of
-from santral.evals.evaluators.kind import not_applicable, versioned
 from santral.evals.evaluators.words import Tokenize, Tokenizer, tokenizer_of
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 Rouges: TypeAlias = Literal["1", "2", "l", "lsum"]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from santral.evals.answer import Answer
 from santral.evals.evaluator import Case, Direction, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from santral.errors import BadRequest
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
 from santral.evals.example import Example, ToolCall
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 from santral.guardrails.schema import CompiledSchema, compile_schema
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
 from santral.evals.evaluators.tool_calls import Compare, Fits, paired
 from santral.evals.example import ToolCall
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 
 from santral.evals.evaluator import Case, Measure, Score
-from santral.evals.evaluators.kind import not_applicable, versioned
+from santral.evals.kind import not_applicable, versioned
 from santral.evals.tools import Tools
 from santral.retrieval.extra import needed
 
