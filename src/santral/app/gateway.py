@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from santral.app.access import Access, AccessReader, access_file, wait_for_file
 from santral.app.channel import Message, Ready, Retire
+from santral.app.experiments_file import ExperimentsReader, experiments_file
 from santral.app.limits import BILLED_AFTER_S, build_limiter
 from santral.app.numbers import SharedNumbers
 from santral.app.prompts_file import PromptsReader, prompts_file
@@ -27,6 +28,7 @@ from santral.config.load import LoadedConfig
 from santral.config.schema import Config
 from santral.config.sealed import sealed_references
 from santral.errors import StoreError
+from santral.experiments.made import Running
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
 from santral.gateway.stages import (
@@ -50,6 +52,7 @@ from santral.gateway.stages.model_limits import ModelLimits
 from santral.gateway.stages.route import Router
 from santral.gateway.stages.shadow import Mirror
 from santral.gateway.state import Current, Snapshot, build_snapshot
+from santral.gateway.trial import compile_trials
 from santral.guardrails.policy import inspect
 from santral.prompts.registry import Registry
 from santral.providers.catalogue.archive import keep_prices
@@ -129,6 +132,9 @@ class GatewayProcess:
         self._access = Access.empty()
         self._access_reader = AccessReader(access_file(config))
         self._prompts_reader = PromptsReader(prompts_file(config))
+        self._experiments_reader = ExperimentsReader(experiments_file(config))
+        self._running: list[Running] = []
+        self._compiled_with: Registry | None = None  # the prompts their arms were found among
         self._providers = self._pool.build(config.providers)  # those compiled last
         self.current = Current(build_snapshot(loaded, self._providers, self._access.ring))
         self._pool.keep()
@@ -195,6 +201,10 @@ class GatewayProcess:
         else:
             self._put_access(access)
         await self._take_prompts()
+        if access is None:
+            self._take_experiments()
+        else:  # who asks from inside, as evaluations do, is in no experiment
+            self.current.put_trials({})
         await self._limiter.begin()
         await self._searching.library.refresh()
         await warm_up(self.current.snapshot)
@@ -228,6 +238,20 @@ class GatewayProcess:
         self.current.put_prompts(
             registry if files is before.prompts else registry.with_files(files)
         )
+
+    def _take_experiments(self) -> None:
+        """Compile the running experiments if the parent wrote others, or what they name has changed."""
+        try:
+            running = self._experiments_reader.read()
+        except StoreError as error:
+            log.error("experiments_not_read", extra={"reason": error.message})
+            return
+        snapshot = self.current.snapshot
+        if running is None and snapshot.registry is self._compiled_with:
+            return
+        self._running = self._running if running is None else running
+        self._compiled_with = snapshot.registry
+        self.current.put_trials(compile_trials(snapshot, self._running))
 
     def _put_access(self, fresh: Access) -> None:
         self._access = fresh
@@ -326,6 +350,8 @@ class GatewayProcess:
         registered = self.current.snapshot.registry  # newer than what this was compiled with
         self.current.snapshot = fresh
         self.current.put_prompts(registered.with_files(fresh.prompts))
+        self._compiled_with = None
+        self._take_experiments()
         self.current.put_access(self._access.ring, self._access.limits(loaded.config))
 
     async def _refresh(self) -> None:
@@ -334,6 +360,7 @@ class GatewayProcess:
             await asyncio.sleep(LOOK_EVERY_S)
             self._take_access()
             await self._take_prompts()
+            self._take_experiments()
             await self._searching.library.refresh()
             await asyncio.to_thread(self._caches.refresh, self._caches.notes_due())
             await self._pool.close_retired()

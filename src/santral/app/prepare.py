@@ -11,6 +11,8 @@ from santral.app.access import AccessRecord, access_file, write_access
 from santral.app.acts import Acts
 from santral.app.catalogue import CataloguePublisher
 from santral.app.catalogue_file import catalogue_file
+from santral.app.experimenting import publish_experiments
+from santral.app.experiments_file import experiments_file
 from santral.app.noted import note_start
 from santral.app.prompts import publish_prompts
 from santral.app.prompts_file import prompts_file
@@ -79,6 +81,7 @@ async def _prepare(
         await check_sealed(engine, config)
         await publish_sealed(engine, sealed_file(config))
         await publish_prompts(engine, prompts_file(config))
+        await publish_experiments(engine, experiments_file(config))
         await catalogue.publish(engine)
         await note_start(engine, loaded)
         record = await read_access(engine, default_rules(config.limits), time.time())

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from santral.app.access import AccessRecord, write_access
 from santral.app.acts import Acts
 from santral.app.catalogue import CataloguePublisher
+from santral.app.experimenting import publish_experiments
+from santral.app.experiments_file import EXPERIMENTS_FILE
 from santral.app.noted import write_acts
 from santral.app.prompts import publish_prompts
 from santral.app.sealing import publish_sealed
@@ -145,6 +147,7 @@ class Publisher:
             record, before = await read_keys(engine), self._record
             await publish_sealed(engine, self._sealed_path)
             await publish_prompts(engine, self._prompts_path)
+            await publish_experiments(engine, self._path.with_name(EXPERIMENTS_FILE))
             await self._catalogue.publish(engine)
             # Sums over many rows are slow, and a revocation does not wait for them.
             self._write(replace(record, read_at=before.read_at, used=before.used))

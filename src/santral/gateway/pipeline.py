@@ -11,15 +11,17 @@ from santral.wire.task import TaskRequest
 
 async def answer(ctx: RequestContext, emit: Emit, stages: Stages) -> None:
     """Answer one request. All that is held is released before this returns, also when the client leaves."""
-    async with stages.trace(ctx), stages.quota(ctx):  # around: record; reserve, then settle
-        await stages.input_guard(ctx)  # may raise GuardrailRefused
-        await stages.compose(ctx)  # prompt version, variant -> messages
-        await stages.retrieve(ctx)  # chunks -> messages
-        citing = stages.cite(ctx, emit)  # marks -> citations
-        await stages.generate(
-            ctx, stages.validate_output(ctx, citing.emit)
-        )  # cache, route, fallback
-        await citing.end()
+    async with stages.trace(ctx):  # around: record
+        stages.assign(ctx)  # experiments: arm -> route, prompt, settings
+        async with stages.quota(ctx):  # around: reserve, then settle
+            await stages.input_guard(ctx)  # may raise GuardrailRefused
+            await stages.compose(ctx)  # prompt version -> messages
+            await stages.retrieve(ctx)  # chunks -> messages
+            citing = stages.cite(ctx, emit)  # marks -> citations
+            await stages.generate(
+                ctx, stages.validate_output(ctx, citing.emit)
+            )  # cache, route, fallback
+            await citing.end()
 
 
 async def perform(ctx: RequestContext, task: TaskRequest, finish: Finish, stages: Stages) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from santral.gateway.stages.assign import Assign
 from santral.gateway.stages.attempt import Attempts
 from santral.gateway.stages.cite import Cite
 from santral.gateway.stages.compose import Compose
@@ -18,6 +19,7 @@ from santral.gateway.stages.trace import Trace
 from santral.gateway.stages.validate_output import ValidateOutput
 
 __all__ = [
+    "Assign",
     "Attempts",
     "Cite",
     "Compose",
@@ -39,6 +41,7 @@ class Stages:
     """The stages, built once by app and shared by all requests."""
 
     trace: Trace
+    assign: Assign
     quota: Quota
     input_guard: InputGuard
     compose: Compose

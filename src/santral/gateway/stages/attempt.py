@@ -293,6 +293,8 @@ def upstream_fields(ctx: RequestContext) -> dict[str, Any]:
     fields: dict[str, Any] = dict(ctx.call.fields)
     fields.pop("santral", None)
     fields["messages"] = ctx.call.messages
+    for name, value in ctx.arm_settings.items():
+        fields.setdefault(name, value)
     for name, value in ctx.prompt_settings.items():
         fields.setdefault(name, value)
     schema = ctx.output_schema

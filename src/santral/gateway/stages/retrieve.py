@@ -139,7 +139,7 @@ class Retrieve:
         if owner is None:
             return SearchResult()
         scope = as_member(owner, settings.collection, groups_towards(owner, tenant, ctx.groups))
-        options = self._options(scope, settings, extra)
+        options = self._options(ctx, scope, settings, extra)
         turns = turns_before_last(ctx.said, _TURNS)
         question = Question(ctx.question, tuple(Turn(role, text) for role, text in turns))
         result = await self._search.search(scope, question, options)
@@ -147,7 +147,11 @@ class Retrieve:
         return result
 
     def _options(
-        self, scope: Scope, settings: RetrievalRouteConfig, extra: RetrievalExtra
+        self,
+        ctx: RequestContext,
+        scope: Scope,
+        settings: RetrievalRouteConfig,
+        extra: RetrievalExtra,
     ) -> SearchOptions:
         given = extra.options
         if str(given.get("rerank", "")).startswith(_DEPLOYMENT):
@@ -157,6 +161,8 @@ class Retrieve:
                 code="bad_search_option",
                 param=f"{_PLACE}.rerank",
             )
+        if ctx.arm_search:
+            given = {**ctx.arm_search, **given}
         options = self._search.options(
             scope, given, top_k=settings.top_k, max_tokens=settings.max_tokens, place=_PLACE
         )

@@ -198,7 +198,7 @@ def scope_of(ctx: RequestContext) -> Scope:
     form = ctx.dialect.name if ctx.route.policy.output else ""
     return Scope(
         tenant_id=ctx.caller.tenant.id,
-        route=ctx.route.name,
+        route=_route_in_force(ctx),
         policy=f"{ctx.route.policy_digest}{form}{schema}",
         prompt=f"{ctx.prompt}@{ctx.prompt_version}",
         config=ctx.snapshot.digest,
@@ -206,6 +206,12 @@ def scope_of(ctx: RequestContext) -> Scope:
         groups="\0".join(sorted(ctx.groups)),
         cap=ctx.output_cap,
     )
+
+
+def _route_in_force(ctx: RequestContext) -> str:
+    """Return the route, with whose ladder answers where an experiment has put another in its place."""
+    name, ladder = ctx.route.name, ctx.route.route.name
+    return name if name == ladder else f"{name}>{ladder}"
 
 
 def saved(ctx: RequestContext, metrics: CacheMetrics, nanousd: int) -> None:
