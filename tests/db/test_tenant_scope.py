@@ -77,6 +77,7 @@ ALLOWED = {
     "retrieval/collections/store.py:list_collections": "a tenant's, or those of all for who operates",
     "retrieval/collections/store.py:active_versions": "workers search the collections of every tenant",
     "retrieval/collections/store.py:collections_of_deleted": "what deleted tenants left is forgotten",
+    "review/store.py:list_queues": "one pass looks through the traces of every tenant's queues",
     "quota/ledger/store.py:count_attempts": "the length of a progress bar over all tenants",
 }
 

@@ -22,6 +22,7 @@ from santral.privacy.places.database import Documents, Ledger, Limits
 from santral.privacy.places.exports import Exports
 from santral.privacy.places.files import Files
 from santral.privacy.places.responses import Responses
+from santral.privacy.places.reviews import Reviews
 from santral.privacy.places.spool import SpoolFolder
 from santral.privacy.places.traces import Traces
 from santral.secrets.pseudonym import Pseudonyms
@@ -58,6 +59,7 @@ def places_of(
         Responses(objects),
         CachedAnswers(engine, data_folder, redis, clock),
         Documents(engine),
+        Reviews(engine, store),
         Exports(data_folder),
         SpoolFolder(data_folder / "spool", collector, store),
         Traces(store),

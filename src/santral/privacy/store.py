@@ -8,7 +8,16 @@ from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 
 from santral.db.engine import Connection
 from santral.db.store import bump_revision
-from santral.db.tables import alerts, chunks, document_bodies, documents, ledger, limit_rules
+from santral.db.tables import (
+    alerts,
+    chunks,
+    document_bodies,
+    documents,
+    ledger,
+    limit_rules,
+    review_items,
+    review_tasks,
+)
 from santral.tenants.store import load_tree
 from santral.tenants.tenant import EVERYWHERE, TenantId
 
@@ -158,3 +167,90 @@ async def bodies_without_chunks(
         .order_by(documents.c.collection, documents.c.source)
     )
     return [(row[0], row[1], row[2]) for row in await conn.execute(statement)]
+
+
+# reviews
+
+
+async def review_rows(
+    conn: Connection, tenant_id: TenantId, subjects: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Return the review items that hold somebody's words, the oldest first."""
+    statement = (
+        select(review_items)
+        .where(review_items.c.tenant_id == tenant_id, review_items.c.subject.in_(subjects))
+        .order_by(review_items.c.created_at, review_items.c.id)
+    )
+    return [dict(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def delete_reviews(conn: Connection, tenant_id: TenantId, subjects: tuple[str, ...]) -> None:
+    """Delete the review items that hold somebody's words, with what raters said of them."""
+    own = select(review_items.c.id).where(
+        review_items.c.tenant_id == tenant_id, review_items.c.subject.in_(subjects)
+    )
+    await conn.execute(
+        delete(review_tasks).where(
+            review_tasks.c.tenant_id == tenant_id, review_tasks.c.item_id.in_(own)
+        )
+    )
+    await conn.execute(
+        delete(review_items).where(
+            review_items.c.tenant_id == tenant_id, review_items.c.subject.in_(subjects)
+        )
+    )
+
+
+async def other_reviews(
+    conn: Connection, tenant_id: TenantId, subjects: tuple[str, ...], after: str, limit: int
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return id and content of review items of other people, by id after ``after``."""
+    statement = (
+        select(review_items.c.id, review_items.c.content)
+        .where(review_items.c.tenant_id == tenant_id, review_items.c.id > after)
+        .where(review_items.c.subject.not_in(subjects))
+        .order_by(review_items.c.id)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await conn.execute(statement)]
+
+
+async def replace_review(
+    conn: Connection, tenant_id: TenantId, item_id: str, content: dict[str, Any]
+) -> None:
+    """Write other content into a review item."""
+    await conn.execute(
+        update(review_items)
+        .where(review_items.c.tenant_id == tenant_id, review_items.c.id == item_id)
+        .values(content=content)
+    )
+
+
+async def review_words(
+    conn: Connection, tenant_id: TenantId, item_id: str
+) -> list[tuple[int, str, dict[str, Any] | None]]:
+    """Return slot, comment and labels of what raters said of an item."""
+    statement = select(review_tasks.c.slot, review_tasks.c.comment, review_tasks.c.labels).where(
+        review_tasks.c.tenant_id == tenant_id, review_tasks.c.item_id == item_id
+    )
+    return [(row[0], row[1], row[2]) for row in await conn.execute(statement)]
+
+
+async def replace_review_words(
+    conn: Connection,
+    tenant_id: TenantId,
+    item_id: str,
+    slot: int,
+    comment: str,
+    labels: dict[str, Any] | None,
+) -> None:
+    """Write other words into what a rater said."""
+    await conn.execute(
+        update(review_tasks)
+        .where(
+            review_tasks.c.tenant_id == tenant_id,
+            review_tasks.c.item_id == item_id,
+            review_tasks.c.slot == slot,
+        )
+        .values(comment=comment, labels=labels)
+    )
