@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
+from santral.evals.answer import Answer, Ask, Question
 from santral.evals.run import Sample, total_cost
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -36,6 +37,16 @@ class Pace:
         self._next = begins + self._gap_s
         if begins > now:
             await self._sleep(begins - now)
+
+
+def paced(ask: Ask, pace: Pace) -> Ask:
+    """Return what asks the same, no faster than ``pace``: answers and judges share it."""
+
+    async def wait_and_ask(question: Question) -> Answer:
+        await pace.wait()
+        return await ask(question)
+
+    return wait_and_ask
 
 
 class Purse:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from santral.errors import SantralError
 from santral.evals.answer import Answer, Ask
 from santral.evals.evaluator import Case, Evaluator, Score
-from santral.evals.pace import Pace, Purse, Sleep
+from santral.evals.pace import Purse, Sleep
 from santral.evals.question import Item
 from santral.evals.run import Sample
 
@@ -55,6 +55,7 @@ class Told(Struct, frozen=True):
 
 
 Tell: TypeAlias = Callable[[Told], None]
+Known: TypeAlias = Callable[[Item], Answer | None]
 #: Gives every score of a case; raises nothing.
 ScoreCase: TypeAlias = Callable[[Sequence[Evaluator], Case], Awaitable[list[Score]]]
 
@@ -77,18 +78,17 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Runner(Struct, frozen=True, kw_only=True):
     """What a target is run with.
 
-    ``answers`` holds what is asked no more: stored answers by key. ``others`` are those of the baseline,
-    for evaluators that compare two.
+    ``known`` gives an answer that need not be asked for: recorded, or paid for once. ``others`` are those
+    of the baseline, for evaluators that compare two.
     """
 
     ask: Ask
     evaluators: Sequence[Evaluator]
     score: ScoreCase
     keep: Keep
-    pace: Pace
     purse: Purse
     concurrency: int = 8
-    answers: Mapping[str, Answer] = {}
+    known: Known = lambda _: None
     others: Mapping[SampleKey, Answer] = {}
     tell: Tell = lambda _: None
     sleep: Sleep = asyncio.sleep
@@ -161,7 +161,7 @@ class _UnderWay:
 
     async def _sample(self, item: Item) -> Sample:
         runner = self._runner
-        answer = runner.answers.get(item.key) if item.key else None
+        answer = runner.known(item)
         if answer is None:
             answer = await self._asked(item)
         else:
@@ -189,7 +189,6 @@ class _UnderWay:
         }
         question = msgspec.structs.replace(item.question, tags=tags)
         for attempt in range(TRIES):
-            await runner.pace.wait()
             answer = await runner.ask(question)
             if not is_retryable(answer) or attempt == TRIES - 1:
                 return answer

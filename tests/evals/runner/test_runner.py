@@ -13,7 +13,7 @@ from santral.errors import NotFound
 from santral.evals.answer import Answer, Question
 from santral.evals.evaluator import Case, Measure, Score
 from santral.evals.example import Example
-from santral.evals.pace import Pace, Purse
+from santral.evals.pace import Pace, Purse, paced
 from santral.evals.question import Item, items_of, selected
 from santral.evals.run import Sample
 from santral.evals.runner import Runner
@@ -64,7 +64,6 @@ def runner(ask: ScriptedAsk, kept: Kept | None = None, **settings: Any) -> Runne
         evaluators=[Length()],
         score=score,
         keep=kept or Kept(),
-        pace=Pace(None),
         purse=settings.pop("purse", Purse()),
         sleep=settings.pop("sleep", _no_sleep),
         **settings,
@@ -197,7 +196,7 @@ async def test_stored_answers_are_taken_by_everything_they_depend_on_the_repeat_
     ask = ScriptedAsk(echo)
 
     stored = {todo[0].key: Answer(text="stored", cost_nanousd=1_000)}
-    outcome = await runner(ask, answers=stored).run(todo, {})
+    outcome = await runner(ask, known=lambda item: stored.get(item.key)).run(todo, {})
 
     assert outcome.samples[0].answer.text == "stored"
     assert outcome.samples[0].answer.is_replayed
@@ -232,9 +231,9 @@ async def test_a_pace_spaces_requests() -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    pace = Pace(120, clock=lambda: now, sleep=sleep)
+    ask = paced(ScriptedAsk(echo), Pace(120, clock=lambda: now, sleep=sleep))
     for _ in range(3):
-        await pace.wait()
+        await ask(Question(model="docs"))
 
     assert slept == [0.5, 1.0]
 
