@@ -53,6 +53,24 @@ def always_valid_difference(
     return always_valid_mean(n, mean_b - mean_a, variance, alpha=alpha, rho=rho)
 
 
+def always_valid_p(
+    n_a: int, mean_a: float, var_a: float, n_b: int, mean_b: float, var_b: float, *, rho: float
+) -> float:
+    """Return the least alpha at which ``always_valid_difference`` leaves 0 out, 1 at most.
+
+    It may be looked at as often as one likes, and adjusted for several metrics as any p-value.
+    """
+    if n_a < 2 or n_b < 2 or mean_a == mean_b:
+        return 1.0
+    n = n_a + n_b
+    variance = n * (var_a / n_a + var_b / n_b)
+    if variance == 0.0:
+        return 0.0
+    grown = n * rho * rho + 1.0
+    away = (mean_b - mean_a) ** 2 * (n * rho) ** 2 / (2.0 * variance * grown)
+    return min(1.0, math.exp(0.5 * math.log(grown) - away))
+
+
 def rho_for(n: int, alpha: float = 0.05) -> float:
     """Return the ``rho`` with which intervals are tightest at about ``n`` values.
 
