@@ -16,6 +16,7 @@ from santral.statistics.shift import (
     ks,
     ks_tail,
     mmd2,
+    mmd_test,
     permutation_p,
     psi,
     psi_of_classes,
@@ -141,3 +142,12 @@ def test_a_shift_of_sessions_is_found() -> None:
     assert permutation_p(wasserstein, old, new, rng, 199) == pytest.approx(0.005)
     with pytest.raises(ValueError, match="both sides need a session"):
         permutation_p(ks, [], new, rng)
+
+
+def test_the_test_of_mmd_says_what_permutations_of_it_say() -> None:
+    rng = np.random.default_rng(1)
+    then = [rng.normal(size=(rng.integers(2, 5), 3)) for _ in range(20)]
+    now = [rng.normal(size=(rng.integers(2, 5), 3)) + 0.4 for _ in range(25)]
+    value, p = mmd_test(then, now, np.random.default_rng(2), 199)
+    assert value == pytest.approx(mmd2(np.vstack(then), np.vstack(now)))
+    assert p == permutation_p(mmd2, then, now, np.random.default_rng(2), 199)

@@ -204,6 +204,46 @@ def permutation_p(
     return (1 + beyond) / (1 + resamples)
 
 
+def mmd_test(
+    groups_x: Sequence[ArrayLike],
+    groups_y: Sequence[ArrayLike],
+    rng: np.random.Generator,
+    resamples: int = 499,
+) -> tuple[float, float]:
+    """Return ``mmd2`` of the rows of all sessions, and the p-value that ``permutation_p`` would find.
+
+    All distances are taken once, so it costs the square of the rows and not its ``resamples``-fold.
+
+    Args:
+        groups_x: [rows, d] for each session of one side.
+        groups_y: for each session of the other.
+        rng: draws the permutations.
+    """
+    groups = [_vectors(group) for group in (*groups_x, *groups_y)]
+    split = len(groups_x)
+    rows = np.vstack(groups)
+    session = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    kernel = _kernel(rows, rows, _median_squared(rows))
+    sides = np.zeros((len(rows), 1 + resamples))
+    for column in range(1 + resamples):
+        order = rng.permutation(len(groups)) if column else np.arange(len(groups))
+        sides[:, column] = np.isin(session, order[:split])
+    values = _discrepancies(kernel, sides)
+    beyond = int(np.sum(values[1:] >= values[0] - 1e-12))
+    return float(values[0]), (1 + beyond) / (1 + resamples)
+
+
+def _discrepancies(kernel: Floats, sides: Floats) -> Floats:
+    """Return the discrepancy between the rows where a column of ``sides`` is 1 and those where it is 0."""
+    n = sides.sum(0)
+    m = len(sides) - n
+    alike = kernel @ sides
+    within_x = (sides * alike).sum(0)
+    across = alike.sum(0) - within_x
+    within_y = kernel.sum() - within_x - 2.0 * across
+    return (within_x - n) / (n * (n - 1)) + (within_y - m) / (m * (m - 1)) - 2.0 * across / (n * m)
+
+
 def _stability(old: NDArray[np.intp], new: NDArray[np.intp], alpha: float) -> Shift:
     n, m = int(old.sum()), int(new.sum())
     # half a value in each bin, so that an empty one has a logarithm
