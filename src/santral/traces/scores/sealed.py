@@ -10,15 +10,7 @@ from santral.errors import DataKeyGone, SealBroken, StoreError
 from santral.secrets.sealer import Sealer
 from santral.traces.scores.score import ScoreRecord
 from santral.traces.sealed import CHANGED, CLOSED, ERASED
-from santral.traces.waiting import SpoolBox
-
-
-def waiting_score(score: ScoreRecord, box: SpoolBox) -> ScoreRecord:
-    """Return the score with its comment sealed for its time in the spool."""
-    if not score.comment:
-        return score
-    comment = box.seal(_place(score), score.comment)
-    return replace(score, comment=comment, waits_under=box.wrapped)
+from santral.traces.waiting import place_of_comment
 
 
 async def sealed_score(score: ScoreRecord, sealer: Sealer | None) -> ScoreRecord:
@@ -38,7 +30,7 @@ async def sealed_score(score: ScoreRecord, sealer: Sealer | None) -> ScoreRecord
         return score
     comment = _arrived(score, sealer) if score.waits_under else score.comment
     box = await sealer.box(score.tenant_id)
-    closed = b64encode(box.seal(_place(score), comment.encode())).decode()
+    closed = b64encode(box.seal(place_of_comment(score), comment.encode())).decode()
     return replace(score, comment=closed, waits_under="", is_sealed=True)
 
 
@@ -53,7 +45,7 @@ async def _opened(score: ScoreRecord, sealer: Sealer | None) -> str:
     if sealer is None:
         return CLOSED
     try:
-        data = await sealer.open(score.tenant_id, _place(score), b64decode(score.comment))
+        data = await sealer.open(score.tenant_id, place_of_comment(score), b64decode(score.comment))
     except DataKeyGone:
         return ERASED
     return data.decode()
@@ -61,10 +53,6 @@ async def _opened(score: ScoreRecord, sealer: Sealer | None) -> str:
 
 def _arrived(score: ScoreRecord, sealer: Sealer) -> str:
     try:
-        return sealer.waiting.open(score.waits_under, _place(score), score.comment)
+        return sealer.waiting.open(score.waits_under, place_of_comment(score), score.comment)
     except SealBroken:  # one that was changed must not keep the others out
         return CHANGED
-
-
-def _place(score: ScoreRecord) -> str:
-    return f"scores/{score.id}/comment"
