@@ -51,8 +51,8 @@ class Estimate(Struct, frozen=True):
     interval: Interval
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Return the score interval of a share. Source: Wilson (1927), JASA 22:209."""
+def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Return the score interval of a share, also of weighted counts. Source: Wilson (1927), JASA 22:209."""
     if n == 0:
         return Interval(0.0, 1.0, level)
     z = normal_quantile(0.5 + level / 2)
