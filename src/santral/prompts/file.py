@@ -77,6 +77,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """A prompt file as it was read and checked by itself; ``link`` makes a version of it."""
 
     place: str  # what errors call it
+    text: str  # the whole file, with line feeds
     name: str
     content_hash: str
     order: SemVer
@@ -132,6 +133,7 @@ def parse_draft(text: str, name: str, version: str, place: Place) -> Draft:
     unknown = {name: at for name, at in names.items() if name not in variables}
     return Draft(
         place=str(place),
+        text=text,
         name=name,
         content_hash=content_hash(text),
         order=order,

@@ -21,6 +21,7 @@ from santral.prompts.library import (
     linked,
     split_reference,
 )
+from santral.prompts.link import link
 from santral.prompts.version import PromptVersion
 
 #: How a setting says that a prompt is registered and does not stand in the folder.
@@ -139,6 +140,15 @@ class Registry:
                 if name not in seen:
                     seen.add(name)
                     yield owner, name
+
+    def drafts(self, owner: str) -> Mapping[str, Drafts]:
+        """Return what an owner has registered, by name."""
+        library = self._owners.get(owner)
+        return {} if library is None else library.drafts
+
+    def link(self, owner: str, draft: Draft) -> PromptVersion:
+        """Compile a version that an owner may register; raises ConfigError."""
+        return link(draft, partial(self._included, owner))
 
     def broken(self) -> Mapping[tuple[str, str], str]:
         """Return why versions cannot be used, by owner and NAME@1.2.0."""
