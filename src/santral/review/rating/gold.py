@@ -14,6 +14,9 @@ from santral.review.queue import Queue
 from santral.review.rating import store
 from santral.statistics.interval import Interval, wilson
 
+#: How far a step of a scale may be from a known mean. Specified: half a step.
+_NEAR = 0.5
+
 
 class Accuracy(Struct, frozen=True, kw_only=True):
     """How often a rater said of gold what is known of it."""
@@ -44,8 +47,9 @@ async def accuracies(conn: Connection, queue: Queue) -> dict[str, Accuracy]:
 
 
 def is_right(labels: Mapping[str, Value], item: Item) -> bool:
-    """Whether a rater said all that is known of a gold item."""
-    return all(str(labels.get(name)) == str(value) for name, value in (item.gold or {}).items())
+    """Whether a rater said all that is known of a gold item; a step of a scale is right when it is
+    the nearest one to what is known."""
+    return all(_is_same(labels.get(name), value) for name, value in (item.gold or {}).items())
 
 
 def is_surely_low(queue: Queue, accuracy: Accuracy | None) -> bool:
@@ -54,6 +58,12 @@ def is_surely_low(queue: Queue, accuracy: Accuracy | None) -> bool:
     if not settings.gold_floor or accuracy is None or accuracy.interval is None:
         return False
     return accuracy.n >= settings.gold_least and accuracy.interval.high < settings.gold_floor
+
+
+def _is_same(said: Value | None, known: Value) -> bool:
+    if isinstance(said, str) or isinstance(known, str) or said is None:
+        return said == known
+    return abs(said - known) <= _NEAR
 
 
 def _counts(queue: Queue, task: Task) -> bool:
