@@ -14,6 +14,7 @@
     │   ├── TooSlow                408  the body took longer than the limit
     │   ├── Conflict               409  it stands against what is there now
     │   ├── TooLarge               413  body over the limit
+    │   ├── HeldForReview          423  the answer waits for a reviewer
     │   ├── UnsupportedMedia       415  the body says it is no JSON
     │   ├── NoSupport              422  the documents hold no answer, and the route refuses then
     │   ├── GuardrailRefused       400  a check refused the input
@@ -167,6 +168,18 @@ class UnsupportedMedia(RequestError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class HeldForReview(RequestError):
+    """The answer is made and waits for a reviewer; ``held_id`` is what to ask for it by."""
+
+    code = "held_for_review"
+    status = 423
+    kind = "review_error"
+
+    def __init__(self, message: str, *, held_id: str) -> None:
+        super().__init__(message)
+        self.held_id = held_id
 
 
 class NoSupport(RequestError):

@@ -31,6 +31,8 @@ from santral.errors import StoreError
 from santral.experiments.made import Running
 from santral.gateway.api import GatewayApp
 from santral.gateway.attendance import Attendance
+from santral.gateway.held.cabinet import HeldCabinet
+from santral.gateway.held.hold import Holder
 from santral.gateway.stages import (
     Assign,
     Attempts,
@@ -166,7 +168,11 @@ class GatewayProcess:
                     limits,
                 ),
             ),
-            validate_output=ValidateOutput(),
+            validate_output=ValidateOutput(
+                Holder(
+                    HeldCabinet(self._loaded.config.data.folder / "objects", time.time), time.time
+                )
+            ),
             cite=Cite(self.metrics),
             task_guard=TaskGuard(),
             perform=Perform(
@@ -288,6 +294,7 @@ class GatewayProcess:
             self._measure_lag,
             self.app.batches.run,
             self.app.responses.run,
+            self.app.held.run,
             self._shadows.run,
             self._caches.run,
             self._limiter.run,

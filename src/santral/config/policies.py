@@ -15,8 +15,10 @@ class CheckConfig(Section):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     check: str = Field(description="Its name in the registry of checks.")
-    action: Literal["mask", "refuse", "report", "retry"] | None = Field(
-        default=None, description="What to do with a finding; default is the check's own."
+    action: Literal["mask", "refuse", "report", "retry", "hold"] | None = Field(
+        default=None,
+        description="What to do with a finding; default is the check's own. `hold`, for any check of "
+        "answers, lets the answer wait for a reviewer.",
     )
     on_failure: Literal["closed", "open"] = Field(
         default="closed",

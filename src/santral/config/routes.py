@@ -149,6 +149,18 @@ class RouteConfig(Section):
     output_schema: Path | None = Field(
         default=None, description="JSON Schema file that every answer must match."
     )
+    hold: bool = Field(
+        default=False,
+        description="Every answer waits for a reviewer; a stream is collected first. A check of the "
+        "policy can hold single ones with action = 'hold'.",
+    )
+    hold_wait_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="How long a request waits for a reviewer of a held answer before its caller is "
+        "told to ask for it later.",
+    )
     max_output_tokens: int | None = Field(
         default=None,
         ge=1,

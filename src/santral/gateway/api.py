@@ -28,6 +28,8 @@ from santral.gateway.dialects.responses.lookup import Lookup
 from santral.gateway.dialects.responses.state import ResponseStore
 from santral.gateway.feedback import MAX_BODY_BYTES as FEEDBACK_BYTES
 from santral.gateway.feedback import Feedback
+from santral.gateway.held.cabinet import HeldCabinet
+from santral.gateway.held.endpoint import HeldAnswers
 from santral.gateway.models import list_models, one_model
 from santral.gateway.objects import ObjectFolder
 from santral.gateway.respond import Send, id_headers
@@ -77,6 +79,14 @@ class GatewayApp:
             lambda: current.snapshot.config.responses,
         )
         responses = ResponsesDialect(store, wall)
+        spoken = (CHAT, CompletionsDialect(), MESSAGES, responses, GEMINI)
+        self.held = HeldAnswers(
+            HeldCabinet(current.snapshot.config.data.folder / "objects", wall),
+            stages,
+            {dialect.name: dialect for dialect in spoken},
+            current,
+            wall,
+        )
         cabinet = Cabinet(current.snapshot.config.data.folder / "objects")
         self.batches = BatchRunner(self, cabinet, current, attendance, wall)
         files, batches = Files(cabinet, wall), Batches(cabinet, wall, self.batches.wake)
@@ -114,6 +124,10 @@ class GatewayApp:
             *self._kept_responses(responses, Lookup(store)),
             *self._google(conversation, CountTokens(stages, token_count)),
             *self._kept_files(files, batches),
+            (
+                re.compile("/v1/held/(?P<id>[^/]+)"),
+                {"GET": self._at_desk(CHAT, self.held.show, "held")},
+            ),
             (re.compile("/v1/models/(?P<model>.+)"), {"GET": self._model}),
         ]
 

@@ -70,6 +70,7 @@ class RequestContext:
         "groups",
         "guest",
         "hold",
+        "inbound",
         "index_generation",
         "is_committed",
         "is_degraded",
@@ -138,6 +139,7 @@ class RequestContext:
         self.body_bytes = 0  # api
         self.caller_headers: dict[str, str] = {}  # api: those a provider may be told
         self.requested_model = ""  # api
+        self.inbound: Inbound  # api: as it came, of a conversation
         self.call: ChatCall  # api reads it; compose, retrieve and input_guard change its messages
         self.task: TaskRequest | None = None  # api: in place of call, where it is no conversation
         self.route: RouteState  # api; assign puts what arms change in its place

@@ -24,6 +24,7 @@ class Conversation:
         """Answer one request; what is wrong with it is a refusal that leaves a trace."""
         try:
             require_json(inbound.headers)
+            ctx.inbound = inbound
             ctx.call = await ctx.dialect.parse(inbound, ctx)
             find_route(ctx, ctx.call.view.model)
             refuse_private_urls(ctx, url_values(ctx.call))

@@ -59,6 +59,8 @@ class RouteState:
     strict: bool
     needs_question: bool  # a deployment or check wants the caller's question
     truncate_dimensions: bool = False
+    hold: bool = False  # every answer waits for a reviewer
+    hold_wait_s: float = 0.0
     operations: tuple[Operation, ...] = ()  # what at least one of its deployments can do
     prompt_cache: Literal["pass", "auto"] = "pass"
 
@@ -253,6 +255,8 @@ class _Builder:
             schema=schema,
             max_output_tokens=config.max_output_tokens,
             strict=config.strict,
+            hold=config.hold,
+            hold_wait_s=config.hold_wait_s,
             prompt_cache=config.prompt_cache,
             truncate_dimensions=config.truncate_dimensions,
             operations=route_operations(route),

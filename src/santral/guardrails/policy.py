@@ -88,7 +88,8 @@ def compile_policy(
             f"policies.{name}.retrieved", config.retrieved, "retrieved", checks
         ),
         output=output,
-        needs_whole=any(check.action != "report" for check in whole),
+        needs_whole=any(check.action != "report" for check in whole)
+        or any(check.action == "hold" for check in output),
         after_stream=CheckList.of(whole),
     )
 
@@ -125,9 +126,10 @@ def _compile_check(
             f" it belongs to {', '.join(sorted(kind.places))}."
         )
     action = config.action or kind.actions[0]
-    if action not in kind.actions:
+    can = (*kind.actions, "hold") if place == "output" else kind.actions
+    if action not in can:
         raise ConfigError(
-            f"{where}: check '{config.check}' cannot {action}; it can {', '.join(kind.actions)}."
+            f"{where}: check '{config.check}' cannot {action} here; it can {', '.join(can)}."
         )
     return PolicyCheck(
         config.check,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Action = Literal["allow", "mask", "refuse", "report", "retry"]
+Action = Literal["allow", "mask", "refuse", "report", "retry", "hold"]
 Judgement = Literal["passed", "found", "failed"]
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from santral.errors import (
+    HeldForReview,
     ModelNotFound,
     OutputRefused,
     ProviderRefusedKey,
@@ -18,8 +19,8 @@ from santral.errors import (
     SantralError,
 )
 
-#: Answered with a 502, which SDKs try again: in vain, until somebody else acts.
-_IN_VAIN = (OutputRefused, ProviderRefusedKey, ModelNotFound)
+#: What SDKs or proxies may try again: in vain, until somebody else acts.
+_IN_VAIN = (OutputRefused, ProviderRefusedKey, ModelNotFound, HeldForReview)
 
 
 class ErrorAnswer(NamedTuple):
@@ -40,6 +41,8 @@ def openai_error(error: SantralError) -> ErrorAnswer:
         )
     if isinstance(error, QuotaExceeded):
         headers.extend((k.encode(), v.encode()) for k, v in error.headers.items())
+    if isinstance(error, HeldForReview):
+        headers.append((b"x-santral-held-id", error.held_id.encode()))
     if isinstance(error, _IN_VAIN):
         headers.append((b"x-should-retry", b"false"))
     return ErrorAnswer(error.status, headers, error_body(error))

@@ -46,6 +46,20 @@ class Tap(Protocol):
         ...
 
 
+class Holds(Protocol):
+    """Keeps an answer back until a reviewer has seen it."""
+
+    async def hold(
+        self, ctx: RequestContext, answer: Delta, verdict: Verdict | None
+    ) -> Delta | None:
+        """Return what a reviewer put in its place; None where it may leave as it is.
+
+        Raises:
+            SantralError: it may not, or not yet.
+        """
+        ...
+
+
 class OutputGate:
     """Takes the deltas of one answer; ``finish`` says whether it may stand."""
 
@@ -54,6 +68,7 @@ class OutputGate:
         "_ctx",
         "_emit",
         "_held",
+        "_holder",
         "_is_whole",
         "_kept",
         "_masks",
@@ -61,10 +76,16 @@ class OutputGate:
         "_policy",
         "_start_us",
         "_tap",
+        "_wants_review",
     )
 
     def __init__(
-        self, ctx: RequestContext, emit: Emit, policy: Policy, context: OutputContext
+        self,
+        ctx: RequestContext,
+        emit: Emit,
+        policy: Policy,
+        context: OutputContext,
+        holder: Holds | None = None,
     ) -> None:
         self._ctx = ctx
         self._emit = emit
@@ -72,7 +93,9 @@ class OutputGate:
         self._context = context
         self._placeholders = ctx.placeholders
         # Who wants it whole gets nothing of an attempt that fails later: hold it till its end.
-        self._is_whole = not ctx.call.view.stream or policy.needs_whole
+        self._is_whole = not ctx.call.view.stream or policy.needs_whole or ctx.route.hold
+        self._holder = holder
+        self._wants_review: Verdict | None = None
         self._held: list[Delta] = []
         self._masks: StreamMasks | None = None
         self._kept: list[str] = []
@@ -96,7 +119,7 @@ class OutputGate:
         Raises:
             OutputRefused: the answer may not leave, and asking again is not allowed or did not help.
         """
-        if not self._policy.output:
+        if not self._policy.output and not self._ctx.route.hold:
             await self._let_go()
             return None
         self._start_us = self._ctx.elapsed_us()
@@ -144,6 +167,7 @@ class OutputGate:
     async def _judge(self, answer: Delta, *, may_retry: bool) -> Correction | None:
         """Hold the whole answer against every check; pass it on as it came where nothing changed."""
         choices: list[ChoiceDelta] = []
+        self._wants_review = None
         if answer is not (answer := only_known(answer)):
             self._held = [answer]
         for choice in answer.choices:
@@ -160,12 +184,26 @@ class OutputGate:
             verdict = refusal or retry
             if verdict is not None:
                 raise _refused(verdict)
+            self._wants_review = self._wants_review or _first(verdicts, "hold")
             choices.append(await self._masked(choice, outcome.texts[0]))
-        if tuple(choices) != answer.choices:
-            await self._send(with_choices(answer, tuple(choices)))
+        is_changed = tuple(choices) != answer.choices
+        answer = with_choices(answer, tuple(choices)) if is_changed else answer
+        if self._wants_review is not None or self._ctx.route.hold:
+            replaced = await self._reviewed(answer)
+            is_changed, answer = is_changed or replaced is not None, replaced or answer
+        if is_changed:
+            await self._send(answer)
         else:
             await self._let_go()
         return None
+
+    async def _reviewed(self, answer: Delta) -> Delta | None:
+        """Let a reviewer look first; return what they put in its place, if anything."""
+        if self._holder is None:
+            why = "it has to wait for a reviewer, and nothing is held here"
+            check = self._wants_review.check if self._wants_review else "hold"
+            raise _refused(Verdict(check, "found", "hold", why))
+        return await self._holder.hold(self._ctx, answer, self._wants_review)
 
     async def _let_go(self) -> None:
         for delta in self._held:
@@ -214,6 +252,7 @@ class OutputGate:
         self._note(verdict for verdict in outcome.verdicts if verdict.count)
         if outcome.refusal is not None:
             raise _refused(outcome.refusal)
+        self._wants_review = self._wants_review or _first(outcome.verdicts, "hold")
         return outcome.texts[0]
 
     async def _end_stream(self) -> None:

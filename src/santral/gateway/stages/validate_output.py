@@ -5,13 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from santral.gateway.context import Emit, RequestContext
-from santral.gateway.stages.output_gate import OutputGate
+from santral.gateway.stages.output_gate import Holds, OutputGate
 from santral.guardrails.check import OutputContext
 from santral.guardrails.schema import CompiledSchema, compile_schema
 
 
 class ValidateOutput:
-    """Wraps ``emit`` so that nothing leaves which the policy would not let leave."""
+    """Wraps ``emit`` so that nothing leaves which the policy would not let leave.
+
+    ``holder`` keeps what waits for a reviewer.
+    """
+
+    def __init__(self, holder: Holds | None = None) -> None:
+        self._holder = holder
 
     def __call__(self, ctx: RequestContext, emit: Emit) -> OutputGate:
         """Return the gate for one answer.
@@ -23,7 +29,7 @@ class ValidateOutput:
         ctx.output_schema = schema.raw if schema else None
         policy = ctx.route.schema_policy if schema else ctx.route.policy
         context = OutputContext(sources=ctx.sources, schema=schema, question=ctx.question)
-        return OutputGate(ctx, emit, policy, context)
+        return OutputGate(ctx, emit, policy, context, self._holder)
 
 
 def _schema(ctx: RequestContext) -> CompiledSchema | None:

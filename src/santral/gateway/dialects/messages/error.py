@@ -26,6 +26,7 @@ _TYPES = {
     409: "invalid_request_error",
     413: "request_too_large",
     422: "invalid_request_error",
+    423: "invalid_request_error",
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
