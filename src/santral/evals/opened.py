@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from santral.errors import BadRequest
+from santral.errors import BadRequest, nearest
 from santral.evals.answer import Answer, Ask, Question
 from santral.evals.evaluator import Evaluator
 from santral.evals.evaluators.registry import build
@@ -78,3 +78,10 @@ def _check_names(wish: Wish, uses: Sequence[EvaluatorUse], built: Sequence[Evalu
                     code="bad_suite",
                 )
             seen[measure.name] = use.use
+    for name in wish.suite.suite.gate.measures:
+        if name not in seen:
+            raise BadRequest(
+                f"{wish.suite.path}: gate.measures.{name}: no evaluator of the suite measures that."
+                f"{nearest(name, seen)} Measured are: {', '.join(seen)}.",
+                code="bad_gate",
+            )

@@ -8,10 +8,13 @@ from santral.evals import store
 from santral.evals.place import Place, Wish
 from santral.evals.run import RunHead
 
+#: How the ids of runs end that were made of a baseline's commit, for the evaluation that needed them.
+OF_BASE = "-base"
+
 
 def batch_of(run_id: str) -> str:
-    """Return what the runs of one evaluation have in common."""
-    return run_id.partition(".")[0]
+    """Return what the runs of one evaluation have in common, those of its baseline too."""
+    return run_id.partition(".")[0].removesuffix(OF_BASE)
 
 
 async def batch_to_resume(place: Place, wish: Wish, ref: str) -> str:

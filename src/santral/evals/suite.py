@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 
 from santral.evals.datasets.files import ENDINGS
 from santral.evals.example import Plain
+from santral.evals.verdict.gate import Gate
 
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
@@ -53,7 +54,7 @@ class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_cost_usd: Annotated[float, Meta(gt=0)] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 120.0
     cache: bool = True  # take answers that were paid for once
-    gate: dict[str, Any] = field(default_factory=dict[str, Any])
+    gate: Gate = Gate()
 
 
 class SuiteFile(Struct, frozen=True, kw_only=True):

@@ -58,6 +58,11 @@ def test_a_data_set_that_is_kept_has_no_file(tmp_path: Path) -> None:
         ('use = "contains"', "", "s.toml:14: evaluators.1: 'use' is missing."),
         ('dataset = "cases.jsonl"', "", "s.toml:1: 'dataset' is missing."),
         ('route = "docs"\n\n', "\n\n", "s.toml:4: targets.1: say which route answers"),
+        (
+            "repeats = 2",
+            "repeats = 2\n[gate]\nmargin = 0.1\nmin_pair = 5",
+            "s.toml:5: gate.min_pair: there is no such setting. Did you mean 'min_pairs'?",
+        ),
         ("repeats = 2", "repeats = = 2", "s.toml:2: not valid TOML"),
         (
             'route = "docs"\n\n',
