@@ -26,6 +26,14 @@ from santral.evals.evaluators.token_f1 import TokenF1
 from santral.evals.evaluators.tool_calls import ToolCalls
 from santral.evals.evaluators.trajectory import Trajectory
 from santral.evals.evaluators.translation import Bleu, Chrf
+from santral.evals.judges.contexts import ContextPrecision, ContextRecall
+from santral.evals.judges.custom import CustomJudge
+from santral.evals.judges.faithfulness import Faithfulness
+from santral.evals.judges.g_eval import GEval
+from santral.evals.judges.pairwise import Pairwise
+from santral.evals.judges.ready import Toxicity, TrajectoryJudge
+from santral.evals.judges.relevance import AnswerRelevance
+from santral.evals.judges.rubric import Rubric
 from santral.evals.kind import Kind, Prepares
 from santral.evals.tools import Tools
 
@@ -52,6 +60,16 @@ EVALUATORS: Final[Mapping[str, type[Kind]]] = {
     "refusal": Refusal,
     "pii_leak": PiiLeak,
     "python": Python,
+    "rubric": Rubric,
+    "g_eval": GEval,
+    "pairwise": Pairwise,
+    "judge": CustomJudge,
+    "faithfulness": Faithfulness,
+    "answer_relevance": AnswerRelevance,
+    "context_precision": ContextPrecision,
+    "context_recall": ContextRecall,
+    "toxicity": Toxicity,
+    "trajectory_judge": TrajectoryJudge,
 }
 
 

@@ -1,0 +1,1 @@
+"""Judges: evaluators that ask a model, and what makes their answers worth something."""
