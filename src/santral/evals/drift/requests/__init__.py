@@ -1,0 +1,1 @@
+"""Requests as monitors look at them: a sample of two windows of the telemetry."""
