@@ -16,6 +16,8 @@ from santral.app.sinks import sinks_of
 from santral.cache.caches import redis_tier
 from santral.config.schema import Config
 from santral.db.engine import Engine
+from santral.evals.drift.job import Looking
+from santral.evals.drift.keep import LOOK, LookArguments
 from santral.jobs import queue
 from santral.jobs.job import Job, JobKind
 from santral.jobs.runner import LOOK_EVERY_S, Runner
@@ -103,6 +105,12 @@ def job_kinds(
             about="Forget the collections of deleted tenants.",
             arguments=ForgetArguments,
             work=Forgetting(engine, dropping(config)),
+        ),
+        LOOK: JobKind(
+            name=LOOK,
+            about="Look for drift.",
+            arguments=LookArguments,
+            work=Looking(engine, store, _now),
         ),
         **ingest_kinds(config, engine, open_place),
     }

@@ -16,6 +16,7 @@ from santral.config.schema import Config
 from santral.config.sealed import sealed_references
 from santral.db.engine import Engine
 from santral.errors import SantralError
+from santral.evals.drift.job import run_schedule
 from santral.retrieval.ingest.refresh import start_refresh
 from santral.retrieval.sources.schedule import Schedule
 
@@ -37,6 +38,7 @@ def upkeep(config: Config, engine: Engine) -> list[Callable[[], Awaitable[None]]
         partial(witness.run, engine, config.audit.witness_every_s),
         partial(run_retention, engine, config.audit.keep_months),
         schedule_of(config, engine).run,
+        partial(run_schedule, engine, lambda: datetime.now(UTC)),
     ]
     if sealed_references(config) or has_keys(config):  # sources of documents may name them, too
         reader = SealedReader(config)
