@@ -227,6 +227,7 @@ def test_a_request_waits_for_a_reviewer_as_long_as_its_route_says(
         answer = Answer()
         body = {"model": "patient", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         serving = asyncio.create_task(worker.serve([{"body": json.dumps(body).encode()}], answer))
+        waiting = []
         for _ in range(100):
             waiting = [h for h in await cabinet.list("acme") if h.route == "patient"]
             if waiting:

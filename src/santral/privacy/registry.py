@@ -21,6 +21,7 @@ from santral.privacy.places.caches import CachedAnswers
 from santral.privacy.places.database import Documents, Ledger, Limits
 from santral.privacy.places.exports import Exports
 from santral.privacy.places.files import Files
+from santral.privacy.places.held import HeldAnswers
 from santral.privacy.places.responses import Responses
 from santral.privacy.places.reviews import Reviews
 from santral.privacy.places.spool import SpoolFolder
@@ -36,6 +37,8 @@ NO_PLACE: Mapping[str, str] = {
     "database.sessions": "console sessions of people who administer; they end by themselves",
     "database.virtual_keys": "keys are issued to people who administer and to applications",
     "database.audit_log": "the chain proves itself and cannot change; it names no end user",
+    "database.monitors": "what is watched; it holds numbers and names no person",
+    "database.monitor_findings": "numbers, and ids of traces, which an erasure removes with the person",
     "database.jobs": "an erasure takes the person out of its own row; no job that is over names one",
 }
 
@@ -57,6 +60,7 @@ def places_of(
         Ledger(engine, pseudonyms),
         Limits(engine, counters),
         Responses(objects),
+        HeldAnswers(objects),
         CachedAnswers(engine, data_folder, redis, clock),
         Documents(engine),
         Reviews(engine, store),

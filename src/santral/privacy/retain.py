@@ -15,6 +15,7 @@ from santral.config.schema import Config
 from santral.db.engine import Engine, reading, writing
 from santral.errors import StoreError
 from santral.gateway.batches.cabinet import Cabinet
+from santral.gateway.held.cabinet import DECIDED, HELD, WRITTEN
 from santral.jobs.job import Hold
 from santral.jobs.store import delete_ended
 from santral.privacy.places.exports import exports_folder
@@ -101,18 +102,13 @@ class Retention:
         return self._config.data.folder / "objects"
 
     def _old_objects(self, tenant: TenantId, before_s: float) -> dict[str, int]:
-        responses = 0
-        for path in (self._objects / tenant / "responses").glob("*"):
-            try:
-                if path.stat().st_mtime < before_s:
-                    path.unlink()
-                    responses += 1
-            except FileNotFoundError:  # a worker's own sweep was quicker
-                continue
-            except OSError as error:
-                raise StoreError(f"{path}: {error.strerror}.") from None
-        files = Cabinet(self._objects).sweep_tenant(tenant, before_s)
-        return {"responses": responses, "files": files}
+        folder = self._objects / tenant
+        held = [_remove_old(folder / kind, before_s) for kind in (HELD, DECIDED, WRITTEN)]
+        return {
+            "responses": _remove_old(folder / "responses", before_s),
+            "held": sum(held),
+            "files": Cabinet(self._objects).sweep_tenant(tenant, before_s),
+        }
 
     def _old_exports(self, now: datetime) -> int:
         before = (now - timedelta(days=EXPORT_DAYS)).timestamp()
@@ -124,6 +120,25 @@ class Retention:
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
+
+
+def _remove_old(folder: Path, before_s: float) -> int:
+    """Remove the files that were written before a moment; return how many.
+
+    Raises:
+        StoreError: one cannot be removed.
+    """
+    count = 0
+    for path in folder.glob("*"):
+        try:
+            if path.stat().st_mtime < before_s:
+                path.unlink()
+                count += 1
+        except FileNotFoundError:  # a worker's own sweep was quicker
+            continue
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}.") from None
+    return count
 
 
 def _add(sums: dict[str, int], more: Mapping[str, int]) -> None:
