@@ -301,6 +301,8 @@ NEEDED = {
     "month": "2026-11",
     "since_us": "0",
     "until_us": "1",
+    "before": "1.0.0",
+    "after": "2.0.0",
 }
 
 #: Bodies that would do something to a tenant; every endpoint whose body names one has its own here.
@@ -311,6 +313,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "PolicyBody": {"tenant_id": "{}", "payloads": "none", "retention_days": 9},
     "ErasureBody": {"tenant_id": "{}", "user": "ada"},
     "PersonBody": {"tenant_id": "{}", "user": "ada"},
+    "NewPromptVersion": {"tenant_id": "{}", "version": "1.0.0", "body": "x"},
+    "LabelBody": {"tenant_id": "{}", "version": "1.0.0"},
+    "RollbackBody": {"tenant_id": "{}"},
+    "ProtectionBody": {"tenant_id": "{}"},
+    "RenderBody": {"tenant_id": "{}"},
+    "NewMonitorBody": {"tenant_id": "{}", "name": "watch"},
+    "MonitorChangeBody": {"is_paused": True},
     "NewCollection": {"tenant_id": "{}", "name": "docs"},
     "ChangedCollection": {"tenant_id": "{}", "settings": {}},
     "NewVersion": {"tenant_id": "{}", "changes": {}},

@@ -36,6 +36,8 @@ __all__ = ["anyio_backend", "sqlite_template"]
 
 TOML = '[data]\nfolder = "."\n[secrets]\nmaster_key = "env:MASTER_KEY"\n'
 
+PROMPT = "+++\n+++\n## user\nHello\n"
+
 #: What happened before, by name: ids of what was made.
 Known = Mapping[str, str]
 
@@ -60,6 +62,7 @@ async def entries_since(engine: Engine, number: int) -> list[Entry]:
 #: Endpoints that change nothing although their method is one that writes, and why.
 READS = {
     "POST /api/ledger/verify": "a proof that reads for long",
+    "POST /api/prompts/{name}/render": "fills a prompt in and keeps nothing",
     "POST /api/collections/{name}/search": "a question; what it shows is noted by itself",
 }
 
@@ -98,6 +101,44 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ("POST /api/privacy/exports", "", {"tenant_id": "acme", "user": "u1"}, "job"),
     ("POST /api/privacy/erasures", "", {"tenant_id": "acme", "user": "u1"}, ""),
     ("POST /api/jobs/{id}/cancel", "{job}", None, ""),
+    (
+        "POST /api/prompts/{name}/versions",
+        "greet",
+        {"tenant_id": "acme", "version": "1.0.0", "body": PROMPT},
+        "",
+    ),
+    (
+        "POST /api/prompts/{name}/versions",
+        "greet",
+        {"tenant_id": "acme", "version": "2.0.0", "body": PROMPT},
+        "",
+    ),
+    (
+        "PUT /api/prompts/{name}/labels/{label}",
+        "greet/live",
+        {"tenant_id": "acme", "version": "1.0.0"},
+        "",
+    ),
+    (
+        "PUT /api/prompts/{name}/labels/{label}",
+        "greet/live",
+        {"tenant_id": "acme", "version": "2.0.0"},
+        "",
+    ),
+    (
+        "POST /api/prompts/{name}/labels/{label}/rollback",
+        "greet/live",
+        {"tenant_id": "acme", "reason": "worse"},
+        "",
+    ),
+    ("PUT /api/prompts/{name}/protections/{label}", "greet/live", {"tenant_id": "acme"}, ""),
+    ("DELETE /api/prompts/{name}/protections/{label}?tenant_id=acme", "greet/live", None, ""),
+    ("DELETE /api/prompts/{name}/labels/{label}?tenant_id=acme", "greet/live", None, ""),
+    ("DELETE /api/prompts/{name}/versions/{version}?tenant_id=acme", "greet/1.0.0", None, ""),
+    ("POST /api/monitors", "", {"tenant_id": "acme", "name": "watch"}, ""),
+    ("PATCH /api/monitors/{name}?tenant_id=acme", "watch", {"is_paused": True}, ""),
+    ("POST /api/monitors/{name}/look?tenant_id=acme", "watch", None, ""),
+    ("DELETE /api/monitors/{name}?tenant_id=acme", "watch", None, ""),
     ("POST /api/collections", "", {"tenant_id": "acme", "name": "docs"}, ""),
     (
         "PATCH /api/collections/{name}",
@@ -240,6 +281,7 @@ SILENT = {
     "models remove": "notes the model, and needs one: tests/retrieval/embedding/test_cli.py",
     "import litellm": "writes a file that nobody uses until an operator does",
     "providers test": "asks providers, changes nothing",
+    "providers retirements": "reads",
     "routes explain": "reads",
     "routes train": "writes a file that nobody uses until an operator does",
     "routes compare": "reads",
@@ -263,6 +305,11 @@ SILENT = {
     "ledger invoice": "reads",
     "ledger export": "reads",
     "ledger forecast": "reads",
+    "prompts test": "reads",
+    "prompts diff": "reads",
+    "prompts log": "reads",
+    "prompts pull": "writes files, as git would",
+    "prompts patterns copy": "writes files that nobody uses until an operator does",
     "collections chunk": "shows what a file would become",
     "retrieval tune": "reads",
     "retrieval runs": "reads",
@@ -305,6 +352,14 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("cache kill", "0123456789abcdef"),
     ("cache unkill", "0123456789abcdef"),
     ("prices update", "{catalogue}"),
+    ("prompts push", "--folder", "written", "--tenant", "acme"),
+    ("prompts label", "greet", "live", "1.0.0", "--tenant", "acme"),
+    ("prompts label", "greet", "live", "2.0.0", "--tenant", "acme"),
+    ("prompts rollback", "greet", "live", "--tenant", "acme"),
+    ("prompts protect", "greet", "live", "--tenant", "acme"),
+    ("prompts unprotect", "greet", "live", "--tenant", "acme"),
+    ("prompts unlabel", "greet", "live", "--tenant", "acme"),
+    ("prompts delete", "greet", "1.0.0", "--tenant", "acme"),
     ("collections create", "notes", "--tenant", "acme"),
     ("collections set", "notes", "child_tokens=200", "--tenant", "acme"),
     ("collections add-version", "notes", "--set", "chunking=window", "--tenant", "acme"),
@@ -320,6 +375,11 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("collections update", "docs", "--tenant", "acme"),
     ("collections purge", "docs", "--tenant", "acme"),
     ("documents retry", "docs", "--tenant", "acme"),
+    ("monitors create", "watch", "every_hours=6", "--tenant", "acme"),
+    ("monitors pause", "watch", "--tenant", "acme"),
+    ("monitors resume", "watch", "--tenant", "acme"),
+    ("monitors look", "watch", "--tenant", "acme"),
+    ("monitors delete", "watch", "--tenant", "acme"),
     ("sources add", "folder", "path=.", "--tenant", "acme"),
     ("sources edit", "{source}", "owner=Ada"),
     ("sources pause", "{source}"),
@@ -357,6 +417,10 @@ def test_every_command_that_writes_leaves_a_row(
     (folder / "page.md").write_text("# Permits\n\nBring an identity card.\n")
     shutil.copy(SHIPPED, folder / "newer.jsonl")
     (folder / "asked.jsonl").write_text('{"question": "What do I bring?"}\n')
+    for version in ("1.0.0", "2.0.0"):
+        path = folder / "written" / "greet" / f"{version}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PROMPT)
     known = {"catalogue": "newer.jsonl"}
     silent: list[str] = []
     app, runner = full_app(), CliRunner()

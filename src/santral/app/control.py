@@ -29,8 +29,11 @@ from santral.config.schema import Config
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
+from santral.evals.drift.api import monitors_router
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
+from santral.prompts.api import prompts_router
+from santral.prompts.library import PromptLibrary, inspect_prompts
 from santral.quota.api import limits_router
 from santral.quota.budgets.api import budgets_router
 from santral.quota.budgets.watch import Watch, sender_of
@@ -98,11 +101,13 @@ def build_app(
     app.include_router(jobs_router(engine, authority))
     config = loaded.config
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
+    app.include_router(prompts_router(engine, partial(_prompts_of, config), authority))
     at_work = open_place or partial(workplace, config, engine)
     app.include_router(search_router(engine, authority, _retrieval(config, engine, retrieval)))
     app.include_router(documents_router(engine, at_work, authority))
     app.include_router(sources_router(engine, config.sources, authority, start=start_refresh))
     app.include_router(hooks_router(engine))
+    app.include_router(monitors_router(engine, authority))
     app.include_router(readers_router(store, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))
@@ -138,6 +143,11 @@ def build_app(
 
     del live, ready, show_metrics  # the application holds them
     return app
+
+
+def _prompts_of(config: Config) -> PromptLibrary:
+    """Return the folder's prompts as they are now; a file with a fault is left out, as gateways do."""
+    return inspect_prompts(config.prompts.folder)[0]
 
 
 def _retrieval(config: Config, engine: Engine, retrieval: Retrieval | None) -> OpenRetrieval:

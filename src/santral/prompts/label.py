@@ -19,6 +19,7 @@ from santral.prompts.owner import (
     referring,
     require_free,
     require_label,
+    require_name,
     require_owner,
     whole_registered,
 )
@@ -57,10 +58,10 @@ async def move_label(
         NotAllowed: no role that may write prompts there, or the label is protected.
         Conflict: the label moved meanwhile, or what includes it would not fit together any more.
     """
-    require_free(files, name)
-    require_label(label)
     async with writing(engine) as conn:
         newest = await _newest(conn, tenant, name, label, by, expected)
+        require_free(files, name)
+        require_label(label)
         row = await known_version(conn, tenant, name, version, is_locked=True)
         if newest is not None and newest.version == row.version:
             return newest
@@ -136,10 +137,12 @@ async def protect(
         NotFound: no such tenant.
         NotAllowed: no role that may protect prompts there.
     """
-    require_label(label)
     row = Protection(tenant, name, label, by.actor.name, now)
     async with writing(engine) as conn:
         await require_owner(conn, tenant, "prompts.protect", by)
+        if name != EVERY_PROMPT:
+            require_name(name)
+        require_label(label)
         if await store.insert_protection(conn, tenant, row):
             await note(
                 conn, by.actor, "prompts.protect", f"prompt:{name}",

@@ -36,8 +36,7 @@ def require_free(files: PromptLibrary, name: str) -> None:
         BadRequest: it cannot be the name of a prompt.
         Conflict: the configured folder declares it.
     """
-    if not NAME.fullmatch(name):
-        raise BadRequest(f"'{name[:64]}': {NAME_RULE}.", param="name")
+    require_name(name)
     if name in files:
         raise Conflict(
             f"The prompt '{name}' is declared in the folder of prompts, as "
@@ -46,6 +45,12 @@ def require_free(files: PromptLibrary, name: str) -> None:
             code="prompt_declared",
             param="name",
         )
+
+
+def require_name(name: str) -> None:
+    """Return when it can be the name of a prompt; raises BadRequest."""
+    if not NAME.fullmatch(name):
+        raise BadRequest(f"'{name[:64]}': {NAME_RULE}.", param="name")
 
 
 def require_label(label: str) -> None:

@@ -47,10 +47,10 @@ async def push_version(
         BadRequest: the file cannot be used, or a test does not hold.
         Conflict: the version is there with another text or was deleted, or the name is the folder's.
     """
-    require_free(files, name)
-    draft = _draft(name, version, body)
     async with writing(engine) as conn:
         await require_owner(conn, tenant, "prompts.write", by)
+        require_free(files, name)
+        draft = _draft(name, version, body)
         known = await store.find_version(conn, tenant, name, draft.version, is_locked=True)
         if known is not None:
             return _same(known, draft), False
