@@ -29,6 +29,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
+    from santral.app.evaluations import evaluation_place  # noqa: PLC0415
     from santral.app.jobs import finish_here, finish_job  # noqa: PLC0415
     from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.app.restart import restart  # noqa: PLC0415
@@ -37,6 +38,8 @@ def full_app() -> typer.Typer:
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
+    from santral.evals.cli import eval_commands  # noqa: PLC0415
+    from santral.evals.drift.cli import monitors_commands  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.jobs.cli import jobs_app  # noqa: PLC0415
     from santral.privacy.cli import privacy_commands  # noqa: PLC0415
@@ -82,6 +85,7 @@ def full_app() -> typer.Typer:
     app.add_typer(db_app, name="db")
     add_documents(documents_app, finish_job)
     app.add_typer(documents_app, name="documents")
+    app.add_typer(eval_commands(evaluation_place), name="eval")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
     app.add_typer(jobs_app, name="jobs")
@@ -92,6 +96,7 @@ def full_app() -> typer.Typer:
     app.add_typer(budgets_app, name="budgets")
     app.add_typer(alerts_app, name="alerts")
     app.add_typer(models_app, name="models")
+    app.add_typer(monitors_commands(finish_job), name="monitors")
     app.add_typer(prices_app, name="prices")
     app.add_typer(privacy_commands(finish_job), name="privacy")
     app.add_typer(prompts_app, name="prompts")
