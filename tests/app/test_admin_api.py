@@ -95,11 +95,11 @@ async def test_an_endpoint_that_writes_names_an_action_that_writes(app: FastAPI)
     reads = {
         route.path
         for route in writing
-        if not all(action.endswith(".write") for action in actions(route.dependant))
+        if not all(action.endswith((".write", ".protect")) for action in actions(route.dependant))
     }
-    # Asking for a proof changes nothing, and is no GET because it takes a while; a search neither, and
-    # its question must not stand in an address.
-    assert {path for path in reads if not path.endswith(("/verify", "/search"))} == set()
+    # Asking for a proof changes nothing, and is no GET because it takes a while; a search
+    # neither, nor filling a prompt in, and a question must not stand in an address.
+    assert {path for path in reads if not path.endswith(("/verify", "/search", "/render"))} == set()
 
 
 async def test_nothing_is_answered_without_a_key(app: FastAPI, client: httpx.AsyncClient) -> None:
@@ -301,8 +301,8 @@ NEEDED = {
     "month": "2026-11",
     "since_us": "0",
     "until_us": "1",
-    "before": "1.0.0",
-    "after": "2.0.0",
+    "old": "1.0.0",
+    "new": "2.0.0",
 }
 
 #: Bodies that would do something to a tenant; every endpoint whose body names one has its own here.

@@ -282,14 +282,14 @@ def _add_reading(router: APIRouter, engine: Engine, files: ReadFiles, authorise:
     @router.get("/{name}/diff")
     async def get_diff(
         name: _Name,
-        before: Annotated[str, Query(max_length=64, description="Version or label.")],
-        after: Annotated[str, Query(max_length=64, description="Version or label.")],
+        old: Annotated[str, Query(max_length=64, description="Version or label.")],
+        new: Annotated[str, Query(max_length=64, description="Version or label.")],
         tenant_id: _Tenant = DEFAULT_TENANT,
         by: Principal = reader,
     ) -> PromptDiff:
         """Say what differs between two versions, by message, variable, setting and tool."""
-        old, new = f"{name}@{before}", f"{name}@{after}"
-        changes = await compare(engine, files(), tenant_id, old, new, by=by)
+        before, after = f"{name}@{old}", f"{name}@{new}"
+        changes = await compare(engine, files(), tenant_id, before, after, by=by)
         return PromptDiff(changes=[msgspec.to_builtins(change) for change in changes])
 
     @router.post("/{name}/render")
