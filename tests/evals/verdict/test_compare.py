@@ -274,7 +274,9 @@ def test_a_regression_of_one_target_fails_all() -> None:
 def test_the_same_seed_gives_the_same_verdict() -> None:
     rng = np.random.default_rng(3)
     runs = [run({"quality": rng.beta(4, 2, size=80).tolist()}, [QUALITY], id=name) for name in "ab"]
-    assert msgspec.json.encode(verdict(*runs)) == msgspec.json.encode(verdict(*runs))
+    assert msgspec.json.encode(verdict(runs[0], runs[1])) == msgspec.json.encode(
+        verdict(runs[0], runs[1])
+    )
 
 
 def test_gates_that_mean_nothing_are_refused() -> None:
@@ -301,7 +303,9 @@ def test_runs_of_one_system_seldom_fail_the_gate(n: int) -> None:
                 [PASSED, QUALITY], id=name)
             for name in "ab"
         ]  # fmt: skip
-        alarms += compare(*runs, Gate(margin=0.0, slices=[]), rng=rng).outcome == "regression"
+        alarms += (
+            compare(runs[0], runs[1], Gate(margin=0.0, slices=[]), rng=rng).outcome == "regression"
+        )
     # one side of 5 % at most, with no margin at all; 150 draws of it lie below 8 in 98 of 100 cases
     assert alarms <= 8
 
@@ -316,5 +320,7 @@ def test_a_loss_of_the_stated_size_is_seen_with_the_stated_power() -> None:
             run({"passed": side.astype(float).tolist()}, id=name)
             for name, side in (("a", before), ("b", after))
         ]
-        seen += compare(*runs, Gate(margin=0.05, slices=[]), rng=rng).outcome == "regression"
+        seen += (
+            compare(runs[0], runs[1], Gate(margin=0.05, slices=[]), rng=rng).outcome == "regression"
+        )
     assert seen >= 0.8 * 120

@@ -1,0 +1,1 @@
+"""Reports of comparisons: Markdown for a pull request, JUnit, JSON, and a page."""
