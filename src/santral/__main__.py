@@ -34,12 +34,14 @@ def full_app() -> typer.Typer:
     from santral.app.litellm.command import import_app  # noqa: PLC0415
     from santral.app.restart import restart  # noqa: PLC0415
     from santral.app.retrieval import opened_retrieval  # noqa: PLC0415
+    from santral.app.seats import seat_of  # noqa: PLC0415
     from santral.audit.cli import audit_commands  # noqa: PLC0415
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.evals.cli import eval_commands  # noqa: PLC0415
     from santral.evals.drift.cli import monitors_commands  # noqa: PLC0415
+    from santral.feedback.cli import feedback_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.jobs.cli import jobs_app  # noqa: PLC0415
     from santral.privacy.cli import privacy_commands  # noqa: PLC0415
@@ -61,6 +63,7 @@ def full_app() -> typer.Typer:
     from santral.retrieval.reading.cli import chunk  # noqa: PLC0415
     from santral.retrieval.search.cli import search_command  # noqa: PLC0415
     from santral.retrieval.sources.cli import sources_commands  # noqa: PLC0415
+    from santral.review.cli import review_commands  # noqa: PLC0415
     from santral.routing.cli import routes_app  # noqa: PLC0415
     from santral.secrets.cli import secrets_commands  # noqa: PLC0415
     from santral.tenants.cli import keys_app, tenants_app  # noqa: PLC0415
@@ -86,6 +89,7 @@ def full_app() -> typer.Typer:
     add_documents(documents_app, finish_job)
     app.add_typer(documents_app, name="documents")
     app.add_typer(eval_commands(evaluation_place), name="eval")
+    app.add_typer(feedback_app, name="feedback")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
     app.add_typer(jobs_app, name="jobs")
@@ -102,6 +106,7 @@ def full_app() -> typer.Typer:
     app.add_typer(prompts_app, name="prompts")
     app.add_typer(providers_app, name="providers")
     app.add_typer(retrieval_commands(opened_retrieval), name="retrieval")
+    app.add_typer(review_commands(seat_of, finish_job), name="review")
     app.add_typer(routes_app, name="routes")
     app.add_typer(secrets_commands(print_table, lambda: local_operator().actor), name="secrets")
     app.add_typer(sources_commands(finish_job, start_refresh), name="sources")

@@ -18,6 +18,8 @@ from santral.app.ingesting import workplace
 from santral.app.jobs import runner_of, sealer_of
 from santral.app.keyless import KeylessAddresses
 from santral.app.retrieval import Retrieval, opened_retrieval
+from santral.app.reviewing import LOOK_EVERY_S, review_upkeep
+from santral.app.seats import seat_of
 from santral.app.server import Server, serve
 from santral.app.sign_in import build_sign_in
 from santral.app.sinks import sinks_of
@@ -30,6 +32,7 @@ from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
 from santral.evals.drift.api import monitors_router
+from santral.feedback.api import feedback_router
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
 from santral.prompts.api import prompts_router
@@ -47,6 +50,7 @@ from santral.retrieval.ingest.refresh import start_refresh
 from santral.retrieval.library import Library
 from santral.retrieval.search.api import OpenRetrieval, search_router
 from santral.retrieval.sources.api import hooks_router, sources_router
+from santral.review.api import review_router
 from santral.secrets.api import secrets_router
 from santral.secrets.wrappers import wrappers_from
 from santral.tenants.api import tenants_router
@@ -108,7 +112,9 @@ def build_app(
     app.include_router(sources_router(engine, config.sources, authority, start=start_refresh))
     app.include_router(hooks_router(engine))
     app.include_router(monitors_router(engine, authority))
+    app.include_router(review_router(seat_of(config, engine), store, authority))
     app.include_router(readers_router(store, authority))
+    app.include_router(feedback_router(store, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
     app.include_router(audit_router(engine, authority))
     wrappers = partial(wrappers_from, loaded.config.secrets)
@@ -230,7 +236,8 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
             )
             watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
             follow = partial(_follow, retrieval.library)
-            work = [collect, runner.run, watch, follow, *kept]
+            review = partial(review_upkeep(config, engine, store).run, LOOK_EVERY_S)
+            work = [collect, runner.run, watch, follow, review, *kept]
             await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from socket import gethostname
 
 from santral.app.ingesting import source_opener, workplace
+from santral.app.reviewing import review_upkeep
 from santral.app.sinks import sinks_of
 from santral.cache.caches import redis_tier
 from santral.config.schema import Config
@@ -32,6 +33,7 @@ from santral.retrieval.collections.dropping import dropping
 from santral.retrieval.collections.forget import FORGET, ForgetArguments, Forgetting
 from santral.retrieval.ingest.job import IngestArguments, Ingestion, OpenPlace
 from santral.retrieval.ingest.workplace import INGEST
+from santral.review.upkeep import LOOK_FOR_REVIEW, QueueArguments
 from santral.secrets.pseudonym import Pseudonyms
 from santral.secrets.sealer import Sealer
 from santral.secrets.wrappers import wrappers_from
@@ -111,6 +113,12 @@ def job_kinds(
             about="Look for drift.",
             arguments=LookArguments,
             work=Looking(engine, store, _now),
+        ),
+        LOOK_FOR_REVIEW: JobKind(
+            name=LOOK_FOR_REVIEW,
+            about="Look through new traces for a review queue.",
+            arguments=QueueArguments,
+            work=review_upkeep(config, engine, store),
         ),
         **ingest_kinds(config, engine, open_place),
     }

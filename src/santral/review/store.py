@@ -206,6 +206,17 @@ async def unscored(conn: Connection, tenant_id: str, limit: int) -> list[Item]:
     return [item_of(row) for row in await conn.execute(statement)]
 
 
+async def open_held(conn: Connection, tenant_id: str, queue: str) -> list[Item]:
+    """Return items of a queue for which a caller waits."""
+    statement = select(*_ITEM).where(
+        review_items.c.tenant_id == tenant_id,
+        review_items.c.queue == queue,
+        review_items.c.state == "open",
+        review_items.c.held_id != "",
+    )
+    return [item_of(row) for row in await conn.execute(statement)]
+
+
 async def delete_items_before(
     conn: Connection, tenant_id: str, queue: str, before: datetime
 ) -> int:

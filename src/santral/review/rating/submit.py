@@ -50,6 +50,12 @@ async def submit(
         queue = await known_queue(conn, tenant, queue_name, "review.rate", by=by)
         item = await known_item(conn, queue, item_id, is_locked=True)
         task = await own_task(conn, item, by)
+        if item.held_id:
+            raise BadRequest(
+                "A caller waits for this answer: release, replace or refuse it.",
+                param="decision",
+                code="decision_missing",
+            )
         said = checked_labels(queue.settings.labels, _canonical(queue, labels, task.shown))
         changed = {
             "state": "done",

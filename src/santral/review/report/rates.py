@@ -39,18 +39,15 @@ def weighted_share(hits: Sequence[bool], probabilities: Sequence[float]) -> Rate
 
 
 def weighted_mean(values: Sequence[float], probabilities: Sequence[float]) -> Rate | None:
-    """Return the mean over traffic, with Student's interval of its linearised error; None without
-    items. Source: Särndal, Swensson and Wretman (1992), section 5.7."""
-    if not values:
+    """Return the mean over traffic, with Student's interval of its linearised error; None where fewer
+    than two items were judged. Source: Särndal, Swensson and Wretman (1992), section 5.7."""
+    if len(values) < 2:
         return None
     numbers = np.asarray(values, np.float64)
     weights = 1 / np.asarray(probabilities, np.float64)
     total, n = float(weights.sum()), len(numbers)
     mean = float((weights * numbers).sum() / total)
     effective = total**2 / float((weights**2).sum())
-    if n < 2:
-        unknown = Interval(-math.inf, math.inf)
-        return Rate(value=mean, interval=unknown, n=n, effective=effective, stands_for=total)
     errors = weights * (numbers - mean)
     se = math.sqrt(float((errors**2).sum()) * n / (n - 1)) / total
     interval = student_interval(mean, se, max(1.0, effective - 1))
