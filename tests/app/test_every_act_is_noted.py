@@ -292,6 +292,7 @@ SILENT = {
     "prompts render": "reads",
     "traces tail": "reads",
     "documents readers": "reads",
+    "feedback show": "reads",
     "cache stats": "reads",
     "cache shadow-report": "reads",
     "config schema": "reads",

@@ -105,6 +105,7 @@ def recomputed(records: Sequence[TraceRecord]) -> Golden:
             finish_reasons=dict(Counter(r.finish_reason for r in records if r.finish_reason)),
             schema=checks.get("json_schema", Tally()),
             citations=checks.get("citations", Tally()),
+            answered=sum(r.status < 400 for r in records),
         ),
         safety=Safety(
             n=len(records),

@@ -186,6 +186,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "cited": ("cited", "atıf yapıldı"),
     "page": ("p.", "s."),
     "score": ("score", "puan"),
+    "rated_by_users": ("Rated by users", "Kullanıcıların puanladığı"),
+    "thumbs_up": ("Thumbs up", "Beğenilen"),
     "scores": ("Scores", "Puanlar"),
     "scored": ("What", "Ne"),
     "score_value": ("Value", "Değer"),

@@ -145,3 +145,22 @@ def test_a_frame_shows_what_it_holds(make_record: Any) -> None:
 def test_a_value_that_cannot_be_averaged_is_no_score(value: float) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_frame(encode_record(score(1, value=value)))
+
+
+async def test_signals_say_how_many_answers_users_rated(
+    store: TraceStore, make_record: Any
+) -> None:
+    records = [trace(make_record, n, route="support", started_at_us=START_US) for n in range(1, 6)]
+    await store.insert(records, NONE)
+    await store.insert_scores(
+        [
+            score(1, trace_id=f"{1:032x}", value=0.0),
+            score(2, trace_id=f"{1:032x}", value=1.0),  # they thought better of it
+            score(3, trace_id=f"{2:032x}", name="comment", value=None, comment="fine"),
+            score(4, trace_id=f"{3:032x}", source="judge", name="faithfulness"),
+            score(5, trace_id=f"{4:032x}", value=0.0),
+            score(6, trace_id=f"{4:032x}", value=None, is_retracted=True),
+        ]
+    )
+    quality = (await store.signals(None, 0, 2**60)).by_route["support"].quality
+    assert (quality.answered, quality.rated, quality.thumbs, quality.thumbs_up) == (5, 2, 1, 1)

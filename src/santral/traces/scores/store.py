@@ -113,12 +113,19 @@ _GROUPS = {
 _RATES = """
     WITH meant AS (
         SELECT tenant_id, trace_id, {by} AS part FROM traces WHERE {scope}),
-    asked AS (SELECT part, count(*) AS n FROM meant GROUP BY part)
+    asked AS (SELECT part, count(*) AS n FROM meant GROUP BY part),
+    given AS (
+        SELECT tenant_id, trace_id, name, source, evaluator_version, value FROM (
+            SELECT *, row_number() OVER (
+                PARTITION BY tenant_id, trace_id, name, source, rater
+                ORDER BY at_us DESC, id DESC) AS age
+            FROM scores
+            WHERE at_us >= $since - 60000000 AND ($name = '' OR name = $name))
+        WHERE age = 1 AND NOT is_retracted)
     SELECT m.part, s.name, s.source, s.evaluator_version, any_value(a.n), count(DISTINCT s.trace_id),
            count(s.value), coalesce(sum(s.value), 0), coalesce(sum(s.value * s.value), 0),
            count(*) FILTER (s.value > 0)
-    FROM current_scores s JOIN meant m USING (tenant_id, trace_id) JOIN asked a ON a.part = m.part
-    WHERE ($name = '' OR s.name = $name)
+    FROM given s JOIN meant m USING (tenant_id, trace_id) JOIN asked a ON a.part = m.part
     GROUP BY m.part, s.name, s.source, s.evaluator_version
     ORDER BY m.part, s.name, s.source, s.evaluator_version
 """

@@ -75,6 +75,10 @@ class Quality(Struct, frozen=True, kw_only=True):
     finish_reasons: dict[str, int] = field(default_factory=dict[str, int])
     schema: Tally = Tally()
     citations: Tally = Tally()
+    answered: int = 0  # could have been rated by a user
+    rated: int = 0  # of them: those that were
+    thumbs: int = 0  # of them: those with a thumb
+    thumbs_up: int = 0
 
 
 class Safety(Struct, frozen=True, kw_only=True):

@@ -101,6 +101,22 @@ _SAFETY = f"""
     FROM r GROUP BY GROUPING SETS ({_SETS})
 """  # noqa: S608 - composed of constants
 
+#: The newest word of each user; a score is given after its request began, but for another clock.
+_RATED = f"""
+    WITH w AS (SELECT tenant_id, route, trace_id FROM traces WHERE {_MEANT} AND status < 400),
+    s AS (
+        SELECT tenant_id, trace_id, avg(value) FILTER (name = 'thumbs') AS thumb FROM (
+            SELECT *, row_number() OVER (
+                PARTITION BY tenant_id, trace_id, name, rater ORDER BY at_us DESC, id DESC) AS age
+            FROM scores WHERE source = 'user' AND at_us >= $since - 60000000)
+        WHERE age = 1 AND NOT is_retracted GROUP BY tenant_id, trace_id)
+    SELECT {_GROUP.replace("(route", "(w.route").replace("(tenant_id", "(w.tenant_id")},
+           coalesce(w.route, w.tenant_id, ''),
+           count(*), count(s.trace_id), count(s.thumb), count(*) FILTER (s.thumb > 0.5)
+    FROM w LEFT JOIN s ON s.tenant_id = w.tenant_id AND s.trace_id = w.trace_id
+    GROUP BY GROUPING SETS ((), (w.route), (w.tenant_id))
+"""  # noqa: S608 - composed of constants
+
 
 def signals(
     cursor: duckdb.DuckDBPyConnection,
@@ -118,9 +134,14 @@ def signals(
     for row in cursor.execute(_CHECKS, params).fetchall():
         checks[row[0], row[1]][row[2]] = Tally(passed=row[3], found=row[4], failed=row[5])
     safety = {(row[0], row[1]): row for row in cursor.execute(_SAFETY, params).fetchall()}
+    rated = {(row[0], row[1]): row for row in cursor.execute(_RATED, params).fetchall()}
     groups = {
         (row[0], row[1]): _golden(
-            row, finish[row[0], row[1]], safety.get((row[0], row[1])), checks[row[0], row[1]]
+            row,
+            finish[row[0], row[1]],
+            safety.get((row[0], row[1])),
+            checks[row[0], row[1]],
+            rated.get((row[0], row[1])),
         )
         for row in cursor.execute(_REQUESTS, params).fetchall()
     }
@@ -136,8 +157,13 @@ def signals(
 
 
 def _golden(
-    row: Row, finish: dict[str, int], verdicts: Row | None, checks: dict[str, Tally]
+    row: Row,
+    finish: dict[str, int],
+    verdicts: Row | None,
+    checks: dict[str, Tally],
+    rated: Row | None,
 ) -> Golden:
+    answered, ratings, thumbs, thumbs_up = rated[2:] if rated else (0, 0, 0, 0)
     return Golden(
         n=row[2],
         latency=Latency(
@@ -164,6 +190,10 @@ def _golden(
             finish_reasons=finish,
             schema=checks.get("json_schema", Tally()),
             citations=checks.get("citations", Tally()),
+            answered=answered,
+            rated=ratings,
+            thumbs=thumbs,
+            thumbs_up=thumbs_up,
         ),
         safety=_safety(row, verdicts, checks),
     )
