@@ -62,6 +62,15 @@ async def entries_since(engine: Engine, number: int) -> list[Entry]:
 #: Endpoints that change nothing although their method is one that writes, and why.
 READS = {
     "POST /api/ledger/verify": "a proof that reads for long",
+    "POST /api/review/queues/{name}/next": "a lease is a row of its own",
+    "POST /api/review/queues/{name}/items/{id}/renew": "a lease is a row of its own",
+    "POST /api/review/queues/{name}/items/{id}/submit": "a rating is a row of its own: who, what, when; "
+    "a decision about a held answer is noted: tests/review/test_held.py",
+    "POST /api/review/queues/{name}/items/{id}/skip": "a row of its own, with the reason",
+    "POST /api/review/queues/{name}/items": "noted; needs a trace: tests/review/test_looking.py",
+    "POST /api/review/queues/{name}/items/{id}/gold": "noted; needs ratings: tests/review",
+    "POST /api/review/queues/{name}/items/{id}/adjudicate": "noted; needs ratings: tests/review",
+    "POST /api/review/queues/{name}/dataset": "notes what it adds; needs ratings: tests/review",
     "POST /api/prompts/{name}/render": "fills a prompt in and keeps nothing",
     "POST /api/collections/{name}/search": "a question; what it shows is noted by itself",
 }
@@ -139,6 +148,26 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ("PATCH /api/monitors/{name}?tenant_id=acme", "watch", {"is_paused": True}, ""),
     ("POST /api/monitors/{name}/look?tenant_id=acme", "watch", None, ""),
     ("DELETE /api/monitors/{name}?tenant_id=acme", "watch", None, ""),
+    (
+        "POST /api/review/queues",
+        "",
+        {
+            "tenant_id": "acme",
+            "name": "daily",
+            "settings": {"mode": "pairwise", "labels": [{"name": "better", "kind": "preference"}]},
+        },
+        "",
+    ),
+    ("PATCH /api/review/queues/{name}", "daily", {"tenant_id": "acme", "is_paused": False}, ""),
+    ("POST /api/review/queues/{name}/look", "daily", {"tenant_id": "acme"}, ""),
+    (
+        "POST /api/review/queues/{name}/pairs",
+        "daily",
+        {"tenant_id": "acme", "pairs": [{"key": "1", "question": "?", "a": "x", "b": "y"}]},
+        "",
+    ),
+    ("POST /api/review/queues/{name}/export", "daily", {"tenant_id": "acme"}, ""),
+    ("DELETE /api/review/queues/{name}?tenant_id=acme&force=true", "daily", None, ""),
     ("POST /api/collections", "", {"tenant_id": "acme", "name": "docs"}, ""),
     (
         "PATCH /api/collections/{name}",
@@ -314,6 +343,16 @@ SILENT = {
     "collections chunk": "shows what a file would become",
     "retrieval tune": "reads",
     "retrieval runs": "reads",
+    "review next": "a lease is a row of its own",
+    "review submit": "a rating is a row of its own: who, what, when",
+    "review skip": "a row of its own, with the reason",
+    "review items": "reads",
+    "review report": "reads",
+    "review agreement": "reads",
+    "review adjudicate": "noted; needs ratings: tests/review",
+    "review gold": "noted; needs ratings: tests/review",
+    "review compare": "noted; needs runs: tests/review",
+    "review add-to-dataset": "notes what it adds; needs ratings: tests/review",
     "retrieval questions": "writes a file that nobody uses until an operator does",
 }
 READING_VERBS = ("list", "show")
@@ -388,6 +427,11 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("sources token", "{source}"),
     ("sources run", "{source}"),
     ("sources delete", "{source}", "--keep-documents"),
+    ("review queues create", "daily", "--set", 'labels=[{{"name": "ok"}}]', "--tenant", "acme"),
+    ("review queues update", "daily", "--set", "raters_per_item=2", "--tenant", "acme"),
+    ("review queues look", "daily", "--tenant", "acme"),
+    ("review export", "daily", "--tenant", "acme"),
+    ("review queues delete", "daily", "--tenant", "acme"),
     ("audit export", "log.jsonl"),
     ("tenants delete", "acme", "--force"),
 )

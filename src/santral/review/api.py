@@ -87,11 +87,11 @@ class NewPairs(_Body):
     pairs: list[PairBody] = Field(max_length=MOST_PAIRS, description="At least one.")
 
 
-class Rater(_Body):
+class QueueBody(_Body):
     """Who asks for the next item: whoever holds the key."""
 
 
-class Rating(_Body):
+class RatingBody(_Body):
     """What a rater says of an item."""
 
     labels: dict[str, bool | int | float | str] = Field(
@@ -107,27 +107,27 @@ class Rating(_Body):
     reason: str = Field("", max_length=1000, description="Of a refusal; the caller is told.")
 
 
-class Reason(_Body):
+class ReasonBody(_Body):
     """Why an item is given back."""
 
     reason: str = Field(max_length=1000, description="A word is enough.")
 
 
-class Verdict(_Body):
+class AdjudicationBody(_Body):
     """What a third person decides."""
 
     labels: dict[str, bool | int | float | str] = Field(description="By label.")
     reason: str = Field("", max_length=4000, description="Why.")
 
 
-class IntoDataset(_Body):
+class IntoDatasetBody(_Body):
     """Where closed items go."""
 
     dataset: str = Field(max_length=128, description="A data set that is there.")
     form: Literal["examples", "judged"] = Field("examples", description="judged: for a judge.")
 
 
-class Export(_Body):
+class ReviewExportBody(_Body):
     """In which form closed items are wanted."""
 
     form: str = Field("examples", description="examples, judged, pairs or labels.")
@@ -206,7 +206,7 @@ def _add_queues(
         return _queue(QueueLine(queue=gone))
 
     @router.post("/queues/{name}/look", status_code=202)
-    async def post_look(name: _Name, body: Rater, by: Principal = writer) -> dict[str, Any]:
+    async def post_look(name: _Name, body: QueueBody, by: Principal = writer) -> dict[str, Any]:
         """Look through new traces at once; returns the job."""
         job = await start_look(engine, body.tenant_id, name, clock(), by=by, rng=rng)
         return {"job": job.id, "state": job.state}
@@ -258,14 +258,14 @@ def _add_items(
 
     @router.post("/queues/{name}/items/{id}/gold", status_code=201)
     async def post_gold(
-        name: _Name, id: _Id, body: Rater, by: Principal = writer
+        name: _Name, id: _Id, body: QueueBody, by: Principal = writer
     ) -> dict[str, Any]:
         """Make a hidden test item of a closed one."""
         return _item(await make_gold(engine, seat.sealer, body.tenant_id, name, id, by=by))
 
     @router.post("/queues/{name}/items/{id}/adjudicate")
     async def post_verdict(
-        name: _Name, id: _Id, body: Verdict, by: Principal = reader
+        name: _Name, id: _Id, body: AdjudicationBody, by: Principal = reader
     ) -> dict[str, Any]:
         """Decide what raters disagree on, as a third person."""
         decided = await adjudicate(
@@ -282,7 +282,7 @@ def _add_rating(
     rater: Any = Depends(authorise("review.rate"))
 
     @router.post("/queues/{name}/next")
-    async def post_next(name: _Name, body: Rater, by: Principal = rater) -> dict[str, Any]:
+    async def post_next(name: _Name, body: QueueBody, by: Principal = rater) -> dict[str, Any]:
         """Take the next item, or the one that you hold; ``item`` is null when there is none."""
         taken = await take_next(
             seat.engine, seat.sealer, body.tenant_id, name, clock(), by=by, chance=seat.chance
@@ -291,7 +291,7 @@ def _add_rating(
 
     @router.post("/queues/{name}/items/{id}/renew")
     async def post_renew(
-        name: _Name, id: _Id, body: Rater, by: Principal = rater
+        name: _Name, id: _Id, body: QueueBody, by: Principal = rater
     ) -> dict[str, Any]:
         """Hold an item for longer."""
         until = await renew(seat.engine, body.tenant_id, name, id, clock(), by=by)
@@ -299,7 +299,7 @@ def _add_rating(
 
     @router.post("/queues/{name}/items/{id}/submit")
     async def post_rating(
-        name: _Name, id: _Id, body: Rating, by: Principal = rater
+        name: _Name, id: _Id, body: RatingBody, by: Principal = rater
     ) -> dict[str, Any]:
         """Say what you think of an item that you hold, or decide about an answer that waits."""
         if body.decision is not None:
@@ -316,7 +316,7 @@ def _add_rating(
 
     @router.post("/queues/{name}/items/{id}/skip")
     async def post_skip(
-        name: _Name, id: _Id, body: Reason, by: Principal = rater
+        name: _Name, id: _Id, body: ReasonBody, by: Principal = rater
     ) -> dict[str, Any]:
         """Give an item back; you do not meet it again."""
         state = await skip(seat.engine, body.tenant_id, name, id, body.reason, clock(), by=by)
@@ -340,14 +340,16 @@ def _add_results(
         return msgspec.to_builtins(made)
 
     @router.post("/queues/{name}/export")
-    async def post_export(name: _Name, body: Export, by: Principal = writer) -> dict[str, Any]:
+    async def post_export(
+        name: _Name, body: ReviewExportBody, by: Principal = writer
+    ) -> dict[str, Any]:
         """Return closed items as examples, for a judge, as pairs to train on, or as plain labels."""
         rows = await export(seat.engine, seat.sealer, body.tenant_id, name, body.form, by=by)
         return {"rows": rows}
 
     @router.post("/queues/{name}/dataset")
     async def post_dataset(
-        name: _Name, body: IntoDataset, by: Principal = writer
+        name: _Name, body: IntoDatasetBody, by: Principal = writer
     ) -> dict[str, Any]:
         """Put closed items into a data set."""
         changed = await add_to_dataset(

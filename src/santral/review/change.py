@@ -43,9 +43,9 @@ async def create_queue(
         BadRequest: a name or a setting that means nothing.
         Conflict: there is one of this name.
     """
+    by.require("review.write", TenantId(tenant))
     checked = replace(parse_settings(settings), salt=rng(8).hex())
     now_us = int(now.timestamp() * 1e6)
-    by.require("review.write", TenantId(tenant))
     async with writing(engine) as conn:
         owner = await known_tenant(conn, tenant)
         if len(await store.list_queues(conn, owner.id)) >= _MOST_QUEUES:
