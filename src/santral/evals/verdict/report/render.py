@@ -16,10 +16,10 @@ Format: TypeAlias = Literal["md", "json", "junit", "html"]
 
 #: What each format's file is called, under the folder of ``--out``.
 FILE_NAMES: dict[Format, str] = {
-    "md": "eval.md",
-    "json": "eval.json",
+    "md": "report.md",
+    "json": "report.json",
     "junit": "junit.xml",
-    "html": "eval.html",
+    "html": "report.html",
 }
 
 _RENDERERS: dict[Format, Callable[[Sequence[Comparison]], str]] = {
