@@ -27,8 +27,11 @@ _ASIDE = frozenset({"floor", "calibration", "timeout_s"})
 class IsJudge(Protocol):
     """An evaluator whose scores are a model's opinion."""
 
+    use: ClassVar[str]
+    name: str
     digest: str  # of prompt, models and settings: another one is another series
     models: tuple[str, ...]
+    settings: JudgeSettings
     standing: Standing | None
 
 

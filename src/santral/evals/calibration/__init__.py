@@ -1,0 +1,1 @@
+"""Calibration: judges are held against people, and what that shows is kept by the judge's digest."""
