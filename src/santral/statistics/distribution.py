@@ -14,6 +14,9 @@ from santral.errors import StoreError
 
 _NORMAL = NormalDist()
 
+#: Degrees of freedom up to which the tail of chi-square is summed here. Chosen: arms of an experiment.
+_FEW = 32
+
 
 def normal_cdf(x: float) -> float:
     """Return how likely a standard normal value is at most ``x``."""
@@ -38,8 +41,21 @@ def student_tail(t: float, df: float) -> float:
 
 
 def chi2_tail(x: float, df: float) -> float:
-    """Return how likely a chi-square value is above ``x``."""
+    """Return how likely a chi-square value is above ``x``; few whole degrees need no extra."""
+    if df == int(df) and 1 <= df <= _FEW:
+        return _whole_chi2_tail(max(x, 0.0) / 2.0, int(df))
     return float(_special().chdtrc(df, max(x, 0.0)))
+
+
+def _whole_chi2_tail(half: float, df: int) -> float:
+    """The finite sum for whole degrees of freedom. Source: Abramowitz and Stegun, 26.4.4 and 26.4.5."""
+    if df % 2:
+        first = math.erfc(math.sqrt(half))
+        terms = (half ** (i - 0.5) / math.gamma(i + 0.5) for i in range(1, (df + 1) // 2))
+    else:
+        first = 0.0
+        terms = (half**i / math.factorial(i) for i in range(df // 2))
+    return min(1.0, first + math.exp(-half) * sum(terms))
 
 
 def chi2_quantile(p: float, df: float) -> float:
