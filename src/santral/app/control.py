@@ -31,8 +31,12 @@ from santral.config.schema import Config
 from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
+from santral.evals.datasets.api import datasets_router
 from santral.evals.drift.api import monitors_router
 from santral.feedback.api import feedback_router
+from santral.feedback.implicit import ImplicitSignals
+from santral.experiments.api import experiments_router
+from santral.experiments.watch import Watch as ExperimentWatch
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
 from santral.prompts.api import prompts_router
@@ -104,6 +108,7 @@ def build_app(
     app.include_router(budgets_router(engine, authority, declared=declared))
     app.include_router(jobs_router(engine, authority))
     config = loaded.config
+    app.include_router(datasets_router(engine, store, authority))
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
     app.include_router(prompts_router(engine, partial(_prompts_of, config), authority))
     at_work = open_place or partial(workplace, config, engine)
@@ -113,6 +118,7 @@ def build_app(
     app.include_router(hooks_router(engine))
     app.include_router(monitors_router(engine, authority))
     app.include_router(review_router(seat_of(config, engine), store, authority))
+    app.include_router(experiments_router(engine, config, store, authority))
     app.include_router(readers_router(store, authority))
     app.include_router(feedback_router(store, authority))
     app.include_router(privacy_router(engine, authority, loaded.config))
@@ -236,8 +242,13 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
             )
             watch = partial(_watch(config, engine, metrics).run, config.alerts.look_every_s)
             follow = partial(_follow, retrieval.library)
+            acts = metrics["santral_experiment_acts_total"]
+            experiments = ExperimentWatch(
+                engine, store, config, count=lambda outcome: acts.child(outcome).inc()
+            )
             review = partial(review_upkeep(config, engine, store).run, LOOK_EVERY_S)
-            work = [collect, runner.run, watch, follow, review, *kept]
+            signals = ImplicitSignals(store, config.feedback).run
+            work = [collect, signals, runner.run, watch, follow, review, *kept]
             await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:
