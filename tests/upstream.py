@@ -536,6 +536,14 @@ async def say(call: Call) -> web.StreamResponse:
     return await call.say(call.argument)
 
 
+async def obedient(call: Call) -> web.StreamResponse:
+    """``obedient:MS`` repeats the question where the system message says so, else declines; waits MS."""
+    await asyncio.sleep(call.number(0) / 1000)
+    told = [m.get("content", "") for m in call.seen.body.get("messages", [])]
+    is_told = any("repeat the question" in str(text) for text in told)
+    return await call.say(answer_to(call.question) if is_told else REFUSAL)
+
+
 async def never_streams(call: Call) -> web.StreamResponse:
     """Answers whole whatever was asked."""
     text = answer_to(call.question)
@@ -593,6 +601,7 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "tools": tools,
     "use": use,
     "agent": agent,
+    "obedient": obedient,
     "json": json_ok,
     "trailing": trailing,
     "json-retry": json_retry,

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from santral.evals.run import Run
+from santral.evals.run import Run, Sample
 from santral.evals.summary import Measured, Summary, summary_of
+from santral.evals.verdict.report.render import Format
 
 #: What ends a cell of a Markdown table, or begins something in it.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 
-def render_alone(run: Run, format_: str) -> str:
-    """Return the report of a run: ``md``, ``json``, ``junit`` or ``html``."""
-    summary = summary_of(run)
+def render_alone(runs: Sequence[Run], format_: Format) -> str:
+    """Return the report of the runs of a suite."""
+    found = [(run, summary_of(run)) for run in runs]
     if format_ == "json":
-        return msgspec.json.encode({"head": run.head, "summary": summary}).decode()
+        return msgspec.json.encode([{"head": r.head, "summary": s} for r, s in found]).decode()
     if format_ == "junit":
-        return _junit(run, summary)
-    return _markdown(run, summary) if format_ == "md" else _html(run, summary)
+        suites = "".join(_junit(run, summary) for run, summary in found)
+        return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>{suites}</testsuites>\n'
+    if format_ == "md":
+        return "\n".join(_markdown(run, summary) for run, summary in found)
+    sections = "".join(_html(run, summary) for run, summary in found)
+    title = html.escape(runs[0].head.suite) if runs else ""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"{sections}</html>\n"
+    )
 
 
 def _markdown(run: Run, summary: Summary) -> str:
@@ -47,43 +57,38 @@ def _shown(text: str) -> str:
 
 
 def _html(run: Run, summary: Summary) -> str:
-    title = html.escape(_title(run))
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(one)) + "</tr>"
         for one in summary.measures
     )
     said = "".join(f"<p>{html.escape(line)}</p>" for line in _said(run, summary))
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<h1>{title}</h1><table><thead><tr><th>measure<th>value<th>95 %<th>examples"
-        f"<th>without a value</tr></thead><tbody>{rows}</tbody></table>{said}</html>\n"
+        f"<h1>{html.escape(_title(run))}</h1><table><thead><tr><th>measure<th>value<th>95 %"
+        f"<th>examples<th>without a value</tr></thead><tbody>{rows}</tbody></table>{said}"
     )
 
 
 def _junit(run: Run, summary: Summary) -> str:
     """Each answer is a case; one that failed is an error. Measures stand among the properties."""
-    failed = sum(summary.failures.values())
     properties = "".join(
         f"<property name={quoteattr(one.name)} value={quoteattr(_value(one))}/>"
         for one in summary.measures
     )
-    cases = "".join(
-        f"<testcase classname={quoteattr(run.head.target)} "
-        f"name={quoteattr(f'{sample.example_id} #{sample.repeat + 1}')} "
-        f'time="{sample.answer.latency_us / 1e6:.3f}">'
-        + (
-            f"<error type={quoteattr(sample.answer.error)}>"
-            f"{escape(_plain(sample.answer.error_message))}</error>"
-            if sample.answer.error
-            else ""
-        )
-        + "</testcase>"
-        for sample in run.samples
-    )
+    cases = "".join(_case(run, sample) for sample in run.samples)
+    failed = sum(summary.failures.values())
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<testsuite name={quoteattr(run.head.suite)} tests={quoteattr(str(len(run.samples)))} "
-        f'errors="{failed}" failures="0"><properties>{properties}</properties>{cases}</testsuite>\n'
+        f'<testsuite name={quoteattr(_title(run))} tests="{len(run.samples)}" '
+        f'errors="{failed}" failures="0"><properties>{properties}</properties>{cases}</testsuite>'
+    )
+
+
+def _case(run: Run, sample: Sample) -> str:
+    answer = sample.answer
+    error = f"<error type={quoteattr(answer.error)}>{escape(_plain(answer.error_message))}</error>"
+    name = _plain(f"{sample.example_id} #{sample.repeat + 1}")
+    return (
+        f"<testcase classname={quoteattr(run.head.target)} name={quoteattr(name)} "
+        f'time="{answer.latency_us / 1e6:.3f}">{error if answer.error else ""}</testcase>'
     )
 
 

@@ -23,7 +23,8 @@ from santral.evals.suite_file import read_suite
 from santral.evals.verdict.compare import compare
 from santral.evals.verdict.comparison import exit_code
 from santral.evals.verdict.gate import Gate
-from santral.evals.written import FORMATS, write_results
+from santral.evals.verdict.report.render import FILE_NAMES, Format, parse_formats
+from santral.evals.written import write_results
 from santral.tenants.operator import local_operator
 from santral.tenants.table import print_table
 from santral.tenants.tenant import DEFAULT_TENANT, TenantId
@@ -61,7 +62,7 @@ def eval_commands(open_place: OpenPlace) -> typer.Typer:
             bool, typer.Option("--fail-on-regression", help="Exit with the verdict: 0, 1, 2 or 3.")
         ] = False,
         report: Annotated[
-            str, typer.Option(help=f"Reports to write, with commas: {', '.join(FORMATS)}.")
+            str, typer.Option(help=f"Reports to write, with commas: {', '.join(FILE_NAMES)}.")
         ] = "",
         out: Annotated[Path, typer.Option(help="Folder for reports and the run's file.")] = Path(
             "santral-evals"
@@ -214,12 +215,11 @@ def _one_run(ref: str, tenant: str) -> Run:
     return with_database(os.environ, lambda engine: kept.load_kept(engine, tenant, ref, by=by))
 
 
-def _formats(text: str) -> list[str]:
-    formats = [one.strip() for one in text.split(",") if one.strip()]
-    for one in formats:
-        if one not in FORMATS:
-            raise typer.BadParameter(f"'{one}' is no report. There are: {', '.join(FORMATS)}.")
-    return formats
+def _formats(text: str) -> list[Format]:
+    try:
+        return parse_formats(text)
+    except BadRequest as error:
+        raise typer.BadParameter(error.message, param_hint="--report") from None
 
 
 def _status(made: Made, fails: bool) -> int:

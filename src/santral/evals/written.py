@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from santral.errors import StoreError
 from santral.evals.alone import render_alone
 from santral.evals.run import Run, encode_run
 from santral.evals.verdict.comparison import Comparison
+from santral.evals.verdict.report.render import FILE_NAMES, Format, render
 
-#: Reports by what ``--report`` calls them, with the files they are written to.
-FORMATS: Mapping[str, str] = {
-    "md": "report.md",
-    "json": "report.json",
-    "junit": "junit.xml",
-    "html": "report.html",
-}
+#: What the file of the runs is called: one run, or a list of them.
+RUN_FILE = "run.json"
 
 
 def write_results(
-    out: Path, formats: Sequence[str], runs: Sequence[Run], comparisons: Sequence[Comparison]
+    out: Path, formats: Sequence[Format], runs: Sequence[Run], comparisons: Sequence[Comparison]
 ) -> list[Path]:
-    """Write the reports and ``run.json``; of several targets each has a folder of its own.
+    """Write the runs, and reports of the comparisons or, without any, of the runs alone.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    del comparisons
-    written: list[Path] = []
+    texts = {
+        FILE_NAMES[format_]: (
+            render(comparisons, format_) if comparisons else render_alone(runs, format_)
+        ).encode()
+        for format_ in formats
+    }
+    texts[RUN_FILE] = encode_run(runs[0]) if len(runs) == 1 else msgspec.json.encode(runs)
     try:
-        for run in runs:
-            folder = out if len(runs) == 1 else out / run.head.target
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "run.json").write_bytes(encode_run(run))
-            written.append(folder / "run.json")
-            for format_ in formats:
-                text = render_alone(run, format_)
-                (folder / FORMATS[format_]).write_text(text, encoding="utf-8")
-                written.append(folder / FORMATS[format_])
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_bytes(text)
     except OSError as error:
         raise StoreError(
             f"{out} cannot be written: {error.strerror or error}. Name another folder with --out."
         ) from None
-    return written
+    return [out / name for name in texts]
