@@ -59,7 +59,7 @@ def compare(
         _changed(one, base, head, gate, history, adjusted.get(one.measure.name), is_same)
         for one in found
     ]
-    sliced = [one.measure for one in found if one.pairs is not None and one.decides]
+    sliced = [(one.measure, one.numbers) for one in found if one.pairs and one.decides]
     failures_base, failures_head = failures_of(base), failures_of(head)
     notes = [*pairs.notes, *notes_of(base, head, measures, gate)]
     return Comparison(
@@ -69,7 +69,7 @@ def compare(
         level=gate.level,
         pairs=len(pairs.shared),
         measures=measures,
-        slices=slices_of(base, head, pairs.shared, sliced, gate, rng),
+        slices=slices_of(head, pairs.shared, sliced, gate, rng),
         worst=_worst(base, head, found),
         failures_base=failures_base,
         failures_head=failures_head,

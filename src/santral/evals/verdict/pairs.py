@@ -88,7 +88,7 @@ def noise_band(found: Columns, level_quantile: float) -> float | None:
     if not repeated:
         return None
     freedom = sum(len(values) - 1 for values in repeated)
-    within = sum(len(values) * float(np.var(values)) for values in repeated) / freedom
+    within = sum(_squares(values) for values in repeated) / freedom
     per_pair = [
         within * (1 / len(before) + 1 / len(after))
         for before, after in zip(found.base_values, found.head_values, strict=True)
@@ -120,6 +120,11 @@ def _said(samples: Sequence[Sample], known: set[str]) -> dict[tuple[str, int], t
 
 def _hashes(samples: Sequence[Sample]) -> dict[str, str]:
     return {sample.example_id: sample.example_hash for sample in samples}
+
+
+def _squares(values: Sequence[float]) -> float:
+    mean = _mean(values)
+    return sum((value - mean) ** 2 for value in values)
 
 
 def _mean(values: Sequence[float]) -> float:

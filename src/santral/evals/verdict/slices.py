@@ -11,7 +11,7 @@ from santral.evals.evaluator import Measure
 from santral.evals.run import Run
 from santral.evals.verdict.comparison import SliceChange
 from santral.evals.verdict.gate import Gate, is_share
-from santral.evals.verdict.pairs import Columns, columns
+from santral.evals.verdict.pairs import Columns
 from santral.statistics.multiple import benjamini_hochberg
 from santral.statistics.paired import compare_paired
 
@@ -22,15 +22,14 @@ _MOST_SLICES = 200
 
 
 def slices_of(
-    base: Run, head: Run, shared: Sequence[str], measures: Sequence[Measure], gate: Gate,
+    head: Run, shared: Sequence[str], measures: Sequence[tuple[Measure, Columns]], gate: Gate,
     rng: np.random.Generator,
 ) -> list[SliceChange]:  # fmt: skip
     """Return every measure on every slice that has enough pairs, the least likely by chance first."""
     found: list[SliceChange] = []
-    groups = list(_groups(head, shared, gate))
-    for measure in measures:
-        numbers = columns(base, head, shared, measure.name)
-        for key, value, members in groups[: max(1, _MOST_SLICES // max(1, len(measures)))]:
+    groups = list(_groups(head, shared, gate))[: max(1, _MOST_SLICES // max(1, len(measures)))]
+    for measure, numbers in measures:
+        for key, value, members in groups:
             rows = [row for row, example_id in enumerate(numbers.ids) if example_id in members]
             if len(rows) >= gate.min_pairs:
                 found.append(_changed(measure, key, value, numbers, rows, gate, rng))
