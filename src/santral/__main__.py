@@ -29,6 +29,7 @@ def serve_app() -> typer.Typer:
 def full_app() -> typer.Typer:
     """Return every command."""
     # Imported here, so that `serve` does not pay for them at every start.
+    from santral.app.evaluating import opened_gateway  # noqa: PLC0415
     from santral.app.evaluations import evaluation_place  # noqa: PLC0415
     from santral.app.jobs import finish_here, finish_job  # noqa: PLC0415
     from santral.app.litellm.command import import_app  # noqa: PLC0415
@@ -39,8 +40,11 @@ def full_app() -> typer.Typer:
     from santral.cache.cli import cache_app  # noqa: PLC0415
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
+    from santral.evals.calibration.cli import judges_commands  # noqa: PLC0415
     from santral.evals.cli import eval_commands  # noqa: PLC0415
+    from santral.evals.datasets.cli import datasets_commands  # noqa: PLC0415
     from santral.evals.drift.cli import monitors_commands  # noqa: PLC0415
+    from santral.experiments.cli import experiments_app  # noqa: PLC0415
     from santral.feedback.cli import feedback_app  # noqa: PLC0415
     from santral.guardrails.cli import guardrails_app  # noqa: PLC0415
     from santral.jobs.cli import jobs_app  # noqa: PLC0415
@@ -85,14 +89,17 @@ def full_app() -> typer.Typer:
     collections_app.command("chunk")(chunk)
     app.add_typer(collections_app, name="collections")
     app.add_typer(config_commands(check_servable), name="config")
+    app.add_typer(datasets_commands(opened_gateway), name="datasets")
     app.add_typer(db_app, name="db")
     add_documents(documents_app, finish_job)
     app.add_typer(documents_app, name="documents")
     app.add_typer(eval_commands(evaluation_place), name="eval")
+    app.add_typer(experiments_app, name="experiments")
     app.add_typer(feedback_app, name="feedback")
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
     app.add_typer(jobs_app, name="jobs")
+    app.add_typer(judges_commands(evaluation_place), name="judges")
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(limits_app, name="limits")

@@ -33,10 +33,10 @@ from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
 from santral.evals.datasets.api import datasets_router
 from santral.evals.drift.api import monitors_router
-from santral.feedback.api import feedback_router
-from santral.feedback.implicit import ImplicitSignals
 from santral.experiments.api import experiments_router
 from santral.experiments.watch import Watch as ExperimentWatch
+from santral.feedback.api import feedback_router
+from santral.feedback.implicit import ImplicitSignals
 from santral.jobs.api import jobs_router
 from santral.privacy.api import privacy_router
 from santral.prompts.api import prompts_router
@@ -248,7 +248,8 @@ async def run_control(loaded: LoadedConfig, station: Station) -> None:
             )
             review = partial(review_upkeep(config, engine, store).run, LOOK_EVERY_S)
             signals = ImplicitSignals(store, config.feedback).run
-            work = [collect, signals, runner.run, watch, follow, review, *kept]
+            watched = [watch, experiments.run]
+            work = [collect, signals, runner.run, follow, review, *watched, *kept]
             await serve(server, [*station.sockets], work)
         await collector.finish()  # what the gateway spooled while it drained
     finally:

@@ -5,6 +5,7 @@ Every change of an example is a new revision; no revision ever changes, but by a
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +20,7 @@ from santral.db.engine import Connection, Engine, reading, writing
 from santral.errors import BadRequest, Conflict, NotFound, SantralError
 from santral.evals.datasets import store
 from santral.evals.datasets.dataset import Changed, Dataset, Provenance, Revision, Version
-from santral.evals.datasets.known import known_dataset, known_row
+from santral.evals.datasets.known import known_dataset, known_row, shown_to
 from santral.evals.datasets.shape import MAX_EXAMPLES, checked
 from santral.evals.example import Example, digest_of
 from santral.tenants.organise import known_tenant
@@ -30,8 +31,8 @@ from santral.tenants.tenant import TenantId
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 #: Data sets of one tenant. Chosen.
 _MOST_DATASETS = 1_000
-#: Examples of one transaction. Chosen: it holds other writers of SQLite up for a second or two.
-_BATCH = 5_000
+#: Examples of one transaction. Chosen: it holds other writers of SQLite up for half a second.
+_BATCH = 2_000
 _LOOK = 500  # ids of one statement
 
 #: What happens with an example whose id is there with another content.
@@ -146,11 +147,16 @@ async def examples_page(
 ) -> list[Revision]:
     """Return examples that are there now by id, from the one after ``after``.
 
-    They are words of people: whoever reads them may read payloads, or change data sets.
+    What end users said is shown to who may read payloads; others see that it is there.
+
+    Raises:
+        NotFound: no such data set.
+        NotAllowed: no role that may read data sets there.
     """
     async with reading(engine) as conn:
         known = await known_dataset(conn, tenant, name, "datasets.read", by=by)
-        return await store.newest_page(conn, known.tenant_id, name, after=after, limit=limit)
+        found = await store.newest_page(conn, known.tenant_id, name, after=after, limit=limit)
+    return shown_to(by, tenant, found)
 
 
 async def example_history(
@@ -166,7 +172,7 @@ async def example_history(
         found = await store.history_of(conn, known.tenant_id, name, example_id)
     if not found:
         raise _no_example(name, example_id)
-    return found
+    return shown_to(by, tenant, found)
 
 
 async def add_examples(
@@ -178,11 +184,12 @@ async def add_examples(
     *,
     by: Principal,
     on_existing: OnExisting = "replace",
+    act: str = "add_examples",
 ) -> Changed:
     """Add examples, or new revisions of those whose ids are there; what is equal stays as it is.
 
     ``examples`` may be more than memory holds: they are written in batches. One that stops half-way
-    goes on where it was when it is started again.
+    goes on where it was when it is started again. ``act`` is what the audit log calls it.
 
     Raises:
         NotFound: no such data set.
@@ -192,14 +199,14 @@ async def add_examples(
     """
     total = Changed()
     source = iter(examples)
-    while batch := list(islice(source, _BATCH)):
+    while batch := await asyncio.to_thread(_next, source):
         async with writing(engine) as conn:
             known = await known_dataset(conn, tenant, name, "datasets.write", by=by, is_held=True)
             counted = await put_in(conn, known, batch, now, by=by, on_existing=on_existing)
             total += counted
             if counted.created or counted.patched:
                 await note(
-                    conn, by.actor, "datasets.add_examples", f"dataset:{name}",
+                    conn, by.actor, f"datasets.{act}", f"dataset:{name}",
                     tenant_id=known.tenant_id, after=msgspec.to_builtins(counted),
                 )  # fmt: skip
     return total
@@ -380,6 +387,10 @@ def _changed(old: Revision, changes: Mapping[str, Any]) -> Example:
 
 def _is_same(old: Revision, example: Example) -> bool:
     return old.content_hash == digest_of(example) and old.split == example.split
+
+
+def _next(source: Iterator[Sourced]) -> list[Sourced]:
+    return list(islice(source, _BATCH))
 
 
 def _parts(items: Sequence[Sourced], size: int) -> Iterator[Sequence[Sourced]]:

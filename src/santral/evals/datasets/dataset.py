@@ -61,6 +61,12 @@ class Revision(Struct, frozen=True, kw_only=True):
         """Whether a version made now would hold it."""
         return self.kind in ("create", "patch")
 
+    @property
+    def holds_a_person(self) -> bool:
+        """Whether it holds what an end user said, or was made from such."""
+        origin = self.provenance.origin if self.provenance is not None else "hand"
+        return bool(self.subject) or origin in ("trace", "review", "augmented")
+
 
 class Version(Struct, frozen=True, kw_only=True):
     """One row of ``dataset_versions``: which revision of which examples, for good."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from santral.db.engine import Connection
 from santral.errors import NotFound, nearest
@@ -97,6 +99,13 @@ async def known_row(
             param="dataset",
         )
     return found
+
+
+def shown_to(by: Principal, tenant: str, revisions: Sequence[Revision]) -> list[Revision]:
+    """Return revisions without what end users said, where ``by`` may not read that."""
+    if by.may("payloads.read", TenantId(tenant)):
+        return list(revisions)
+    return [replace(one, content=None) if one.holds_a_person else one for one in revisions]
 
 
 def iterate_version(

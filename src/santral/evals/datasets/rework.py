@@ -37,6 +37,7 @@ from santral.evals.datasets.splits import assign_splits
 from santral.evals.datasets.versions import held_by
 from santral.evals.example import Example
 from santral.tenants.permission import Action, Principal
+from santral.tenants.tenant import TenantId
 
 
 class Check(Struct, frozen=True):
@@ -105,7 +106,7 @@ async def split_dataset(
     def other(example: Example) -> Example:
         return msgspec.structs.replace(example, split=splits[example.id])
 
-    await _rewrite(engine, tenant, name, held, other, now, by=by)
+    await _rewrite(engine, tenant, name, held, other, now, by=by, act="split")
     return dict(Counter(splits.values()).most_common())
 
 
@@ -119,7 +120,7 @@ async def mask_dataset(
         NotAllowed: no role that may write data sets there.
     """
     held = await _held(engine, tenant, name, "datasets.write", by=by)
-    return await _rewrite(engine, tenant, name, held, masked_example, now, by=by)
+    return await _rewrite(engine, tenant, name, held, masked_example, now, by=by, act="mask")
 
 
 async def label_dataset(
@@ -149,7 +150,7 @@ async def label_dataset(
             return example
         return msgspec.structs.replace(example, metadata={**example.metadata, field: label})
 
-    await _rewrite(engine, tenant, name, held, other, now, by=by)
+    await _rewrite(engine, tenant, name, held, other, now, by=by, act="label")
     return found
 
 
@@ -190,14 +191,22 @@ async def augment_dataset(
         parents, ways, rng,
         per_example=per_example, ask=ask, route=route, purse=purse, told=told,
     )  # fmt: skip
-    return made, await add_examples(engine, tenant, name, made.made, now, by=by)
+    return made, await add_examples(engine, tenant, name, made.made, now, by=by, act="augment")
 
 
 async def held_now(
     engine: Engine, tenant: str, name: str, *, by: Principal, version: int | None = None
 ) -> list[Example]:
-    """Return the examples of a version (None: the newest, 0: what is there now), for an export."""
+    """Return the examples of a version (None: the newest, 0: what is there now), for an export.
+
+    Raises:
+        NotFound: no such data set or version.
+        NotAllowed: no role that may read data sets there; or end users' words are among them, and none
+            that may read these.
+    """
     held = await _held(engine, tenant, name, "datasets.read", by=by, version=version)
+    if any(one.holds_a_person for one in held):
+        by.require("payloads.read", TenantId(tenant))
     return _contents(held)
 
 
@@ -224,9 +233,10 @@ async def _rewrite(
     now: datetime,
     *,
     by: Principal,
+    act: str,
 ) -> Changed:
     made: list[Sourced] = await asyncio.to_thread(partial(_rewritten, held, change))
-    return await add_examples(engine, tenant, name, made, now, by=by)
+    return await add_examples(engine, tenant, name, made, now, by=by, act=act)
 
 
 def _rewritten(held: Sequence[Revision], change: Callable[[Example], Example]) -> list[Sourced]:

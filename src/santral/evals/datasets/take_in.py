@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -62,15 +63,19 @@ async def import_file(
     """
     by.require("datasets.write", TenantId(tenant))
     faults: list[Fault] = []
-    for _ in _read(path, how, faults.append):
-        pass
+    await asyncio.to_thread(_look_through, path, how, faults)
     read = _read(path, how, lambda _: None)
     origin = Provenance(origin="file", source=(source or path.name)[:256])
     changed = await add_examples(
         engine, tenant, name, _sourced(read, origin, how.split, told), now, by=by,
-        on_existing=how.on_existing,
+        on_existing=how.on_existing, act="import",
     )  # fmt: skip
     return Imported(changed, len(faults), faults[:_MOST_FAULTS])
+
+
+def _look_through(path: Path, how: Import, faults: list[Fault]) -> None:
+    for _ in _read(path, how, faults.append):
+        pass
 
 
 def _read(path: Path, how: Import, skip: Callable[[Fault], None]) -> Iterator[Example]:

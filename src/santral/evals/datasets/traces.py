@@ -90,7 +90,9 @@ async def add_traces(
         if page.next is None:
             break
         cursor = page.next
-    changed = await add_examples(engine, tenant, name, made, now, by=by, on_existing="keep")
+    changed = await add_examples(
+        engine, tenant, name, made, now, by=by, on_existing="keep", act="add_traces"
+    )
     return Taken(changed, dict(left_out))
 
 
