@@ -72,6 +72,7 @@ READS = {
     "POST /api/review/queues/{name}/items/{id}/adjudicate": "noted; needs ratings: tests/review",
     "POST /api/review/queues/{name}/dataset": "notes what it adds; needs ratings: tests/review",
     "POST /api/prompts/{name}/render": "fills a prompt in and keeps nothing",
+    "POST /api/datasets/{name}/traces": "notes examples, and needs traces: tests/evals/datasets",
     "POST /api/collections/{name}/search": "a question; what it shows is noted by itself",
 }
 
@@ -168,6 +169,31 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ),
     ("POST /api/review/queues/{name}/export", "daily", {"tenant_id": "acme"}, ""),
     ("DELETE /api/review/queues/{name}?tenant_id=acme&force=true", "daily", None, ""),
+    ("POST /api/datasets", "", {"tenant_id": "acme", "name": "faq"}, ""),
+    (
+        "POST /api/datasets/{name}/examples",
+        "faq",
+        {"tenant_id": "acme", "examples": [{"id": "a", "input": "Write to ayse@example.com"}]},
+        "",
+    ),
+    ("POST /api/datasets/{name}/import?tenant_id=acme", "faq", {"id": "b", "input": "Where?"}, ""),
+    (
+        "PATCH /api/datasets/{name}/examples/{id}",
+        "faq/b",
+        {"tenant_id": "acme", "changes": {"expected": "Here."}},
+        "",
+    ),
+    ("POST /api/datasets/{name}/split", "faq", {"tenant_id": "acme"}, ""),
+    ("POST /api/datasets/{name}/mask", "faq", {"tenant_id": "acme"}, ""),
+    (
+        "POST /api/datasets/{name}/augment",
+        "faq",
+        {"tenant_id": "acme", "ways": ["noise:typos"]},
+        "",
+    ),
+    ("POST /api/datasets/{name}/versions", "faq", {"tenant_id": "acme"}, ""),
+    ("DELETE /api/datasets/{name}/examples/{id}?tenant_id=acme", "faq/b", None, ""),
+    ("DELETE /api/datasets/{name}?tenant_id=acme&force=true", "faq", None, ""),
     ("POST /api/collections", "", {"tenant_id": "acme", "name": "docs"}, ""),
     (
         "PATCH /api/collections/{name}",
@@ -353,6 +379,10 @@ SILENT = {
     "review gold": "noted; needs ratings: tests/review",
     "review compare": "noted; needs runs: tests/review",
     "review add-to-dataset": "notes what it adds; needs ratings: tests/review",
+    "judges calibrate": "notes what it keeps; needs a model that judges: tests/evals/calibration",
+    "judges sample": "writes a file that nobody uses until an operator does",
+    "judges correct": "reads",
+    "judges steps": "asks a model and keeps nothing",
     "retrieval questions": "writes a file that nobody uses until an operator does",
 }
 READING_VERBS = ("list", "show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,17 @@ from pathlib import Path
 from santral.app.asking import deployments_for
 from santral.app.elsewhere import asked_server
 from santral.app.evaluating import opened_gateway
+from santral.app.kinds import known_evaluators
 from santral.app.library import models_of
 from santral.app.providers import ProviderPool
 from santral.config.load import LoadedConfig
 from santral.config.schema import Config
-from santral.db.engine import Engine
+from santral.db.engine import Engine, reading
 from santral.errors import BadRequest
 from santral.evals.answer import Ask
-from santral.evals.evaluators.registry import EVALUATORS
+from santral.evals.calibration.kept import standings_of
 from santral.evals.place import Place
+from santral.evals.standing import Standing
 from santral.evals.tools import Tools
 from santral.retrieval.embedding.deployment import Asked
 from santral.retrieval.embedding.model import EmbeddingModel
@@ -44,7 +46,7 @@ def evaluation_place(
         engine=engine,
         open_ask=ask_server if url else opened_gateway,
         open_tools=opened_tools,
-        evaluators=EVALUATORS,
+        evaluators=known_evaluators(),
         clock=lambda: datetime.now(UTC),
         random_bytes=secrets.token_bytes,
         is_remote=bool(url),
@@ -81,10 +83,19 @@ async def opened_tools(
             ask=ask,
             embedding=embedding,
             models_of=lambda route: models_for(config, route),
+            standings=await _standings(engine, tenant),
             folder=folder,
         )
     finally:
         await pool.close()
+
+
+async def _standings(engine: Engine | None, tenant: TenantId) -> Mapping[str, Standing]:
+    """Return what judges are worth, by digest; without a database only files can say it."""
+    if engine is None:
+        return {}
+    async with reading(engine) as conn:
+        return await standings_of(conn, tenant)
 
 
 def models_for(config: Config, route: str) -> tuple[str, ...]:
