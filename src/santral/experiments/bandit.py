@@ -24,8 +24,10 @@ def top_two_weights(
     """Return the shares that arms get next.
 
     An arm is played as often as it is the best, or the second best, in a draw of what the means may
-    be: half of the units go to the runner-up, so the best one is also told from it. The means are
-    taken as normal, with no prior knowledge. ``floor`` is the least share of every arm.
+    be: half of the units go to the runner-up, so the best one is also told from it. Of two arms that
+    would always be one half each: there an arm is played as often as it is the best (plain Thompson
+    sampling). The means are taken as normal, with no prior knowledge. ``floor`` is the least share of
+    every arm.
 
     Source: Russo (2020), Operations Research 68:1625, top-two Thompson sampling with beta 1/2; as
     GrowthBook's gbstats/bandits.py, top_two_weights.
@@ -37,7 +39,8 @@ def top_two_weights(
     ranked = np.argsort(-drawn, axis=1)
     best = np.bincount(ranked[:, 0], minlength=len(names)) / _DRAWS
     second = np.bincount(ranked[:, 1], minlength=len(names)) / _DRAWS
-    return _with_floor(dict(zip(names, ((best + second) / 2.0).tolist(), strict=True)), floor)
+    shares = best if len(names) == 2 else (best + second) / 2.0
+    return _with_floor(dict(zip(names, shares.tolist(), strict=True)), floor)
 
 
 def best_probabilities(arms: Mapping[str, ArmValue], rng: np.random.Generator) -> dict[str, float]:

@@ -253,6 +253,13 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(name="santral_spool_bytes", kind="gauge", help="Bytes of the workers' spools on disk."),
     Metric(
+        name="santral_experiment_acts_total",
+        kind="counter",
+        help="What was done about live experiments by itself: stopped by a guard or a broken sample "
+        "ratio, ramped, weighted by a bandit; failed: one could not be looked at.",
+        labels=(Label("outcome", ("stopped", "ramped", "weighted", "failed")),),
+    ),
+    Metric(
         name="santral_alerts_total",
         kind="counter",
         help="Tries to deliver an alert about a limit: taken, to be tried again, given up.",
