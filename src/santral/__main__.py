@@ -41,7 +41,6 @@ def full_app() -> typer.Typer:
     from santral.config.cli import config_commands  # noqa: PLC0415
     from santral.db.cli import db_app  # noqa: PLC0415
     from santral.evals.calibration.cli import judges_commands  # noqa: PLC0415
-    from santral.evals.calibration.cli import judges_commands  # noqa: PLC0415
     from santral.evals.cli import eval_commands  # noqa: PLC0415
     from santral.evals.datasets.cli import datasets_commands  # noqa: PLC0415
     from santral.evals.drift.cli import monitors_commands  # noqa: PLC0415
@@ -100,7 +99,6 @@ def full_app() -> typer.Typer:
     app.add_typer(guardrails_app, name="guardrails")
     app.add_typer(import_app, name="import")
     app.add_typer(jobs_app, name="jobs")
-    app.add_typer(judges_commands(evaluation_place), name="judges")
     app.add_typer(judges_commands(evaluation_place), name="judges")
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
