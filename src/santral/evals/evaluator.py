@@ -34,6 +34,9 @@ class Measure(Struct, frozen=True, kw_only=True):
     high: float | None = 1.0
     unit: str = ""  # of a value that is no share: us, nanousd, tokens
     is_binary: bool = False  # only ever 0 or 1: compared as counts
+    neutral: float | None = (
+        None  # it compares with the baseline by itself: this says both are equal
+    )
     gates: bool = True  # false: it may be shown, and not decide
     note: str = (
         ""  # what a reader of its values has to know: why it gates nothing, where it misleads

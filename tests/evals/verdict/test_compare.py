@@ -257,6 +257,24 @@ def test_the_worst_are_those_that_lost_most() -> None:
     assert found.worst[0].head_answer == "head says 0.1 of e0000"
 
 
+def test_a_measure_that_compares_by_itself_stands_against_its_neutral_value() -> None:
+    pairwise = Measure(name="preferred", neutral=0.5)
+    base = run({"preferred": [None] * 60}, [pairwise])
+    lost = run(
+        {"preferred": [0.0] * 40 + [0.5] * 20}, [pairwise], id="head", judges={"preferred": "m"}
+    )
+    found = only(verdict(base, lost))
+    assert (found.tier, found.base, found.difference) == ("regression", 0.5, pytest.approx(-1 / 3))
+    even = run({"preferred": [0.0, 1.0] * 400}, [pairwise], id="head")
+    assert only(verdict(run({"preferred": [None] * 800}, [pairwise]), even)).tier == "noise"
+
+
+def test_cosines_are_shares_too() -> None:
+    cosine = Measure(name="cosine", low=-1.0)
+    assert Gate().decides(cosine)
+    assert Gate(margin=0.02).margin_of(cosine, 0.9) == 0.02
+
+
 def test_what_was_spent_is_told() -> None:
     found = verdict(passes(5, 5), passes(5, 5, "head", cost_nanousd=None))
     assert (found.cost_base_nanousd, found.cost_head_nanousd) == (10_000, None)

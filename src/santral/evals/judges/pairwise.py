@@ -52,7 +52,7 @@ class Pairwise(Judge):
         super().__init__(name, params, tools, self._instructions)
 
     def own_measures(self) -> Sequence[Measure]:
-        return (Measure(name=self.name, note="0.5 is as good as the baseline."),)
+        return (Measure(name=self.name, neutral=0.5, note="0.5 is as good as the baseline."),)
 
     async def judge(self, case: Case, sitting: Sitting) -> Sequence[Score]:
         base, data = case.other, shown(case, self._shows)

@@ -93,7 +93,7 @@ class _Measured(Struct, frozen=True, kw_only=True):
         cls, measure: Measure, base: Run, head: Run, shared: Sequence[str], gate: Gate,
         rng: np.random.Generator,
     ) -> _Measured:  # fmt: skip
-        numbers = columns(base, head, shared, measure.name)
+        numbers = columns(base, head, shared, measure)
         series = _other_series(measure, base, head)
         pairs = None
         if numbers.ids and not series:
@@ -116,6 +116,8 @@ class _Measured(Struct, frozen=True, kw_only=True):
 
 def _other_series(measure: Measure, base: Run, head: Run) -> str:
     name = measure.name
+    if measure.neutral is not None:
+        return ""  # each of its values compares answers of both runs, by one judge
     if name not in {known.name for known in base.head.measures}:
         return "Base was not measured by it."
     if head.head.judges.get(name) != base.head.judges.get(name):
@@ -142,6 +144,9 @@ def _changed(
         decides=one.decides,
         errors_base=base.errors(name),
         errors_head=head.errors(name),
+        flipped=sum(
+            s.is_flipped for sample in head.samples for s in sample.scores if s.name == name
+        ),
     )
     if one.series:
         return replace(
@@ -204,8 +209,7 @@ def _tiered(
         is_same=is_same,
     )
     tier, words = judge(evidence, gate)
-    note = "" if measure.gates or not measure.note else f" {measure.note}"
-    return replace(change, tier=tier, words=f"{words}{note}".strip())
+    return replace(change, tier=tier, words=words)
 
 
 def _past(measure: Measure, base: Run, history: Sequence[Past]) -> list[float]:

@@ -70,6 +70,7 @@ class MeasureChange(Struct, frozen=True, kw_only=True):
     flaky: list[Flaky] = field(default_factory=list[Flaky])
     errors_base: dict[str, int] = field(default_factory=dict[str, int])  # scores without a value
     errors_head: dict[str, int] = field(default_factory=dict[str, int])
+    flipped: int = 0  # judgements of head that changed with the order in which answers were shown
     words: str = ""  # what may be concluded, or why nothing
 
 

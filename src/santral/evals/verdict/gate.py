@@ -56,8 +56,8 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def is_share(measure: Measure) -> bool:
-    """Return whether a measure goes from 0 to 1, and is not an amount of something."""
-    return measure.low == 0.0 and measure.high == 1.0
+    """Return whether a measure has ends, from 0 or -1 to 1, and is not an amount of something."""
+    return measure.low in (0.0, -1.0) and measure.high == 1.0
 
 
 def read_gate(table: Mapping[str, Any], known: Iterable[str] = ()) -> Gate:

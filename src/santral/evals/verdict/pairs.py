@@ -65,9 +65,15 @@ def pair(base: Run, head: Run) -> Paired:
     )
 
 
-def columns(base: Run, head: Run, shared: Sequence[str], measure: str) -> Columns:
-    """Return the numbers of one measure where both runs have them."""
-    before, after = base.values(measure), head.values(measure)
+def columns(base: Run, head: Run, shared: Sequence[str], measure: Measure) -> Columns:
+    """Return the numbers of one measure where both runs have them.
+
+    A measure that compares with the baseline by itself stands against its neutral value.
+    """
+    after = head.values(measure.name)
+    before = base.values(measure.name)
+    if measure.neutral is not None:
+        before = {example_id: [measure.neutral] for example_id in after}
     ids = [example_id for example_id in shared if example_id in before and example_id in after]
     return Columns(
         ids=ids,

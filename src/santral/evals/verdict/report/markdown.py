@@ -116,11 +116,7 @@ def _row(one: MeasureChange) -> str:
 def _conclusions(comparison: Comparison) -> Iterator[str]:
     lines = [f"- {plain(note)}" for note in comparison.notes]
     lines += [f"- {code(name)}: {plain(why)}" for name, why in words.inconclusive(comparison)]
-    lines += [
-        f"- {code(one.measure.name)}: scores without a value: {plain(words.errors(one))}"
-        for one in comparison.measures
-        if words.errors(one)
-    ]
+    lines += [f"- {code(name)}: {plain(what)}" for name, what in words.remarks(comparison)]
     if failed := words.failures(comparison):
         lines.append(f"- answers that failed: {plain(failed)}")
     if lines:

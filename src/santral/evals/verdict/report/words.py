@@ -98,6 +98,20 @@ def inconclusive(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
+def remarks(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return what a reader has to know of the instruments: their notes, errors and flips."""
+    found: list[tuple[str, str]] = []
+    for one in comparison.measures:
+        name = one.measure.name
+        if one.measure.note:
+            found.append((name, one.measure.note))
+        if counted := errors(one):
+            found.append((name, f"scores without a value: {counted}"))
+        if one.flipped:
+            found.append((name, f"{one.flipped} judgements changed with the order of the answers"))
+    return found
+
+
 def errors(one: MeasureChange) -> str:
     """Return how many scores are errors, by class, base against head; empty where there are none."""
     if not (one.errors_base or one.errors_head):
