@@ -19,6 +19,7 @@ from santral.privacy.counters import Counters
 from santral.privacy.place import Place
 from santral.privacy.places.caches import CachedAnswers
 from santral.privacy.places.database import Documents, Ledger, Limits
+from santral.privacy.places.datasets import Examples
 from santral.privacy.places.exports import Exports
 from santral.privacy.places.files import Files
 from santral.privacy.places.held import HeldAnswers
@@ -39,6 +40,7 @@ NO_PLACE: Mapping[str, str] = {
     "database.audit_log": "the chain proves itself and cannot change; it names no end user",
     "database.monitors": "what is watched; it holds numbers and names no person",
     "database.monitor_findings": "numbers, and ids of traces, which an erasure removes with the person",
+    "database.judge_calibrations": "numbers of how a judge agrees with people, in nobody's words",
     "database.jobs": "an erasure takes the person out of its own row; no job that is over names one",
 }
 
@@ -63,6 +65,7 @@ def places_of(
         HeldAnswers(objects),
         CachedAnswers(engine, data_folder, redis, clock),
         Documents(engine),
+        Examples(engine, clock),
         Reviews(engine, store),
         Exports(data_folder),
         SpoolFolder(data_folder / "spool", collector, store),

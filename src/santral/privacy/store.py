@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, and_, cast, delete, func, or_, select, update
+from sqlalchemy import String, and_, cast, delete, func, insert, or_, select, tuple_, update
 
 from santral.db.engine import Connection
 from santral.db.store import bump_revision
 from santral.db.tables import (
     alerts,
     chunks,
+    dataset_revisions,
+    dataset_versions,
     document_bodies,
     documents,
+    eval_answers,
+    eval_samples,
     ledger,
     limit_rules,
     review_items,
@@ -254,3 +260,135 @@ async def replace_review_words(
         )
         .values(comment=comment, labels=labels)
     )
+
+
+# data sets, and answers to their examples
+
+#: Columns of JSON in which somebody's words can stand, and the key of their table's rows.
+_WORDS = {
+    "dataset_revisions": (
+        dataset_revisions,
+        ("dataset", "example_id", "revision"),
+        ("content", "provenance"),
+    ),
+    "dataset_versions": (dataset_versions, ("dataset", "version"), ("card",)),
+    "eval_samples": (eval_samples, ("run_id", "example_id", "repeat"), ("example", "sample")),
+    "eval_answers": (eval_answers, ("key",), ("answer",)),
+}
+TABLES_WITH_WORDS = tuple(_WORDS)
+#: Hashes of one statement: under the bound of SQLite's variables. Chosen.
+_MOST_HASHES = 500
+
+
+async def own_revisions(
+    conn: Connection, tenant_id: TenantId, subjects: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Return the revisions of examples that hold somebody's words, by example, the oldest first."""
+    statement = (
+        select(dataset_revisions)
+        .where(
+            dataset_revisions.c.tenant_id == tenant_id, dataset_revisions.c.subject.in_(subjects)
+        )
+        .order_by(
+            dataset_revisions.c.dataset,
+            dataset_revisions.c.example_id,
+            dataset_revisions.c.revision,
+        )
+    )
+    return [dict(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def empty_revisions(
+    conn: Connection, tenant_id: TenantId, subjects: tuple[str, ...], now: datetime
+) -> None:
+    """Take what somebody's examples held out of every revision, and say so in a last one.
+
+    Content hashes stay: versions that held the examples keep their manifest.
+    """
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in await own_revisions(conn, tenant_id, subjects):
+        newest[row["dataset"], row["example_id"]] = row
+    gone = {"content": None, "provenance": None, "subject": ""}
+    for dataset, example_id in newest:
+        statement = (
+            update(dataset_revisions)
+            .where(
+                dataset_revisions.c.tenant_id == tenant_id,
+                dataset_revisions.c.dataset == dataset,
+                dataset_revisions.c.example_id == example_id,
+            )
+            .values(**gone)
+        )
+        await conn.execute(statement)
+    last = [
+        {
+            **row, **gone, "revision": row["revision"] + 1, "kind": "erase",
+            "created_by": "system", "created_at": now,
+        }
+        for row in newest.values()
+        if row["kind"] != "erase"
+    ]  # fmt: skip
+    if last:
+        await conn.execute(insert(dataset_revisions), last)
+
+
+async def count_answers(conn: Connection, tenant_id: TenantId, hashes: Sequence[str]) -> int:
+    """Return how many answers to examples of these contents are kept."""
+    count = 0
+    for some in _parts(hashes):
+        for table in (eval_samples, eval_answers):
+            statement = (
+                select(func.count())
+                .select_from(table)
+                .where(table.c.tenant_id == tenant_id, table.c.example_hash.in_(some))
+            )
+            count += (await conn.execute(statement)).scalar_one()
+    return count
+
+
+async def delete_answers(conn: Connection, tenant_id: TenantId, hashes: Sequence[str]) -> None:
+    """Delete the answers to examples of these contents, and what they were scored."""
+    for some in _parts(hashes):
+        for table in (eval_samples, eval_answers):
+            await conn.execute(
+                delete(table).where(table.c.tenant_id == tenant_id, table.c.example_hash.in_(some))
+            )
+
+
+async def words_page(
+    conn: Connection, tenant_id: TenantId, name: str, after: tuple[Any, ...], limit: int
+) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Return keys of a table's rows with their columns of JSON, in the order of keys after ``after``."""
+    table, keys, columns = _WORDS[name]
+    key = [table.c[one] for one in keys]
+    statement = (
+        select(*key, *(table.c[one] for one in columns))
+        .where(table.c.tenant_id == tenant_id)
+        .order_by(*key)
+        .limit(limit)
+    )
+    if after:
+        statement = statement.where(tuple_(*key) > tuple_(*after))
+    rows = [tuple(row) for row in (await conn.execute(statement)).all()]
+    size = len(keys)
+    return [(row[:size], dict(zip(columns, row[size:], strict=True))) for row in rows]
+
+
+async def replace_words(
+    conn: Connection,
+    tenant_id: TenantId,
+    name: str,
+    key: tuple[Any, ...],
+    changed: Mapping[str, Any],
+) -> None:
+    """Write other JSON into a row of such a table."""
+    table, keys, _ = _WORDS[name]
+    statement = update(table).where(table.c.tenant_id == tenant_id).values(**changed)
+    for one, value in zip(keys, key, strict=True):
+        statement = statement.where(table.c[one] == value)
+    await conn.execute(statement)
+
+
+def _parts(hashes: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(hashes), _MOST_HASHES):
+        yield hashes[start : start + _MOST_HASHES]
