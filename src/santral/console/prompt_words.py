@@ -1,0 +1,77 @@
+"""What the pages of prompts say: versions, labels, moves, differences, a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Key: English, Turkish.
+PROMPTS: Mapping[str, tuple[str, str]] = {
+    "prompts": ("Prompts", "İstemler"),
+    "prompt": ("Prompt", "İstem"),
+    "no_prompts": ("No prompt yet", "Henüz istem yok"),
+    "no_prompts_lead": (
+        "Copy a pattern into a folder, then push it:",
+        "Bir kalıbı klasöre kopyalayın, sonra kaydedin:",
+    ),
+    "prompt_owner": ("Whose", "Kimin"),
+    "of_folder": ("folder of prompts", "istem klasörü"),
+    "of_everybody": ("the whole installation", "tüm kurulum"),
+    "labels": ("Labels", "Etiketler"),
+    "label": ("Label", "Etiket"),
+    "label_points_to": ("Points to", "Gösterdiği"),
+    "protected": ("protected", "korumalı"),
+    "protected_lead": (
+        "Owners and admins alone move a protected label.",
+        "Korumalı bir etiketi yalnızca sahipler ve yöneticiler taşır.",
+    ),
+    "labels_lead": (
+        "Gateways follow a moved label within two seconds; going back is a move of its own.",
+        "Ağ geçitleri taşınan bir etiketi iki saniye içinde izler; geri dönüş de bir taşımadır.",
+    ),
+    "folder_lead": (
+        "It is declared in the folder of prompts: change it and its labels there.",
+        "İstem klasöründe tanımlı: kendisini ve etiketlerini orada değiştirin.",
+    ),
+    "no_labels": ("No label points to it.", "Hiçbir etiket bunu göstermiyor."),
+    "move_label": ("Move a label", "Etiket taşı"),
+    "move": ("Move", "Taşı"),
+    "roll_back_label": ("Back to the one before", "Öncekine dön"),
+    "remove_label": ("Take away", "Kaldır"),
+    "move_reason": ("Why (for the log)", "Neden (günlük için)"),
+    "changes_what": ("What it changes", "Ne değişiyor"),
+    "whom_to_ask": ("Whom to ask", "Kime sorulur"),
+    "content_hash": ("Hash", "Özet"),
+    "pushed_at": ("Pushed", "Kaydedilme"),
+    "compare_with": ("Against {version}", "{version} ile"),
+    "prompt_log": ("What was done", "Yapılanlar"),
+    "what_was_done": ("What", "Ne"),
+    "was_before": ("Before", "Önce"),
+    "deed_pushed": ("pushed", "kaydedildi"),
+    "deed_deleted": ("deleted", "silindi"),
+    "deed_labelled": ("label moved", "etiket taşındı"),
+    "deed_unlabelled": ("label taken away", "etiket kaldırıldı"),
+    "deed_rolled_back": ("rolled back", "geri dönüldü"),
+    "prompt_deleted": ("deleted", "silindi"),
+    "prompt_broken": ("cannot be used", "kullanılamıyor"),
+    "differences": ("Differences", "Farklar"),
+    "differences_lead": ("From {old} to {new}", "{old} sürümünden {new} sürümüne"),
+    "no_differences": ("Nothing differs.", "Fark yok."),
+    "change_added": ("added", "eklendi"),
+    "change_removed": ("removed", "çıkarıldı"),
+    "change_changed": ("changed", "değişti"),
+    "includes": ("Includes", "İçerdiği"),
+    "prompt_settings": ("Settings", "Ayarlar"),
+    "prompt_tools": ("Tools", "Araçlar"),
+    "answer_schema": ("Schema of the answer", "Yanıtın şeması"),
+    "prompt_messages": ("Messages", "İletiler"),
+    "is_example": ("example", "örnek"),
+    "try_prompt": ("Fill it in", "Doldur"),
+    "try_lead": (
+        "Nothing is asked of a model and nothing is kept. Empty fields stay at their default.",
+        "Hiçbir modele sorulmaz, hiçbir şey saklanmaz. Boş alanlar varsayılan değerinde kalır.",
+    ),
+    "variable_untrusted": ("untrusted: marked as data", "güvenilmez: veri olarak işaretlenir"),
+    "variable_required": ("required", "gerekli"),
+    "one_a_line": ("one a line", "her satıra bir"),
+    "filled_in": ("What a model would be told", "Bir modele söylenecek olan"),
+}
