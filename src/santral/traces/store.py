@@ -154,7 +154,7 @@ class TraceStore:
         self._readers = Gate()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="trace-store")
         self._next_n = 0
-        self._has_lost_scores = True  # some look for their trace; until asked, perhaps
+        self._search = scores_store.Search()  # for the traces of scores
 
     async def open(self) -> None:
         """Open the file, and make its tables where there are none.
@@ -405,8 +405,7 @@ class TraceStore:
     ) -> int:
         """Store scores, and let those that wait for their trace look for it."""
         new = scores_store.insert(connection, scores)
-        if new or self._has_lost_scores:
-            self._has_lost_scores = scores_store.find_traces(connection, self.clock()) > 0
+        self._search.look(connection, self.clock(), is_new=new > 0)
         return new
 
     async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ ALWAYS = RateFilters(since_us=0, until_us=2**60)
 
 @pytest.fixture
 async def store() -> Any:
-    store = TraceStore(Path(":memory:"), clock=lambda: NOW_US)
+    moments = count(NOW_US, 6_000_000)  # later at every look
+    store = TraceStore(Path(":memory:"), clock=lambda: next(moments))
     yield store
     await store.close()
 
@@ -82,6 +84,13 @@ async def test_a_score_finds_its_trace_by_the_ids_of_the_answer(
     found = await store.scores_of(None, f"{7:032x}")
     assert [(s.id, s.user, s.session) for s in found] == [(f"{1:032x}", "u1", "s1")]
     assert await store.scores_of(None, f"{9:032x}") == []
+
+
+async def test_an_answer_of_last_week_is_found_too(store: TraceStore, make_record: Any) -> None:
+    week_us = 7 * 86_400_000_000
+    await store.insert([trace(make_record, 7, started_at_us=START_US - week_us)], NONE)
+    await store.insert_scores([score(1, trace_id="request:req_7")])
+    assert len(await store.scores_of("acme", f"{7:032x}")) == 1
 
 
 async def test_rates_carry_their_denominators(store: TraceStore, make_record: Any) -> None:

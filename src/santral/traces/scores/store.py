@@ -39,9 +39,13 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 _NAMES = ", ".join(f'"{name}"' for name, _ in COLUMNS)
 _DTYPES = {"VARCHAR": object, "BIGINT": np.int64, "DOUBLE": np.float64, "BOOLEAN": np.bool_}
 
-#: How long before a score its trace may have begun, and after it by the clock of another machine, in
-#: microseconds. Chosen: feedback comes within a month; only the blocks of that time are read.
-_BEFORE_US, _AFTER_US = 31 * 86_400_000_000, 60_000_000
+#: How long before a score its trace may have begun, looked for at once and now and then, and after it
+#: by the clock of another machine, in microseconds. Chosen: feedback comes within a day, at most a
+#: month; only the blocks of that time are read.
+_SOON_US, _LATE_US, _AFTER_US = 86_400_000_000, 31 * 86_400_000_000, 60_000_000
+#: How often scores that found no trace look again, near and far, in microseconds. Chosen: measured with
+#: a million traces of a month, near takes 10 ms and far 300.
+_NEAR_EVERY_US, _FAR_EVERY_US = 5_000_000, 60_000_000
 #: For how long a score looks for its trace, in microseconds. Chosen: a worker's segment is collected
 #: within seconds; after an outage of the store both come together.
 _LOOKS_FOR_US = 3_600_000_000
@@ -72,7 +76,7 @@ _RESOLVE = f"""
         WHERE at_us >= $since AND length(trace_id) <> 32),
     near AS (
         SELECT tenant_id, trace_id, request_id, response_id, session, "user", started_at_us
-        FROM traces WHERE started_at_us BETWEEN $since - {_BEFORE_US} AND $until + {_AFTER_US}),
+        FROM traces WHERE started_at_us BETWEEN $since - $before AND $until + {_AFTER_US}),
     nearby AS (
         SELECT l.id, l.at_us, t.* FROM lost l JOIN near t
           ON t.tenant_id = l.tenant_id AND '{OF_REQUEST}' || t.request_id = l.wanted
@@ -181,12 +185,29 @@ def insert(connection: duckdb.DuckDBPyConnection, scores: Sequence[ScoreRecord])
     return len(fresh)
 
 
-def find_traces(connection: duckdb.DuckDBPyConnection, now_us: int) -> int:
-    """Give scores that name a request or a response their trace; return how many still look for it."""
-    since = {"since": now_us - _LOOKS_FOR_US}
-    if _count(connection, _LOST, since):
-        connection.execute(_RESOLVE, {**since, "until": now_us})
-    return _count(connection, _LOST, since)
+class Search:
+    """Gives scores that name a request or a response their trace; far back only now and then."""
+
+    def __init__(self) -> None:
+        self._has_lost = True  # until asked, perhaps
+        self._near_us = self._far_us = 0
+
+    def look(self, connection: duckdb.DuckDBPyConnection, now_us: int, *, is_new: bool) -> None:
+        """Look for the traces of all that have none, where it is time to, or ``is_new`` says so."""
+        if not is_new and (not self._has_lost or now_us - self._near_us < _NEAR_EVERY_US):
+            return
+        self._near_us = now_us
+        if self._find(connection, now_us, _SOON_US) and now_us - self._far_us >= _FAR_EVERY_US:
+            self._far_us = now_us
+            self._find(connection, now_us, _LATE_US)
+
+    def _find(self, connection: duckdb.DuckDBPyConnection, now_us: int, before_us: int) -> bool:
+        """Look as far back as ``before_us``; say whether some still have none."""
+        since = {"since": now_us - _LOOKS_FOR_US}
+        if _count(connection, _LOST, since):
+            connection.execute(_RESOLVE, {**since, "until": now_us, "before": before_us})
+        self._has_lost = _count(connection, _LOST, since) > 0
+        return self._has_lost
 
 
 def of_trace(
