@@ -482,6 +482,32 @@ async def json_ok(call: Call) -> web.StreamResponse:
     return await call.say(call.argument or '{"city": "Ankara", "population": 5803482}')
 
 
+async def judge(call: Call) -> web.StreamResponse:
+    """Fill in a judge's form: well of an answer that holds "good"; with the chances where asked."""
+    instructions = str(call.seen.body["messages"][0]["content"])
+    is_good = "good" in call.question.partition("<answer ")[2].partition("</answer ")[0]
+    score = "5" if is_good else "1"
+    said = (
+        f'"score": {score}'
+        if '"score"' in instructions
+        else f'"label": "{"yes" if is_good else "no"}"'
+    )
+    text = f'{{"reason": "so", {said}}}'
+    answer = call.whole({"content": text}, text)
+    if call.seen.body.get("logprobs") and '"score"' in said:
+        tokens = ['{"reason": "so", "score":', f" {score}", "}"]
+        chances = [{"token": token, "logprob": 0.0, "top_logprobs": []} for token in tokens]
+        near = "4" if is_good else "2"
+        chances[1]["top_logprobs"] = [
+            {"token": f" {score}", "logprob": -0.2231435513},  # 0.8
+            {"token": f" {near}", "logprob": -1.6094379124},  # 0.2
+        ]
+        body = json.loads(answer.text or "")
+        body["choices"][0]["logprobs"] = {"content": chances, "refusal": None}
+        return web.json_response(body)
+    return answer if not call.seen.is_streaming else await call.say(text)
+
+
 async def trailing(call: Call) -> web.StreamResponse:
     """JSON, and then white space for ever, as models in a JSON mode sometimes do."""
     await call.chunk({"role": "assistant", "content": ""})
@@ -603,6 +629,7 @@ BEHAVIOURS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "agent": agent,
     "obedient": obedient,
     "json": json_ok,
+    "judge": judge,
     "trailing": trailing,
     "json-retry": json_retry,
     "json-never": json_never,

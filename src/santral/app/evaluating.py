@@ -102,13 +102,18 @@ async def opened_gateway(
     process.trace.witness = inner.witness
     try:
         await process.prepare(access_of(record))
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(_until_cancelled(job)) for job in process.upkeep()]
             try:
                 yield inner
+            except Exception as error:  # noqa: BLE001 - whoever asks fails as without the group around it
+                failure = error
             finally:
                 for task in work:
                     task.cancel()
+        if failure is not None:
+            raise failure
     finally:
         await process.close()
 

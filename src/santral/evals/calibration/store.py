@@ -52,4 +52,7 @@ async def list_calibrations(
     if judge:
         statement = statement.where(judge_calibrations.c.judge == judge)
     rows = (await conn.execute(statement)).mappings().all()
-    return [msgspec.convert(dict(row), Calibration) for row in rows]
+    return [
+        msgspec.convert({str(name): value for name, value in row.items()}, Calibration)
+        for row in rows
+    ]
