@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from santral.evals.evaluator import Measure
 from santral.evals.verdict.gate import is_share
+
+
+class _Scale(Struct, frozen=True):
+    """How numbers of a measure are written: times what, with which digits and unit."""
+
+    factor: float
+    digits: str
+    unit: str
+
+
+_POINTS = _Scale(100.0, ".1f", "")
+_UNITS = {
+    "us": _Scale(1e-3, ",.1f", " ms"),
+    "nanousd": _Scale(1e-6, ",.4f", " USD/1k"),  # of a thousand answers: one costs next to nothing
+}
 
 
 def amount(measure: Measure, value: float | None) -> str:
@@ -11,17 +28,22 @@ def amount(measure: Measure, value: float | None) -> str:
     if value is None:
         return "–"
     if is_share(measure):
-        return f"{value:.3f}" if not measure.is_binary else f"{100 * value:.1f} %"
-    return _scaled(measure, value, "")
+        return f"{100 * value:.1f} %" if measure.is_binary else f"{value:.3f}"
+    return _written(_scale(measure), value)
 
 
-def change(measure: Measure, value: float | None) -> str:
-    """Return a difference of a measure with its sign; shares are told in points of a hundred."""
+def change(
+    measure: Measure, value: float | None, low: float | None = None, high: float | None = None
+) -> str:
+    """Return a difference with its sign and its interval; shares are told in points of a hundred."""
     if value is None:
         return "–"
-    if is_share(measure):
-        return f"{100 * value:+.1f}"
-    return _scaled(measure, value, "+")
+    scale = _POINTS if is_share(measure) else _scale(measure)
+    numbers = [
+        f"{scale.factor * one:+{scale.digits}}" for one in (value, low, high) if one is not None
+    ]
+    around = f" [{numbers[1]}, {numbers[2]}]" if len(numbers) == 3 else ""
+    return f"{numbers[0]}{around}{scale.unit}"
 
 
 def size(measure: Measure, value: float | None) -> str:
@@ -31,7 +53,7 @@ def size(measure: Measure, value: float | None) -> str:
     if is_share(measure):
         points = f"{100 * value:.1f}".removesuffix(".0")
         return f"{points} point{'' if points == '1' else 's'}"
-    return _scaled(measure, abs(value), "")
+    return _written(_scale(measure), abs(value))
 
 
 def dollars(nanousd: int | None) -> str:
@@ -39,9 +61,9 @@ def dollars(nanousd: int | None) -> str:
     return "price unknown" if nanousd is None else f"${nanousd / 1e9:,.4f}"
 
 
-def _scaled(measure: Measure, value: float, sign: str) -> str:
-    if measure.unit == "us":
-        return f"{value / 1000:{sign},.1f} ms"
-    if measure.unit == "nanousd":
-        return f"{value / 1e9:{sign},.6f} USD"
-    return f"{value:{sign},.4g} {measure.unit}".rstrip()
+def _scale(measure: Measure) -> _Scale:
+    return _UNITS.get(measure.unit) or _Scale(1.0, ",.4g", f" {measure.unit}".rstrip())
+
+
+def _written(scale: _Scale, value: float) -> str:
+    return f"{scale.factor * value:{scale.digits}}{scale.unit}"

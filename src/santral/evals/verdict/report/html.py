@@ -12,7 +12,7 @@ from santral.evals.verdict.comparison import Comparison, MeasureChange
 from santral.evals.verdict.report import words
 
 #: Width of the picture of an interval, in its own units.
-_WIDTH = 160.0
+_WIDTH = 120.0
 
 
 def as_html(comparisons: Sequence[Comparison]) -> str:

@@ -86,7 +86,7 @@ def _target(comparison: Comparison, *, is_alone: bool) -> Iterator[str]:
     yield (
         f"Spent: {words.spend(comparison)}. Head {code(words.origin(comparison.head))}, base "
         f"{code(words.origin(comparison.base))}. Intervals of {100 * comparison.level:g} %; p over all "
-        "measures that decide (Holm); only a regression fails."
+        "measures that decide (Holm); asking again: what repeats alone move; only a regression fails."
     )
 
 

@@ -74,12 +74,7 @@ def sentence(comparison: Comparison) -> str:
 
 def interval(one: MeasureChange | SliceChange) -> str:
     """Return a difference with its interval."""
-    if one.difference is None:
-        return "–"
-    if one.low is None or one.high is None:
-        return change(one.measure, one.difference)
-    low, high = change(one.measure, one.low), change(one.measure, one.high)
-    return f"{change(one.measure, one.difference)} [{low}, {high}]"
+    return change(one.measure, one.difference, one.low, one.high)
 
 
 def probability(p: float | None) -> str:
