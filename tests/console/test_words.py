@@ -16,6 +16,7 @@ from santral.console.collections import (
 from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
+from santral.console.prompts import CHANGES, DEEDS
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES
@@ -46,6 +47,8 @@ def used_words() -> set[str]:
         "document": DOCUMENT_STATES,
         "version": VERSION_STATES,
         "weight": SIGNALS,
+        "change": CHANGES,
+        "deed": DEEDS,
     }
     found |= {f"{family}_{name}" for family, names in families.items() for name in names}
     return (

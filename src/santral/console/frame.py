@@ -28,6 +28,7 @@ MENU: tuple[tuple[str, str, Action], ...] = (
     ("/", "overview", "traces.read"),
     ("/traces", "traces", "traces.read"),
     ("/collections", "collections", "collections.read"),
+    ("/prompts", "prompts", "prompts.read"),
     ("/tenants", "tenants", "tenants.read"),
     ("/keys", "keys", "keys.read"),
     ("/users", "users", "users.read"),

@@ -17,6 +17,7 @@ from santral.console.jobs import JobPages
 from santral.console.keys import KeyPages
 from santral.console.ledger import LedgerPages
 from santral.console.limits import LimitPages
+from santral.console.prompts import PromptPages
 from santral.console.reference import reference
 from santral.console.render import Renderer, StaticFiles
 from santral.console.tenants import TenantPages
@@ -65,6 +66,7 @@ def console_router(
     Door(frame, identify, sign_in)
     TracePages(frame, store)
     CollectionPages(frame, retriever)
+    PromptPages(frame)
     TenantPages(frame)
     KeyPages(frame)
     UserPages(frame)

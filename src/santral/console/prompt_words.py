@@ -7,7 +7,6 @@ from collections.abc import Mapping
 #: Key: English, Turkish.
 PROMPTS: Mapping[str, tuple[str, str]] = {
     "prompts": ("Prompts", "İstemler"),
-    "prompt": ("Prompt", "İstem"),
     "no_prompts": ("No prompt yet", "Henüz istem yok"),
     "no_prompts_lead": (
         "Copy a pattern into a folder, then push it:",
@@ -34,7 +33,7 @@ PROMPTS: Mapping[str, tuple[str, str]] = {
     ),
     "no_labels": ("No label points to it.", "Hiçbir etiket bunu göstermiyor."),
     "move_label": ("Move a label", "Etiket taşı"),
-    "move": ("Move", "Taşı"),
+    "move_it": ("Move", "Taşı"),
     "roll_back_label": ("Back to the one before", "Öncekine dön"),
     "remove_label": ("Take away", "Kaldır"),
     "move_reason": ("Why (for the log)", "Neden (günlük için)"),

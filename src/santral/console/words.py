@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from santral.console.administration_words import ADMINISTRATION
 from santral.console.collection_words import COLLECTIONS
+from santral.console.prompt_words import PROMPTS
 from santral.traces.readable import dollars, duration, tokens
 
 LANGUAGES = ("en", "tr")
@@ -250,6 +251,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     **ADMINISTRATION,
     **COLLECTIONS,
+    **PROMPTS,
 }
 
 
