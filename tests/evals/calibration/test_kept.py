@@ -51,7 +51,7 @@ async def test_keeping_one_is_noted_and_needs_a_role(engine: Engine) -> None:
         entries = await entries_after(conn, 0, 10)
     assert [(e.action, e.object) for e in entries] == [("judge.calibrate", "judge:tone")]
     viewer = Principal(
-        name="user:v", origin="x", grants=(Grant("viewer", ACME),), tree=TenantTree({})
+        name="user:v", origin="x", grants=(Grant("viewer", ACME),), tree=TenantTree({ACME: None})
     )
     assert await calibrations_of(engine, ACME, by=viewer)
     with pytest.raises(NotAllowed):
