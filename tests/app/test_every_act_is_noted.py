@@ -34,7 +34,28 @@ from santral.traces.store import TraceStore
 
 __all__ = ["anyio_backend", "sqlite_template"]
 
-TOML = '[data]\nfolder = "."\n[secrets]\nmaster_key = "env:MASTER_KEY"\n'
+TOML = """\
+[data]
+folder = "."
+[secrets]
+master_key = "env:MASTER_KEY"
+[providers.stub]
+kind = "local"
+[deployments.mini]
+provider = "stub"
+model = "extract"
+[routes.ask]
+ladder = [{ deployments = { mini = 1 } }]
+"""
+
+SUITE = """\
+dataset = "cases.jsonl"
+[[targets]]
+name = "recorded"
+recorded = true
+[[evaluators]]
+use = "exact"
+"""
 
 PROMPT = "+++\n+++\n## user\nHello\n"
 
@@ -49,6 +70,11 @@ def folder(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     shutil.copy(sqlite_template, tmp_path / "santral.db")
     (tmp_path / "santral.toml").write_text(TOML)
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "evals" / "plain.toml").write_text(SUITE)
+    (tmp_path / "evals" / "cases.jsonl").write_text(
+        '{"input": "a", "expected": "b", "answer": "b"}\n'
+    )
     return tmp_path
 
 
@@ -71,6 +97,7 @@ READS = {
     "POST /api/review/queues/{name}/items/{id}/gold": "noted; needs ratings: tests/review",
     "POST /api/review/queues/{name}/items/{id}/adjudicate": "noted; needs ratings: tests/review",
     "POST /api/review/queues/{name}/dataset": "notes what it adds; needs ratings: tests/review",
+    "DELETE /api/evals/runs/{id}": "noted; needs a run: tests/evals/runner/test_kept.py",
     "POST /api/prompts/{name}/render": "fills a prompt in and keeps nothing",
     "POST /api/datasets/{name}/traces": "notes examples, and needs traces: tests/evals/datasets",
     "POST /api/collections/{name}/search": "a question; what it shows is noted by itself",
@@ -194,6 +221,29 @@ CALLS: Sequence[tuple[str, str, Any, str]] = (
     ("POST /api/datasets/{name}/versions", "faq", {"tenant_id": "acme"}, ""),
     ("DELETE /api/datasets/{name}/examples/{id}?tenant_id=acme", "faq/b", None, ""),
     ("DELETE /api/datasets/{name}?tenant_id=acme&force=true", "faq", None, ""),
+    ("POST /api/evals/runs", "", {"tenant_id": "acme", "suite": "plain"}, ""),
+    (
+        "POST /api/experiments",
+        "",
+        {
+            "tenant_id": "acme",
+            "name": "tone",
+            "settings": {
+                "routes": ["ask"],
+                "variants": {
+                    "plain": {"weight": 1},
+                    "new": {"weight": 1, "settings": {"temperature": 0}},
+                },
+                "share": 0.5,
+            },
+        },
+        "",
+    ),
+    ("POST /api/experiments/{name}/start", "tone", {"tenant_id": "acme"}, ""),
+    ("POST /api/experiments/{name}/ramp", "tone", {"tenant_id": "acme", "share": 1.0}, ""),
+    ("POST /api/experiments/{name}/pause", "tone", {"tenant_id": "acme"}, ""),
+    ("POST /api/experiments/{name}/stop", "tone", {"tenant_id": "acme"}, ""),
+    ("POST /api/experiments/{name}/decide", "tone", {"tenant_id": "acme", "arm": "new"}, ""),
     ("POST /api/collections", "", {"tenant_id": "acme", "name": "docs"}, ""),
     (
         "PATCH /api/collections/{name}",
@@ -337,6 +387,8 @@ SILENT = {
     "import litellm": "writes a file that nobody uses until an operator does",
     "providers test": "asks providers, changes nothing",
     "providers retirements": "reads",
+    "experiments status": "reads",
+    "experiments log": "reads",
     "routes explain": "reads",
     "routes train": "writes a file that nobody uses until an operator does",
     "routes compare": "reads",
@@ -366,6 +418,15 @@ SILENT = {
     "prompts log": "reads",
     "prompts pull": "writes files, as git would",
     "prompts patterns copy": "writes files that nobody uses until an operator does",
+    "eval compare": "reads",
+    "eval export": "writes a file",
+    "datasets history": "reads",
+    "datasets check": "reads; with --mask it notes examples: tests/evals/datasets",
+    "datasets diff": "reads",
+    "datasets card": "reads",
+    "datasets export": "writes a file",
+    "datasets add-traces": "notes examples, and needs traces: tests/evals/datasets",
+    "datasets generate": "notes examples, and needs documents: tests/evals/datasets",
     "collections chunk": "shows what a file would become",
     "retrieval tune": "reads",
     "retrieval runs": "reads",
@@ -430,6 +491,8 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("prompts unprotect", "greet", "live", "--tenant", "acme"),
     ("prompts unlabel", "greet", "live", "--tenant", "acme"),
     ("prompts delete", "greet", "1.0.0", "--tenant", "acme"),
+    ("eval run", "evals/plain.toml", "--tenant", "acme"),
+    ("eval delete", "{eval}", "--tenant", "acme"),
     ("collections create", "notes", "--tenant", "acme"),
     ("collections set", "notes", "child_tokens=200", "--tenant", "acme"),
     ("collections add-version", "notes", "--set", "chunking=window", "--tenant", "acme"),
@@ -450,6 +513,25 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("monitors resume", "watch", "--tenant", "acme"),
     ("monitors look", "watch", "--tenant", "acme"),
     ("monitors delete", "watch", "--tenant", "acme"),
+    (
+        "experiments create",
+        "tone",
+        "--set",
+        'routes=["ask"]',
+        "--set",
+        "variants.plain.weight=1",
+        "--set",
+        'variants.new={{"weight": 1, "settings": {{"temperature": 0}}}}',
+        "--set",
+        "share=0.5",
+        "--tenant",
+        "acme",
+    ),
+    ("experiments start", "tone", "--tenant", "acme"),
+    ("experiments ramp", "tone", "--share", "1.0", "--tenant", "acme"),
+    ("experiments pause", "tone", "--tenant", "acme"),
+    ("experiments stop", "tone", "--tenant", "acme"),
+    ("experiments decide", "tone", "new", "--tenant", "acme"),
     ("sources add", "folder", "path=.", "--tenant", "acme"),
     ("sources edit", "{source}", "owner=Ada"),
     ("sources pause", "{source}"),
@@ -462,6 +544,15 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("review queues look", "daily", "--tenant", "acme"),
     ("review export", "daily", "--tenant", "acme"),
     ("review queues delete", "daily", "--tenant", "acme"),
+    ("datasets create", "faq", "--tenant", "acme"),
+    ("datasets add", "faq", '{{"id": "a", "input": "What do I bring?"}}', "--tenant", "acme"),
+    ("datasets import", "faq", "asked.csv", "--tenant", "acme"),
+    ("datasets split", "faq", "--tenant", "acme"),
+    ("datasets label", "faq", "topic", "rules.py:says", "--tenant", "acme"),
+    ("datasets augment", "faq", "noise:typos", "--tenant", "acme"),
+    ("datasets commit", "faq", "--tenant", "acme"),
+    ("datasets remove", "faq", "a", "--tenant", "acme"),
+    ("datasets delete", "faq", "--force", "--tenant", "acme"),
     ("audit export", "log.jsonl"),
     ("tenants delete", "acme", "--force"),
 )
@@ -491,6 +582,8 @@ def test_every_command_that_writes_leaves_a_row(
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     (folder / "page.md").write_text("# Permits\n\nBring an identity card.\n")
     shutil.copy(SHIPPED, folder / "newer.jsonl")
+    (folder / "asked.csv").write_text("input\nWhen do you open?\n")
+    (folder / "rules.py").write_text("def says(example):\n    return 'permits'\n")
     (folder / "asked.jsonl").write_text('{"question": "What do I bring?"}\n')
     for version in ("1.0.0", "2.0.0"):
         path = folder / "written" / "greet" / f"{version}.md"
