@@ -11,14 +11,18 @@ from functools import partial
 from pathlib import Path
 from socket import gethostname
 
+from santral.app.evaluations import evaluation_place
 from santral.app.ingesting import source_opener, workplace
 from santral.app.reviewing import review_upkeep
 from santral.app.sinks import sinks_of
 from santral.cache.caches import redis_tier
+from santral.config.load import LoadedConfig
 from santral.config.schema import Config
 from santral.db.engine import Engine
 from santral.evals.drift.job import Looking
 from santral.evals.drift.keep import LOOK, LookArguments
+from santral.evals.job import EVALUATE, EvaluateArguments, Evaluation
+from santral.evals.place import Place
 from santral.jobs import queue
 from santral.jobs.job import Job, JobKind
 from santral.jobs.runner import LOOK_EVERY_S, Runner
@@ -120,8 +124,19 @@ def job_kinds(
             arguments=QueueArguments,
             work=review_upkeep(config, engine, store),
         ),
+        EVALUATE: JobKind(
+            name=EVALUATE,
+            about="Run a suite of evaluations.",
+            arguments=EvaluateArguments,
+            work=Evaluation(partial(_evaluation_place, config, engine), config.evals.folder),
+        ),
         **ingest_kinds(config, engine, open_place),
     }
+
+
+def _evaluation_place(config: Config, engine: Engine) -> Place:
+    """Return what evaluations of this process work with: its own configuration, from no file."""
+    return evaluation_place(LoadedConfig(config, None, {}, ""), engine)
 
 
 def ingest_kinds(

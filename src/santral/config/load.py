@@ -222,6 +222,7 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
         update={
             "data": config.data.model_copy(update={"folder": folder / config.data.folder}),
             "prompts": config.prompts.model_copy(update={"folder": folder / config.prompts.folder}),
+            "evals": config.evals.model_copy(update={"folder": folder / config.evals.folder}),
             "prices": config.prices.model_copy(
                 update={"file": folder / prices if prices else None}
             ),

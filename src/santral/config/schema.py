@@ -17,6 +17,7 @@ from santral.config.caching import CacheStoreConfig
 from santral.config.collections import CollectionConfig, IndexServerConfig
 from santral.config.experiments import ExperimentConfig, LayerConfig
 from santral.config.feedback import FeedbackConfig, HeldConfig
+from santral.config.evals import EvalsConfig
 from santral.config.limits import LimitsConfig
 from santral.config.policies import PolicyConfig
 from santral.config.routes import RouteConfig
@@ -254,6 +255,7 @@ class Config(Section):
     held: HeldConfig = Field(default_factory=HeldConfig)
     prompts: PromptsConfig = Field(default_factory=PromptsConfig)
     prices: PricesConfig = Field(default_factory=PricesConfig)
+    evals: EvalsConfig = Field(default_factory=EvalsConfig)
     providers: dict[Name, ProviderConfig] = Field(default_factory=dict)
     deployments: dict[Name, DeploymentConfig] = Field(default_factory=dict)
     routes: dict[Name, RouteConfig] = Field(default_factory=dict)

@@ -18,8 +18,9 @@ from santral.evals.run import Run, RunHead, Sample
 from santral.evals.runner import SampleKey
 from santral.evals.store import KeptSample, RunState, StoredRun
 from santral.evals.summary import summary_of
+from santral.tenants.organise import known_tenant
 from santral.tenants.permission import Principal
-from santral.tenants.tenant import TenantId
+from santral.tenants.tenant import DEFAULT_TENANT, TenantId
 
 #: Most runs of one list, and samples read at once. Chosen.
 MAX_LISTED, PAGE = 200, 1_000
@@ -72,9 +73,10 @@ class RunKeeper:
 async def begin_run(
     engine: Engine, tenant: TenantId, head: RunHead, now: datetime, *, by: Principal
 ) -> StoredRun:
-    """Keep a run that begins.
+    """Keep a run that begins. The first tenant is made by whoever asks first, so it may not be there yet.
 
     Raises:
+        NotFound: no such tenant.
         NotAllowed: no role that may run evaluations there.
     """
     by.require("evals.run", tenant)
@@ -92,6 +94,8 @@ async def begin_run(
         finished_at=None,
     )
     async with writing(engine) as conn:
+        if tenant != DEFAULT_TENANT:
+            await known_tenant(conn, tenant)
         await store.insert_run(conn, tenant, run)
         await note(
             conn, by.actor, "evals.run", f"eval:{head.id}", tenant_id=tenant,

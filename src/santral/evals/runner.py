@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -107,7 +107,7 @@ class Runner(Struct, frozen=True, kw_only=True):
                 for _ in range(self.concurrency):
                     group.create_task(under_way.work())
         except* SantralError as failures:
-            raise _first(failures) from None
+            raise first_of(failures) from None
         return under_way.outcome()
 
 
@@ -205,9 +205,10 @@ def _key_of(item: Item) -> SampleKey:
     return item.example.id, item.repeat
 
 
-def _first(failures: BaseExceptionGroup[SantralError]) -> SantralError:
+def first_of(failures: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first error of a group of tasks, however deep it lies."""
     error: BaseException = failures
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    assert isinstance(error, SantralError)  # noqa: S101 - the group holds nothing else
+        inner: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        error = inner[0]
     return error

@@ -83,6 +83,16 @@ async def update_run(
     await conn.execute(statement)
 
 
+async def set_state(conn: Connection, tenant_id: str, run_id: str, state: RunState) -> None:
+    """Write down that a run goes on, or no longer does."""
+    statement = (
+        update(eval_runs)
+        .where(eval_runs.c.tenant_id == tenant_id, eval_runs.c.id == run_id)
+        .values(state=state)
+    )
+    await conn.execute(statement)
+
+
 async def find_run(conn: Connection, tenant_id: str, run_id: str) -> StoredRun | None:
     """Return a run of a tenant, or nothing."""
     statement = select(*_RUN).where(eval_runs.c.tenant_id == tenant_id, eval_runs.c.id == run_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from santral.db.engine import reading
+from santral.db.engine import reading, writing
 from santral.errors import SantralError
 from santral.evals import store
 from santral.evals.answer import Answer, Ask
@@ -164,16 +165,18 @@ class TargetRun:
         Raises:
             Conflict: what is there was made with something else.
         """
-        engine, tenant = self._place.database, self._wish.tenant
-        if self._wish.is_resumed:
-            async with reading(engine) as conn:
-                found = await store.find_run(conn, tenant, self._run_id)
-                if found is not None:
-                    if found.state == "done":
-                        return None
-                    check_same(found.head, head)
-                    return (await read_samples(conn, tenant, self._run_id))[0]
-        await begin_run(engine, tenant, head, self._place.clock(), by=by)
+        engine, tenant, now = self._place.database, self._wish.tenant, self._place.clock()
+        keep_days = self._place.loaded.config.evals.keep_answers_days
+        async with writing(engine) as conn:
+            await store.delete_answers(conn, tenant, now - timedelta(days=keep_days))
+            found = await store.find_run(conn, tenant, self._run_id)
+            if found is not None and self._wish.is_resumed:
+                if found.state == "done":
+                    return None
+                check_same(found.head, head)
+                await store.set_state(conn, tenant, self._run_id, "running")
+                return (await read_samples(conn, tenant, self._run_id))[0]
+        await begin_run(engine, tenant, head, now, by=by)
         return {}
 
     def _items(self, head: RunHead) -> list[Item]:
