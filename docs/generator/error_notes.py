@@ -25,6 +25,9 @@ CLASS_REMEDIES = {
     "unsupported_media_type": "Send JSON with `content-type: application/json`.",
     "no_support": "Ask about what the collection holds. Operator: the route refuses by "
     "`retrieval.on_weak`; from where on support is enough says `search.min_score` of the collection.",
+    "held_for_review": "Ask `GET /v1/held/{id}` later, with the id in the header "
+    "`x-santral-held-id`; docs/how-to/hold-answers-for-review.md. Asking the model again makes, and "
+    "bills, another answer that waits.",
     "guardrail_refused": "Rephrase the input. The message names the check and its reason; the trace "
     "has the verdict.",
     "output_refused": "No answer passed the output checks, also not the corrective attempt. The "
@@ -61,6 +64,31 @@ CLASS_REMEDIES = {
 
 #: Codes that a module passes to a class: what they mean and what to do.
 PASSED = {
+    "feedback_token_invalid": (
+        "A feedback token was changed, cut, or made by another installation.",
+        "Have the application ask for a new one. Operator: machines with data folders of their own "
+        "need one `feedback.token_key`.",
+    ),
+    "feedback_token_expired": (
+        "A feedback token is over its time.",
+        "Have the application ask for a new one; `feedback.token_ttl_s` is the longest time.",
+    ),
+    "feedback_token_foreign": (
+        "A feedback token is for another answer, or for other scores.",
+        "Use the token that was made for this answer.",
+    ),
+    "feedback_not_kept": (
+        "The spool could not take a score.",
+        "Send it again. Operator: see `santral_spool_dropped_total` and the disk.",
+    ),
+    "feedback_rate_limited": (
+        "Too much was said about one answer within a minute.",
+        "Wait for `retry-after`; `feedback.max_per_trace_per_minute` is the bound.",
+    ),
+    "held_decided": (
+        "A held answer was decided before, or nobody looked at it in time.",
+        "Load it again: the first decision stands.",
+    ),
     "bad_question_set": (
         "A question set is not there, or a line of it is no question.",
         "Mend the line that the message names; docs/how-to/measure-a-collection.md shows one.",
@@ -96,6 +124,30 @@ PASSED = {
     "too_many_collections": (
         "The tenant has as many collections as it may have.",
         "Delete one that nobody searches.",
+    ),
+    "bad_experiment": (
+        "A setting of an experiment means nothing, or names what is not there.",
+        "Mend what the message names; docs/how-to/run-an-a-b-test.md shows one.",
+    ),
+    "experiment_declared": (
+        "The experiment stands in santral.toml, which alone says how it runs.",
+        "Change it there, under `[experiments.NAME]`.",
+    ),
+    "experiment_exists": (
+        "An experiment on the same requests has this name, and traces carry it.",
+        "Take another name.",
+    ),
+    "experiment_state": (
+        "The experiment is not in a state for this: a draft, running, paused or stopped.",
+        "The message names the state it must be in.",
+    ),
+    "experiments_clash": (
+        "Two experiments would change the same thing of the same requests.",
+        "Put both in one layer with segments that do not meet, or stop one.",
+    ),
+    "too_many_experiments": (
+        "The tenant has as many experiments as it may have.",
+        "Declare further ones in santral.toml.",
     ),
     "version_active": (
         "The version is the one that is searched.",
