@@ -330,6 +330,34 @@ PASSED = {
         "The prompt could not be filled in with these variables.",
         "Check the values; the message names prompt, version and line.",
     ),
+    "prompt_invalid": (
+        "The file of a prompt that is pushed cannot be used, or what it includes does not fit.",
+        "The message names version and line. `santral prompts lint` finds the same before.",
+    ),
+    "prompt_tests_failed": (
+        "Tests that stand in a prompt do not hold, so it is not pushed.",
+        "`santral prompts test` runs them; mend the prompt or the test.",
+    ),
+    "prompt_declared": (
+        "The name is declared in the configured folder of prompts, which wins everywhere.",
+        "Change the file, or take the prompt out of that folder to register it.",
+    ),
+    "prompt_version_exists": (
+        "The version is there with another text, or was deleted: a version never changes.",
+        "Push it under a higher version. For files in the way, see `--force`.",
+    ),
+    "prompt_needed": (
+        "A label points to the version, or another prompt includes it and would break.",
+        "The message names which; move that label or change that prompt first.",
+    ),
+    "prompt_label_moved": (
+        "Somebody else moved the label since you looked.",
+        "Look where it points now, then move it again.",
+    ),
+    "prompt_label_protected": (
+        "The label is protected: only an owner or admin moves it.",
+        "Ask one of them, or see `santral prompts protect`.",
+    ),
     "prompt_not_found": (
         "There is no such prompt, version or label.",
         "`santral prompts list` lists them; the message names the nearest.",

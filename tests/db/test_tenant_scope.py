@@ -75,6 +75,8 @@ ALLOWED = {
     "retrieval/sources/store.py:watched_sources": "one loop looks into the folders of every tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",
     "retrieval/collections/store.py:list_collections": "a tenant's, or those of all for who operates",
+    "experiments/store.py:list_experiments": "a tenant's, or those of all that may meet on a route",
+    "experiments/store.py:running_experiments": "workers assign the requests of every tenant",
     "retrieval/collections/store.py:active_versions": "workers search the collections of every tenant",
     "retrieval/collections/store.py:collections_of_deleted": "what deleted tenants left is forgotten",
     "review/store.py:list_queues": "one pass looks through the traces of every tenant's queues",

@@ -29,7 +29,8 @@ from santral.tenants.tenant import DEFAULT_TENANT
 from santral.traces.store import TraceStore
 
 _Tenant = Annotated[
-    str, Query(max_length=128, description="Whose experiments; * for those of every tenant.")
+    str,
+    Query(max_length=128, description="ExperimentAct experiments; * for those of every tenant."),
 ]
 _Name = Annotated[str, Path(max_length=128, description="The experiment.")]
 
@@ -40,21 +41,23 @@ class NewExperiment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant_id: str = Field(
-        DEFAULT_TENANT, max_length=128, description="Whose requests it is about; * for everybody's."
+        DEFAULT_TENANT,
+        max_length=128,
+        description="ExperimentAct requests it is about; * for everybody's.",
     )
     name: str = Field(max_length=128, description="Letters, digits and . _ : @ -")
     settings: dict[str, Any] = Field(description="As under [experiments.NAME] in santral.toml.")
 
 
-class Whose(BaseModel):
+class ExperimentAct(BaseModel):
     """Which experiment is meant."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tenant_id: str = Field(DEFAULT_TENANT, max_length=128, description="Whose experiment.")
+    tenant_id: str = Field(DEFAULT_TENANT, max_length=128, description="ExperimentAct experiment.")
 
 
-class Ramp(Whose):
+class RampAct(ExperimentAct):
     """How many units take part from now on."""
 
     share: float | None = Field(
@@ -62,13 +65,13 @@ class Ramp(Whose):
     )
 
 
-class Stop(Whose):
+class StopAct(ExperimentAct):
     """Why it ends."""
 
     reason: str = Field("", max_length=500, description="For the decision log.")
 
 
-class Decision(Whose):
+class DecideAct(ExperimentAct):
     """Which arm is taken."""
 
     arm: str = Field(max_length=128, description="Its name.")
@@ -210,31 +213,35 @@ def _add_acts(router: APIRouter, parts: _Parts, writer: Any) -> None:
     engine, config, traces, clock = parts
 
     @router.post("/{name}/start")
-    async def post_start(name: _Name, body: Whose, by: Principal = writer) -> ExperimentBody:
+    async def post_start(
+        name: _Name, body: ExperimentAct, by: Principal = writer
+    ) -> ExperimentBody:
         """Let units take part, within two seconds."""
         return _body(await start_experiment(engine, config, body.tenant_id, name, clock(), by=by))
 
     @router.post("/{name}/ramp")
-    async def post_ramp(name: _Name, body: Ramp, by: Principal = writer) -> ExperimentBody:
+    async def post_ramp(name: _Name, body: RampAct, by: Principal = writer) -> ExperimentBody:
         """Let more units take part; those that do stay."""
         return _body(
             await ramp_experiment(engine, config, body.tenant_id, name, body.share, clock(), by=by)
         )
 
     @router.post("/{name}/pause")
-    async def post_pause(name: _Name, body: Whose, by: Principal = writer) -> ExperimentBody:
+    async def post_pause(
+        name: _Name, body: ExperimentAct, by: Principal = writer
+    ) -> ExperimentBody:
         """Give every unit the control until it is started again."""
         return _body(await pause_experiment(engine, config, body.tenant_id, name, clock(), by=by))
 
     @router.post("/{name}/stop")
-    async def post_stop(name: _Name, body: Stop, by: Principal = writer) -> ExperimentBody:
+    async def post_stop(name: _Name, body: StopAct, by: Principal = writer) -> ExperimentBody:
         """End it for good; what was seen stays readable."""
         return _body(
             await stop_experiment(engine, config, body.tenant_id, name, body.reason, clock(), by=by)
         )
 
     @router.post("/{name}/decide")
-    async def post_decision(name: _Name, body: Decision, by: Principal = writer) -> ExperimentBody:
+    async def post_decision(name: _Name, body: DecideAct, by: Principal = writer) -> ExperimentBody:
         """Write down which arm is taken, with what was known; it ends where it still runs."""
         status = await read_status(engine, config, traces, body.tenant_id, name, clock(), by=by)
         made = await decide_experiment(

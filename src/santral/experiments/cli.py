@@ -15,7 +15,7 @@ import typer
 from santral.config.load import load
 from santral.config.schema import Config
 from santral.db.session import with_database
-from santral.errors import BadRequest
+from santral.errors import BadRequest, StoreError
 from santral.experiments.change import (
     create_experiment,
     decide_experiment,
@@ -191,7 +191,7 @@ def decide(
 ) -> None:
     """Write down which arm is taken, with what was known; it ends where it still runs."""
     config = _config()
-    evidence = {"conclusions": _conclusions(config, tenant, name, key, url)}
+    evidence = _evidence(config, tenant, name, key, url)
     one = with_database(
         os.environ,
         lambda engine: decide_experiment(
@@ -233,6 +233,15 @@ def log(name: Name, tenant: Tenant = DEFAULT_TENANT) -> None:
             for event in events
         ],
     )
+
+
+def _evidence(config: Config, tenant: str, name: str, key: str, url: str) -> dict[str, Any]:
+    """Return what was known at a decision; it is made although no trace can be read."""
+    try:
+        return {"conclusions": _conclusions(config, tenant, name, key, url)}
+    except StoreError as error:
+        typer.echo(f"Decided without what was seen: {error.message}", err=True)
+        return {"conclusions": []}
 
 
 def _conclusions(config: Config, tenant: str, name: str, key: str, url: str) -> list[str]:

@@ -38,9 +38,14 @@ NO_PLACE: Mapping[str, str] = {
     "database.sessions": "console sessions of people who administer; they end by themselves",
     "database.virtual_keys": "keys are issued to people who administer and to applications",
     "database.audit_log": "the chain proves itself and cannot change; it names no end user",
+    "database.prompt_versions": "prompts are written by people who administer, about nobody",
+    "database.prompt_label_events": "who moved a label: people who administer",
+    "database.prompt_protections": "which labels are protected: people who administer",
     "database.monitors": "what is watched; it holds numbers and names no person",
     "database.monitor_findings": "numbers, and ids of traces, which an erasure removes with the person",
     "database.judge_calibrations": "numbers of how a judge agrees with people, in nobody's words",
+    "database.experiments": "what is compared; it names no end user",
+    "database.experiment_events": "decisions and the numbers they rest on; units are no part of them",
     "database.jobs": "an erasure takes the person out of its own row; no job that is over names one",
 }
 
