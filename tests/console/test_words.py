@@ -17,6 +17,7 @@ from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
 from santral.console.prompts import CHANGES, DEEDS
+from santral.console.review import ITEM_STATES
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES
@@ -47,6 +48,8 @@ def used_words() -> set[str]:
         "document": DOCUMENT_STATES,
         "version": VERSION_STATES,
         "weight": SIGNALS,
+        "item": ITEM_STATES,
+        "value": ("first", "second", "tie"),
         "change": CHANGES,
         "deed": DEEDS,
     }

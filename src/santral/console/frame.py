@@ -29,6 +29,7 @@ MENU: tuple[tuple[str, str, Action], ...] = (
     ("/traces", "traces", "traces.read"),
     ("/collections", "collections", "collections.read"),
     ("/prompts", "prompts", "prompts.read"),
+    ("/review", "review", "review.read"),
     ("/tenants", "tenants", "tenants.read"),
     ("/keys", "keys", "keys.read"),
     ("/users", "users", "users.read"),
@@ -52,6 +53,10 @@ DONE = frozenset(
         "done_removed",
         "done_cancelled",
         "done_started",
+        "done_rated",
+        "done_given_back",
+        "done_decided",
+        "done_sent",
     }
 )
 

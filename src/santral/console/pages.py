@@ -20,11 +20,14 @@ from santral.console.limits import LimitPages
 from santral.console.prompts import PromptPages
 from santral.console.reference import reference
 from santral.console.render import Renderer, StaticFiles
+from santral.console.review import ReviewPages
 from santral.console.tenants import TenantPages
 from santral.console.traces import TracePages
 from santral.console.users import UserPages
 from santral.db.engine import Engine
+from santral.gateway.held.cabinet import HeldCabinet
 from santral.retrieval.search.retriever import Retriever
+from santral.review.seat import Seat
 from santral.tenants.key import RandomBytes
 from santral.tenants.sessions.session import Sessions
 from santral.traces.store import TraceStore
@@ -67,6 +70,8 @@ def console_router(
     TracePages(frame, store)
     CollectionPages(frame, retriever)
     PromptPages(frame)
+    cabinet = HeldCabinet(config.data.folder / "objects", clock)
+    ReviewPages(frame, Seat(engine, store.sealer, cabinet, lambda: _chance(rng)), store)
     TenantPages(frame)
     KeyPages(frame)
     UserPages(frame)
@@ -76,6 +81,11 @@ def console_router(
     JobPages(frame)
     Manual(frame, static)
     return router
+
+
+def _chance(rng: RandomBytes) -> float:
+    """Return a number from 0 to below 1."""
+    return int.from_bytes(rng(7)) / 2**56
 
 
 class Manual:
