@@ -165,6 +165,7 @@ def _raters(
             agreement={name: by[rater] for name, by in agree.items() if rater in by},
         )
         for rater, found in sorted(mine.items())
+        if any(task.state != "leased" for task in found)
     ]
 
 
