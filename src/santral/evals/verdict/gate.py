@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct, field
 
-from santral.errors import BadRequest, nearest
 from santral.evals.evaluator import Measure
 
 _Share = Annotated[float, Meta(ge=0, le=1)]
@@ -58,30 +55,3 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def is_share(measure: Measure) -> bool:
     """Return whether a measure has ends, from 0 or -1 to 1, and is not an amount of something."""
     return measure.low in (0.0, -1.0) and measure.high == 1.0
-
-
-def read_gate(table: Mapping[str, Any], known: Iterable[str] = ()) -> Gate:
-    """Return the gate that a suite says; ``known`` are the names of its measures, if they are known.
-
-    Raises:
-        BadRequest: a setting or measure does not exist, or says something impossible.
-    """
-    try:
-        gate = msgspec.convert(dict(table), Gate)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"gate: {error}.{_hint(str(error))}", code="bad_gate") from None
-    names = list(known)
-    for name in gate.measures if names else ():
-        if name not in names:
-            raise BadRequest(
-                f"gate.measures.{name}: no evaluator of the suite measures that.{nearest(name, names)} "
-                f"Measured are: {', '.join(names)}.",
-                code="bad_gate",
-            )
-    return gate
-
-
-def _hint(message: str) -> str:
-    unknown = message.partition("unknown field `")[2].partition("`")[0]
-    shape = MeasureGate if "measures" in message else Gate
-    return nearest(unknown, shape.__struct_fields__) if unknown else ""
