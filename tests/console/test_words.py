@@ -13,6 +13,7 @@ from santral.console.collections import (
     SIGNALS,
     VERSION_STATES,
 )
+from santral.console.datasets import DIFFERENCES, ORIGINS, REVISIONS
 from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
@@ -51,6 +52,9 @@ def used_words() -> set[str]:
         "item": ITEM_STATES,
         "value": ("first", "second", "tie"),
         "change": CHANGES,
+        "revision": REVISIONS,
+        "origin": ORIGINS,
+        "dataset": DIFFERENCES,
         "deed": DEEDS,
     }
     found |= {f"{family}_{name}" for family, names in families.items() for name in names}

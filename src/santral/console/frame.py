@@ -29,6 +29,7 @@ MENU: tuple[tuple[str, str, Action], ...] = (
     ("/traces", "traces", "traces.read"),
     ("/collections", "collections", "collections.read"),
     ("/prompts", "prompts", "prompts.read"),
+    ("/datasets", "datasets", "datasets.read"),
     ("/review", "review", "review.read"),
     ("/tenants", "tenants", "tenants.read"),
     ("/keys", "keys", "keys.read"),

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from santral.config.schema import Config
 from santral.console.audit import AuditPages
 from santral.console.collections import CollectionPages
+from santral.console.datasets import DatasetPages
 from santral.console.door import Door, Identify
 from santral.console.frame import Frame, menu_of
 from santral.console.jobs import JobPages
@@ -69,6 +70,7 @@ def console_router(
     Door(frame, identify, sign_in)
     TracePages(frame, store)
     CollectionPages(frame, retriever)
+    DatasetPages(frame)
     PromptPages(frame)
     cabinet = HeldCabinet(config.data.folder / "objects", clock)
     ReviewPages(frame, Seat(engine, store.sealer, cabinet, lambda: _chance(rng)), store)

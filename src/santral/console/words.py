@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from santral.console.administration_words import ADMINISTRATION
 from santral.console.collection_words import COLLECTIONS
+from santral.console.dataset_words import DATASETS
 from santral.console.prompt_words import PROMPTS
 from santral.console.review_words import REVIEW
 from santral.traces.readable import dollars, duration, tokens
@@ -252,6 +253,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     **ADMINISTRATION,
     **COLLECTIONS,
+    **DATASETS,
     **REVIEW,
     **PROMPTS,
 }
