@@ -296,10 +296,10 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
     )
 
 
-@pytest.mark.parametrize("n", [40, 150])
+@pytest.mark.parametrize("n", [40, 100])
 def test_runs_of_one_system_seldom_fail_the_gate(n: int) -> None:
     rng, alarms = np.random.default_rng(n), 0
-    for _ in range(150):
+    for _ in range(100):
         easy = rng.beta(3, 1, size=n)
         runs = [
             run({"passed": (rng.uniform(size=n) < easy).astype(float).tolist(),
@@ -310,13 +310,13 @@ def test_runs_of_one_system_seldom_fail_the_gate(n: int) -> None:
         alarms += (
             compare(runs[0], runs[1], Gate(margin=0.0, slices=[]), rng=rng).outcome == "regression"
         )
-    # one side of 5 % at most, with no margin at all; 150 draws of it lie below 8 in 98 of 100 cases
-    assert alarms <= 8
+    # one side of 5 % at most, with no margin at all; 100 draws of it lie below 7 in 99 of 100 cases
+    assert alarms <= 7
 
 
 def test_a_loss_of_the_stated_size_is_seen_with_the_stated_power() -> None:
     rng, seen, n = np.random.default_rng(5), 0, 200
-    for _ in range(120):
+    for _ in range(60):
         easy = rng.uniform(0.3, 1.0, size=n)
         before = rng.uniform(size=n) < easy
         after = before & (rng.uniform(size=n) > 0.2)
@@ -327,4 +327,4 @@ def test_a_loss_of_the_stated_size_is_seen_with_the_stated_power() -> None:
         seen += (
             compare(runs[0], runs[1], Gate(margin=0.05, slices=[]), rng=rng).outcome == "regression"
         )
-    assert seen >= 0.8 * 120
+    assert seen >= 0.8 * 60

@@ -152,10 +152,10 @@ def difference(said: Said) -> str:
 
 def readable(text: str, letters: int = _MOST_LETTERS, lines: int = _MOST_LINES) -> str:
     """Return text without control letters, and no longer than can be read."""
-    clean = "".join(_clean(letter) for letter in text.replace("\r\n", "\n"))
+    clean = "".join(_clean(letter) for letter in text[:letters].replace("\r\n", "\n"))
     rows = clean.splitlines()
-    kept = "\n".join(rows[:lines])[:letters]
-    return kept if kept == clean.rstrip("\n") else f"{kept} […]"
+    is_whole = len(text) <= letters and len(rows) <= lines
+    return "\n".join(rows) if is_whole else "\n".join(rows[:lines]) + " […]"
 
 
 def _clean(letter: str) -> str:
