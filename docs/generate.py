@@ -19,6 +19,7 @@ from generator.commands import commands_page
 from generator.configuration import configuration_page
 from generator.decisions import decisions_page
 from generator.errors import errors_page
+from generator.evaluators import evaluators_page
 from generator.faults import faults_page
 from generator.headers import headers_page
 from generator.losses import losses_page
@@ -39,6 +40,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/losses.md": losses_page,
     "reference/metrics.md": metrics_page,
     "reference/checks.md": checks_page,
+    "reference/evaluators.md": evaluators_page,
     "reference/providers.md": providers_page,
     "reference/roles.md": roles_page,
     "decisions/README.md": decisions_page,

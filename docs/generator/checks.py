@@ -48,7 +48,7 @@ def _part(name: str, check: type[Check]) -> str:
     )
     text = f"{first_line(check.__doc__)} Looks at {places}. {actions} {_whole(check)}".rstrip()
     parts = [f"## {code(name)}", text, prose(check.Params.__doc__)]
-    rows = [_row(field) for field in msgspec.structs.fields(check.Params)]
+    rows = [setting_row(field) for field in msgspec.structs.fields(check.Params)]
     if rows:
         parts.append(table(("Setting", "Type", "Default"), rows))
     return "\n\n".join(parts)
@@ -64,7 +64,8 @@ def _whole(check: type[Check]) -> str:
     return ""
 
 
-def _row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
+def setting_row(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
+    """Return the row of a setting: its name, its type and what it is where nobody sets it."""
     return code(field.encode_name), _type(field.type), _default(field)
 
 
@@ -77,6 +78,8 @@ def _type(annotation: Any) -> str:
         return words([_type(part) for part in inner], "or")
     if origin in (tuple, list, frozenset):
         return f"list of {_type(inner[0])}"
+    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)):
+        return "table"
     if hasattr(annotation, "__metadata__"):
         return _type(inner[0])
     return {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}.get(

@@ -97,6 +97,80 @@ PASSED = {
         "Nothing was published of the collection yet.",
         "Run `santral ingest PATH --collection NAME`.",
     ),
+    "queue_not_found": (
+        "There is no review queue of this name.",
+        "`santral review queues list` names them.",
+    ),
+    "queue_exists": (
+        "The tenant has a review queue of this name.",
+        "Take another name, or change the one that is there.",
+    ),
+    "queue_not_empty": (
+        "The review queue holds items, which would go with it.",
+        "Say `--force`, or `force=true`, where they may go.",
+    ),
+    "too_many_queues": (
+        "The tenant has as many review queues as one may have.",
+        "Delete one, or put another rule into one that is there.",
+    ),
+    "queue_paused": (
+        "The review queue gives nobody items.",
+        "Who keeps it: `santral review queues update NAME --resume`.",
+    ),
+    "item_not_found": (
+        "There is no item of this id in the review queue.",
+        "`santral review items NAME` names them; `santral review next NAME` gives you one.",
+    ),
+    "bad_label": (
+        "A label is missing, unknown, or has no such value.",
+        "Give what the message says. `santral review queues show NAME` has the labels.",
+    ),
+    "lease_lost": (
+        "The time for an item ran out and another rater took it, or it was closed.",
+        "Take the next one.",
+    ),
+    "already_rated": (
+        "You have said what you think of this item.",
+        "Take the next one.",
+    ),
+    "not_a_rater": (
+        "The review queue has raters of its own, and you are none of them.",
+        "Ask who keeps it to add you to `raters`.",
+    ),
+    "rater_paused": (
+        "Too many of your ratings differ from what is known of hidden test items.",
+        "Talk to who keeps the queue: `gold_since` lets a rater begin anew.",
+    ),
+    "decision_missing": (
+        "A caller waits for the answer that was rated.",
+        "Say `release`, `replace` or `refuse`.",
+    ),
+    "not_held": (
+        "Nobody waits for this item, so nothing can be released.",
+        "Rate it with its labels.",
+    ),
+    "not_disputed": (
+        "Raters do not disagree on this item, so nothing waits for a decision.",
+        "`santral review items NAME --state disputed` names those that wait.",
+    ),
+    "not_a_third_person": (
+        "Who has rated an item, or brought it into the queue, does not decide it.",
+        "Let somebody else decide.",
+    ),
+    "no_payload": (
+        "Nothing was kept of what was said in this trace, so nobody can judge it.",
+        "`santral privacy payloads` says what is kept from now on.",
+    ),
+    "in_queue_already": ("The trace is in this review queue.", "Nothing: it is judged once."),
+    "not_done": (
+        "Only a closed item with an outcome can be gold.",
+        "Rate it first.",
+    ),
+    "is_gold_already": ("A copy of this item is gold.", "Nothing: one is enough."),
+    "nothing_shared": (
+        "The two runs share no answered example.",
+        "Take two runs over the same data set.",
+    ),
     "collection_exists": (
         "The tenant has a collection of this name.",
         "Take another name, or change the one that is there.",
@@ -574,6 +648,47 @@ PASSED = {
         "No deployment of the route can do what the request needs, or may get it where it runs.",
         "The message names what is missing and everybody who was looked at. Leave it out, or use a "
         "route with a deployment that can; `santral routes explain` shows the choice.",
+    ),
+    "invalid_evaluator": (
+        "An evaluator of a suite does not exist, or cannot be with these parameters.",
+        "The message names the evaluator, the parameter and the nearest known one; "
+        "docs/reference/evaluators.md lists them all.",
+    ),
+    "no_gateway_to_ask": (
+        "A judge asks a model, and nothing here can be asked.",
+        "Run the suite where santral.toml declares the judge's route, or name a server with `--url`.",
+    ),
+    "no_embedding_model": (
+        "An evaluator needs vectors, and nothing here makes any.",
+        "Run the suite with a configuration (`--config santral.toml`).",
+    ),
+    "no_such_calibration": (
+        "No calibration of this judge is known, or a file holds none.",
+        "Make one with `santral judges calibrate`; a judge that was changed needs a new one.",
+    ),
+    "no_judge": (
+        "The evaluator that is named is no judge, or the suite has none of the name.",
+        "Name one that asks a model; the message lists what the suite has.",
+    ),
+    "too_few_labels": (
+        "Too few labelled answers to say anything of a judge.",
+        "`santral judges sample` draws answers to label; sixty say something.",
+    ),
+    "unknown_label": (
+        "People labelled an answer with a word whose value nobody knows.",
+        "Use yes and no, numbers, or the labels of the judge; the message names the example.",
+    ),
+    "other_scale": (
+        "People labelled on another scale than the judge's.",
+        "Give the judge's bands the scores that people used, or label anew.",
+    ),
+    "no_correction": (
+        "A pass rate cannot be corrected by this calibration.",
+        "Calibrate the judge with answers that people passed and answers that they failed.",
+    ),
+    "no_such_measure": (
+        "A run has no scores of that name.",
+        "The message lists what was measured.",
     ),
     "no_such_path": ("A file or folder to ingest does not exist.", "Name one that does."),
 }

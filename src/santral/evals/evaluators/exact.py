@@ -22,8 +22,8 @@ _MARKS = re.compile("[\u0300-\u036f]+")
 
 
 class Params(Struct, frozen=True, forbid_unknown_fields=True):
-    """``normalise``: what is not looked at, in this order whatever is listed first: accents, case,
-    punctuation, white space. Empty: every character counts."""
+    """``normalise``: what is not looked at. Empty: every character counts; letters that are composed in
+    another way are the same ones (NFC)."""
 
     normalise: tuple[Step, ...] = ("space",)
     language: Tongue = "auto"  # of letters in upper and lower case
