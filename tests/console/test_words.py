@@ -14,11 +14,15 @@ from santral.console.collections import (
     VERSION_STATES,
 )
 from santral.console.datasets import DIFFERENCES, ORIGINS, REVISIONS
+from santral.console.evals import OUTCOMES, RUN_STATES, TIERS
+from santral.console.experiments import KINDS, VERDICTS
+from santral.console.experiments import STATES as EXPERIMENT_STATES
 from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
-from santral.console.prompts import CHANGES, DEEDS
+from santral.console.monitors import TONE
 from santral.console.review import ITEM_STATES
+from santral.console.prompts import CHANGES, DEEDS
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES
@@ -49,13 +53,20 @@ def used_words() -> set[str]:
         "document": DOCUMENT_STATES,
         "version": VERSION_STATES,
         "weight": SIGNALS,
-        "item": ITEM_STATES,
-        "value": ("first", "second", "tie"),
         "change": CHANGES,
         "revision": REVISIONS,
-        "origin": ORIGINS,
         "dataset": DIFFERENCES,
+        "origin": ORIGINS,
         "deed": DEEDS,
+        "eval": RUN_STATES,
+        "tier": TIERS,
+        "outcome": OUTCOMES,
+        "verdict": TONE,
+        "item": ITEM_STATES,
+        "value": ("first", "second", "tie"),
+        "experiment": (*EXPERIMENT_STATES, "declared"),
+        "found": VERDICTS,
+        "logged": KINDS,
     }
     found |= {f"{family}_{name}" for family, names in families.items() for name in names}
     return (
@@ -69,6 +80,18 @@ def test_every_word_is_there_in_both_languages_and_used() -> None:
         assert all(text.strip() for text in texts), key
         fields = [set(re.findall(r"\{(\w+)\}", text)) for text in texts]
         assert fields[0] == fields[1], key
+
+
+def test_no_page_takes_the_word_of_another() -> None:
+    """The catalogues are put together by key: the same key in two of them would change a page unseen."""
+    package = resources.files("santral.console")
+    keys = [
+        key
+        for file in package.iterdir()
+        if file.name.endswith("words.py")
+        for key in re.findall(r'^    "(\w+)": \(', file.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert [key for key in set(keys) if keys.count(key) > 1] == []
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from santral.console.audit import AuditPages
 from santral.console.collections import CollectionPages
 from santral.console.datasets import DatasetPages
 from santral.console.door import Door, Identify
+from santral.console.evals import EvalPages
+from santral.console.experiments import ExperimentPages
 from santral.console.frame import Frame, menu_of
 from santral.console.jobs import JobPages
 from santral.console.keys import KeyPages
 from santral.console.ledger import LedgerPages
 from santral.console.limits import LimitPages
+from santral.console.monitors import MonitorPages
 from santral.console.prompts import PromptPages
 from santral.console.reference import reference
 from santral.console.render import Renderer, StaticFiles
@@ -70,8 +73,10 @@ def console_router(
     Door(frame, identify, sign_in)
     TracePages(frame, store)
     CollectionPages(frame, retriever)
+    ExperimentPages(frame, store)
     DatasetPages(frame)
     PromptPages(frame)
+    EvalPages(frame)
     cabinet = HeldCabinet(config.data.folder / "objects", clock)
     ReviewPages(frame, Seat(engine, store.sealer, cabinet, lambda: _chance(rng)), store)
     TenantPages(frame)
@@ -80,6 +85,7 @@ def console_router(
     LimitPages(frame)
     LedgerPages(frame)
     AuditPages(frame)
+    MonitorPages(frame)
     JobPages(frame)
     Manual(frame, static)
     return router

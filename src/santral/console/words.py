@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from santral.console.administration_words import ADMINISTRATION
 from santral.console.collection_words import COLLECTIONS
 from santral.console.dataset_words import DATASETS
+from santral.console.eval_words import EVALS
+from santral.console.experiment_words import EXPERIMENTS
+from santral.console.monitor_words import MONITORS
 from santral.console.prompt_words import PROMPTS
 from santral.console.review_words import REVIEW
 from santral.traces.readable import dollars, duration, tokens
@@ -39,7 +42,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "w30d": ("Last 30 days", "Son 30 gün"),
     # models that end
     "models_end": ("Models that end soon", "Yakında kapanacak modeller"),
-    "ends_on": ("ends on", "kapanış"),
+    "model_ends_on": ("ends on", "kapanış"),
     "routes_of_it": ("routes", "rotalar"),
     # signals
     "latency": ("Latency", "Gecikme"),
@@ -188,7 +191,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "sources": ("Retrieved passages", "Getirilen parçalar"),
     "cited": ("cited", "atıf yapıldı"),
     "page": ("p.", "s."),
-    "score": ("score", "puan"),
     "rated_by_users": ("Rated by users", "Kullanıcıların puanladığı"),
     "thumbs_up": ("Thumbs up", "Beğenilen"),
     "scores": ("Scores", "Puanlar"),
@@ -201,7 +203,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "check": ("Check", "Denetim"),
     "verdict": ("Verdict", "Karar"),
     "action": ("Action", "Eylem"),
-    "reason": ("Reason", "Neden"),
     "attempts": ("Attempts", "Denemeler"),
     "purpose_retry": ("retry", "yeniden deneme"),
     "purpose_fallback": ("fallback", "yedek"),
@@ -253,9 +254,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     **ADMINISTRATION,
     **COLLECTIONS,
+    **EXPERIMENTS,
     **DATASETS,
-    **REVIEW,
     **PROMPTS,
+    **REVIEW,
+    **MONITORS,
+    **EVALS,
 }
 
 

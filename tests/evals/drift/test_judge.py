@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -188,5 +189,6 @@ def test_a_small_move_that_lasts_shows_in_the_hours() -> None:
     assert look.steps
     assert look.steps[0].alarm == "up"
     assert look.steps[0].at_us >= 7 * DAY_US
-    done = looked(settings, then, slow, state=look.state)
+    kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(look.state)), State)
+    done = looked(settings, then, slow, state=kept)
     assert done.steps == []  # hours that were looked at are not counted again

@@ -54,7 +54,7 @@ def steps_of(
     for start, side in sorted(_buckets(signal, current).items()):
         if start <= last or start + BUCKET_US > windows.until_us:
             continue
-        noise = max(spread / np.sqrt(len(side)), between, 1e-12)
+        noise = float(max(spread / np.sqrt(len(side)), between, 1e-12))
         alarm = cusum.add((float(side.mean()) - mean) / noise)
         if alarm is not None:
             found.append(Step(signal.name, start, alarm, float(side.mean()), mean))
