@@ -21,8 +21,8 @@ from santral.console.frame import DONE, MENU
 from santral.console.jobs import STATES, TASKS
 from santral.console.ledger import VIEWS
 from santral.console.monitors import TONE
-from santral.console.review import ITEM_STATES
 from santral.console.prompts import CHANGES, DEEDS
+from santral.console.review import ITEM_STATES
 from santral.console.words import LANGUAGES, WORDS, Words, choose_language
 from santral.quota.rule import MEASURES, SCOPE_KINDS, WINDOWS
 from santral.wire.usage import CLASSES

@@ -46,4 +46,4 @@ def _line(path: Path) -> SuiteLine:
     try:
         return SuiteLine(name=path.stem, suite=read_suite(path))
     except BadRequest as error:
-        return SuiteLine(name=path.stem, fault=error.message)
+        return SuiteLine(name=path.stem, fault=error.message.removeprefix(f"{path.parent}/"))
