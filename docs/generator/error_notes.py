@@ -179,6 +179,10 @@ PASSED = {
         "The collection holds documents, which would go with it.",
         "Say `--force`, or `force=true`, where they may go.",
     ),
+    "bad_report": (
+        "A format of `--report` does not exist.",
+        "Name md, json, junit or html, with commas between them.",
+    ),
     "file_exists": (
         "The file that should be written is there already.",
         "Name another file.",
