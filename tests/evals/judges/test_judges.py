@@ -21,7 +21,9 @@ from santral.evals.example import Example, ToolCall
 from santral.evals.judges.family import family_of, same_family
 from santral.evals.judges.g_eval import expected_score
 from santral.evals.judges.pairwise import summary
+from santral.evals.run import Run, RunHead, Sample
 from santral.evals.standing import Agreed, Standing
+from santral.evals.summary import summary_of
 from santral.evals.tools import Tools
 
 CASE = Case(
@@ -447,3 +449,16 @@ def test_a_judge_of_the_subjects_family_is_warned_about() -> None:
     (warning,) = same_family({"tone": ["gpt-4.1"]}, ["claude-x", "o3"])
     assert "'tone' (gpt-4.1)" in warning
     assert same_family({"tone": ["gpt-4.1"]}, ["claude-x", ""]) == []
+
+
+def test_a_run_says_which_judge_judges_its_own_kind() -> None:
+    samples = [
+        Sample(example_id="1", example_hash="h", repeat=0, answer=Answer(text="x", model="gpt-5"))
+    ]
+    head = RunHead(
+        id="r", suite="s", target="t", route="x",
+        judges={"tone": "o3, claude-x", "style": "claude-x"},
+    )  # fmt: skip
+    run = Run(head=head, samples=samples)
+    (warning,) = summary_of(run).warnings
+    assert "'tone' (o3) and what it judges (gpt-5) are of one family, openai" in warning

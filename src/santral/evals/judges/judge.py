@@ -55,6 +55,11 @@ class Judge:
         self.standing, self._doubt = _standing_of(self.digest, params, tools)
         self.measures = tuple(self._marked(one) for one in self.own_measures())
 
+    @property
+    def judge_model(self) -> str:
+        """The models that judge, for the head of a run."""
+        return ", ".join(self.models)
+
     def own_measures(self) -> Sequence[Measure]:
         """Return what its scores mean."""
         raise NotImplementedError
