@@ -167,6 +167,17 @@ def test_base_outside_of_its_history_is_no_base() -> None:
     assert only(verdict(fine, head, history=usual)).tier == "regression"
 
 
+def test_history_is_of_all_examples_also_where_few_are_compared() -> None:
+    before = [example(i) for i in range(100)]
+    base = run({"passed": [1.0] * 50 + [0.0] * 50}, examples=before)
+    head = run({"passed": [1.0] * 50}, examples=before[:50], id="head")
+    usual = [
+        Past(head=msgspec.structs.replace(base.head, id=f"r{i}"), values={"passed": 0.5})
+        for i in range(6)
+    ]
+    assert only(verdict(base, head, history=usual)).tier != "unreliable_baseline"
+
+
 def test_a_changed_data_set_is_compared_where_it_is_the_same() -> None:
     before = [example(i) for i in range(100)]
     after = [
