@@ -28,8 +28,8 @@ from santral.guardrails.redact import redacted_texts
 from santral.traces.ids import RandomBits, new_trace_id
 from santral.traces.metrics import Metrics
 from santral.traces.scores.score import OF_REQUEST, OF_RESPONSE, ScoreRecord
+from santral.traces.scores.waiting import waiting_score
 from santral.traces.spool import Spool
-from santral.traces.waiting import waiting_score
 from santral.web.errors import openai_error
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Payloads of records and comments of scores, sealed by a worker for their time in the spool; a worker imports no database."""
+"""Payloads of records, sealed by a worker for their time in the spool; a worker imports no database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Protocol, TypeAlias
 from msgspec.structs import replace
 
 from santral.traces.record import Payload, TraceRecord
-from santral.traces.scores.score import ScoreRecord
 
 #: Tenant, trace and request: where a payload belongs; it opens there alone.
 Owner: TypeAlias = tuple[str, str, str]
@@ -38,14 +37,6 @@ def waiting(record: TraceRecord, box: SpoolBox) -> TraceRecord:
     )
 
 
-def waiting_score(score: ScoreRecord, box: SpoolBox) -> ScoreRecord:
-    """Return the score with its comment sealed."""
-    if not score.comment:
-        return score
-    comment = box.seal(place_of_comment(score), score.comment)
-    return replace(score, comment=comment, waits_under=box.wrapped)
-
-
 def owner_of(record: TraceRecord) -> Owner:
     """Return where a record's payload belongs."""
     return record.tenant_id, record.trace_id, record.request_id
@@ -54,8 +45,3 @@ def owner_of(record: TraceRecord) -> Owner:
 def place_of_text(owner: Owner, name: str) -> str:
     """Return the place of one text of a payload, ``request`` or ``response``."""
     return f"traces/{owner[1]}/{owner[2]}/{name}"
-
-
-def place_of_comment(score: ScoreRecord) -> str:
-    """Return the place of a score's words."""
-    return f"scores/{score.id}/comment"

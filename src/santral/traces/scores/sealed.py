@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from santral.errors import DataKeyGone, SealBroken, StoreError
 from santral.secrets.sealer import Sealer
 from santral.traces.scores.score import ScoreRecord
+from santral.traces.scores.waiting import place_of_comment
 from santral.traces.sealed import CHANGED, CLOSED, ERASED
-from santral.traces.waiting import place_of_comment
 
 
 async def sealed_score(score: ScoreRecord, sealer: Sealer | None) -> ScoreRecord:
