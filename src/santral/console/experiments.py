@@ -92,7 +92,7 @@ class ExperimentPages:
             words=conclusions(status, language),
             lines=_lines(status, language),
             shares={arm: percent(share, language) for arm, share in status.weights.items()},
-            share=percent(status.share, language),
+            taking_part=percent(status.share, language),
             p=None
             if status.analysis.mismatch_p is None
             else number(status.analysis.mismatch_p, language),
