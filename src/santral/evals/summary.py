@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from santral.evals.evaluator import Direction, Measure
+from santral.evals.judges.family import family_warnings
 from santral.evals.run import Run, total_cost
 from santral.statistics.interval import Interval, clustered_mean, wilson
 
@@ -35,6 +36,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     failures: dict[str, int]  # answers that are none, by code
     replayed: int  # answers that were paid for before
     cost_nanousd: int | None  # None: a price is unknown
+    warnings: list[str] = field(default_factory=list[str])  # judges of the family they judge
 
 
 def summary_of(run: Run) -> Summary:
@@ -50,6 +52,7 @@ def summary_of(run: Run) -> Summary:
         failures=failures,
         replayed=sum(sample.answer.is_replayed for sample in run.samples),
         cost_nanousd=total_cost(run.samples),
+        warnings=family_warnings(run),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from santral.evals.run import Run
+
 #: What the names of a family begin with, after a vendor's path. Their owners name them so.
 _FAMILIES: Mapping[str, str] = {
     "openai": r"gpt|chatgpt|o[1-9](?:-|$)|text-davinci|codex",
@@ -50,3 +52,9 @@ def same_family(judges: Mapping[str, Iterable[str]], subjects: Iterable[str]) ->
         for model, family in ((model, family_of(model)) for model in models)
         if family in known
     ]
+
+
+def family_warnings(run: Run) -> list[str]:
+    """Return a warning for each judge of a run that judges answers of its own family."""
+    judges = {name: models.split(", ") for name, models in run.head.judges.items()}
+    return same_family(judges, sorted({sample.answer.model for sample in run.samples}))

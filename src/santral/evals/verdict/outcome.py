@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from santral.evals.judges.family import family_warnings
 from santral.evals.run import Run
 from santral.evals.verdict.comparison import MeasureChange, Outcome
 from santral.evals.verdict.gate import Gate
@@ -36,6 +37,7 @@ def notes_of(base: Run, head: Run, measures: Sequence[MeasureChange], gate: Gate
             notes.append(f"{name} was not finished{_because(run.head.stop_reason)}.")
         if failed := sum(failures_of(run).values()):
             notes.append(f"{name}: {failed} of {len(run.samples)} answers failed.")
+    notes += family_warnings(head)
     if not deciding:
         notes.append("No measure decides: name one in [gate.measures.NAME] with gates = true.")
     gone = {m.name for m in base.head.measures} - {m.name for m in head.head.measures}
