@@ -13,7 +13,7 @@ from santral.evals.run import Run, Sample
 from santral.statistics.interval import Floats
 
 
-class Paired(Struct, frozen=True, kw_only=True):
+class SharedExamples(Struct, frozen=True, kw_only=True):
     """Examples of two runs: those they share, and how many they do not."""
 
     shared: list[str]  # ids, in head's order
@@ -52,12 +52,12 @@ class Columns(Struct, frozen=True, kw_only=True):
     head_values: list[list[float]]
 
 
-def pair(base: Run, head: Run) -> Paired:
+def pair(base: Run, head: Run) -> SharedExamples:
     """Return which examples of two runs are the same, by id and by content."""
     before, after = _hashes(base.samples), _hashes(head.samples)
     both = [example_id for example_id in after if example_id in before]
     shared = [example_id for example_id in both if before[example_id] == after[example_id]]
-    return Paired(
+    return SharedExamples(
         shared=shared,
         changed=len(both) - len(shared),
         only_base=len(before) - len(both),
