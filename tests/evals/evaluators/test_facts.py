@@ -300,3 +300,19 @@ def test_another_code_is_another_version(tools: Tools) -> None:
 def test_faults_name_the_parameter(use: str, params: dict[str, Any], said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         scores_of(use, "x", params)
+
+
+@pytest.mark.parametrize(
+    ("run", "relevant", "average_precision", "ndcg"),
+    [
+        # README of pytrec_eval (trec_eval 9.0.4): map and ndcg of its two queries.
+        ({"d1": 1.0, "d2": 0.0, "d3": 1.5}, ["d2"], 0.3333333333333333, 0.5),
+        ({"d1": 1.5, "d2": 0.2, "d3": 0.5}, ["d2", "d3"], 0.5833333333333333, 0.6934264036172708),
+    ],
+)
+def test_retrieval_equals_the_published_output_of_trec_eval(
+    run: dict[str, float], relevant: list[str], average_precision: float, ndcg: float
+) -> None:
+    scores = scores_of("retrieval", found(**run), {"k": 10}, relevant=relevant)
+    assert scores["map"].value == pytest.approx(average_precision, abs=1e-12)
+    assert scores["ndcg_10"].value == pytest.approx(ndcg, abs=1e-12)
