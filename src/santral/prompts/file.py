@@ -36,7 +36,7 @@ from santral.prompts.front import (
     read_tests,
     read_tools,
 )
-from santral.prompts.template import PromptTemplateError, compile_template
+from santral.prompts.template import PromptTemplateError, names_in
 from santral.prompts.version import PromptRole, PromptTest, PromptTool, SemVer, Variable
 
 #: A prompt file larger than this is a mistake, not a prompt. Chosen.
@@ -204,7 +204,7 @@ def _names(place: Place, sections: tuple[Section, ...]) -> dict[str, int]:
     names: dict[str, int] = {}
     for section in sections:
         try:
-            _, found = compile_template(INCLUDE.sub("", section.text))
+            found = names_in(INCLUDE.sub("", section.text))
         except PromptTemplateError as error:
             line = section.line + error.line - 1
             raise fault(place, line, f"template: {error.reason}") from None

@@ -168,7 +168,7 @@ def _merged(sections: tuple[Section, ...], untrusted: set[str]) -> list[Section]
 
 def _compiled(draft: Draft, section: Section, untrusted: set[str]) -> MessageTemplate:
     try:
-        template, _ = compile_template(section.text, untrusted)
+        template = compile_template(section.text, untrusted)
     except PromptTemplateError as error:
         # Each text was compiled by itself: what is wrong is how they stand together.
         raise fault(

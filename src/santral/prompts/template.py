@@ -61,25 +61,35 @@ UNTRUSTED_RULE = (
 _OWN_TAG = re.compile(r"<(\s*/?\s*data)\b", re.IGNORECASE)
 
 
-def compile_template(
-    text: str, untrusted: Collection[str] = ()
-) -> tuple[Template | None, dict[str, int]]:
-    """Return the compiled template and the line of each variable it uses.
+def compile_template(text: str, untrusted: Collection[str] = ()) -> Template | None:
+    """Return the compiled template, ``None`` where the text has nothing to fill in.
 
-    The template is ``None`` where the text has nothing to fill in. What comes of a variable in
-    ``untrusted`` is marked as data.
+    What comes of a variable in ``untrusted`` is marked as data.
+
+    Raises:
+        PromptTemplateError: a syntax error, or syntax that prompts may not use.
+    """
+    tree = _parsed(text)
+    if not _has_syntax(tree, text):
+        return None
+    if untrusted:
+        _mark(tree, {name: name for name in untrusted})
+    try:
+        return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), {})
+    except TemplateSyntaxError as error:
+        raise PromptTemplateError(error.message or "syntax error", error.lineno) from None
+
+
+def names_in(text: str) -> dict[str, int]:
+    """Return the variables that a template uses, each with the line of its first place.
 
     Raises:
         PromptTemplateError: a syntax error, or syntax that prompts may not use.
     """
     try:
-        tree = _ENVIRONMENT.parse(text)
-        _check(tree, 0)
-        names = _names(tree)
-        template = _compiled(tree, text, untrusted)
-    except TemplateSyntaxError as error:
+        return _names(_parsed(text))
+    except TemplateSyntaxError as error:  # what only the compiler finds, e.g. an unknown filter
         raise PromptTemplateError(error.message or "syntax error", error.lineno) from None
-    return template, names
 
 
 def render(template: Template, values: Mapping[str, Any]) -> Iterator[str]:
@@ -93,14 +103,13 @@ def mark_untrusted(value: object, name: str) -> str:
     return f'<data name="{name}">\n{text}\n</data>'
 
 
-def _compiled(tree: nodes.Template, text: str, untrusted: Collection[str]) -> Template | None:
-    if not _has_syntax(tree, text):
-        return None
-    if untrusted:
-        _mark(tree, {name: name for name in untrusted})
-    # Jinja2's own type of what it compiles from a tree is that of a tree or of a source.
-    code = _ENVIRONMENT.compile(tree)
-    return Template.from_code(_ENVIRONMENT, code, {})
+def _parsed(text: str) -> nodes.Template:
+    try:
+        tree = _ENVIRONMENT.parse(text)
+    except TemplateSyntaxError as error:
+        raise PromptTemplateError(error.message or "syntax error", error.lineno) from None
+    _check(tree, 0)
+    return tree
 
 
 def _mark(node: nodes.Node, sources: dict[str, str]) -> None:
