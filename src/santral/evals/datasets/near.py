@@ -20,6 +20,9 @@ from santral.retrieval.ingest.sketch import Sketches, bands_of, similarity, sket
 ALIKE = 0.7
 #: Places of one band: two that are alike at 0.7 share one of the 32 bands with a chance of 0.9998.
 _BAND = 4
+#: Examples of one band that a later one is compared with. Chosen: in a thousand copies of one question
+#: each finds one of the first.
+_MOST_OF_BAND = 64
 #: Letters of an answer that is looked for in prompts. Chosen: shorter ones stand anywhere.
 LEAST_ANSWER = 12
 
@@ -27,7 +30,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Pair(Struct, frozen=True):
-    """An example that is nearly another one, which comes before it by id."""
+    """An example that is nearly another one, the most alike of those before it by id."""
 
     example: str
     original: str
@@ -63,45 +66,54 @@ class Likeness(Struct, frozen=True):
 
 
 def find_alike(examples: Sequence[Example], alike: float = ALIKE) -> Likeness:
-    """Return the near-duplicates by what is asked: of the last words of a user, and all of the input.
+    """Return the near-duplicates by what is asked: the input, and variables of a prompt.
 
-    Each is compared with the first one of every group that it shares a band with, never with all.
+    Each is compared with those before it that share a band, never with all.
     """
     known = _sketched(examples)
     if len(known) < 2:
         return Likeness([], {})
     sketches = np.stack([sketch for _, sketch in known])
     bands = bands_of(sketches, _BAND)
-    originals: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    before: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     pairs: list[Pair] = []
+    parents: dict[int, int] = {}
     for place in _with_company(bands):
         keys = [(number, int(band)) for number, band in enumerate(bands[place])]
-        near = sorted({other for key in keys for other in originals.get(key, ())})
-        best = _most_alike(sketches, place, near, alike)
-        if best is None:
-            for key in keys:
-                originals[key].append(place)
-            continue
-        pairs.append(Pair(known[place][0], known[best[0]][0], round(best[1], 3)))
-    groups = {pair.example: pair.original for pair in pairs}
-    return Likeness(pairs, {**groups, **{original: original for original in groups.values()}})
+        near = sorted({other for key in keys for other in before.get(key, ())})
+        matches = _matches(sketches, place, near, alike)
+        if matches:
+            best, value = max(matches, key=lambda match: match[1])
+            pairs.append(Pair(known[place][0], known[best][0], round(value, 3)))
+        for other, _ in matches:
+            _join(parents, place, other)
+        for key in keys:
+            if len(before[key]) < _MOST_OF_BAND:
+                before[key].append(place)
+    groups = {known[place][0]: known[_first(parents, place)][0] for place in parents}
+    return Likeness(pairs, groups)
 
 
 def find_leaks(examples: Sequence[Example], found: Likeness) -> list[Leak]:
     """Return near-duplicates that lie in different splits: a test that was trained on."""
     splits = {one.id: one.split for one in examples}
-    members: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
-    for pair in found.pairs:
-        members[pair.original].append((pair.example, pair.similarity))
+    similar = {pair.example: pair.similarity for pair in found.pairs}
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for example, group in sorted(found.groups.items()):
+        groups[group].append(example)
     leaks: list[Leak] = []
-    for original, others in members.items():
-        seen = {splits[original]: original}
-        for example, similar in others:
+    for members in groups.values():
+        first: dict[str, str] = {}  # of each split
+        for example in members:
             split = splits[example]
-            for elsewhere, other in seen.items():
-                if elsewhere != split and elsewhere and split:
-                    leaks.append(Leak(other, example, (elsewhere, split), similar))
-            seen.setdefault(split, example)
+            if not split:
+                continue
+            leaks += [
+                Leak(other, example, (elsewhere, split), similar.get(example, 1.0))
+                for elsewhere, other in first.items()
+                if elsewhere != split
+            ]
+            first.setdefault(split, example)
     return leaks
 
 
@@ -146,14 +158,25 @@ def _with_company(bands: NDArray[np.uint64]) -> list[int]:
     return [int(place) for place in np.flatnonzero(shares)]
 
 
-def _most_alike(
+def _matches(
     sketches: Sketches, place: int, near: Sequence[int], alike: float
-) -> tuple[int, float] | None:
+) -> list[tuple[int, float]]:
     if not near:
-        return None
+        return []
     values = similarity(sketches[place], sketches[list(near)])
-    best = int(values.argmax())
-    return (near[best], float(values[best])) if values[best] >= alike else None
+    return [(near[n], float(values[n])) for n in map(int, np.flatnonzero(values >= alike))]
+
+
+def _first(parents: dict[int, int], place: int) -> int:
+    while parents.setdefault(place, place) != place:
+        parents[place] = parents[parents[place]]
+        place = parents[place]
+    return place
+
+
+def _join(parents: dict[int, int], one: int, other: int) -> None:
+    low, high = sorted((_first(parents, one), _first(parents, other)))
+    parents[high] = low
 
 
 def _plain(text: str) -> str:
