@@ -20,7 +20,10 @@ from santral.secrets.sealer import Sealer
 from santral.secrets.waiting import WaitingBox
 from santral.secrets.wrappers import Wrappers
 from santral.traces.collector import Collector
+from santral.traces.frame import Spooled
 from santral.traces.record import Payload, TraceRecord
+from santral.traces.scores.score import ScoreRecord
+from santral.traces.scores.waiting import waiting_score
 from santral.traces.sealed import CHANGED
 from santral.traces.spool import Spool
 from santral.traces.store import TraceStore
@@ -63,7 +66,7 @@ async def sealer(tmp_path: Path) -> AsyncGenerator[Sealer]:
     await engine.dispose()
 
 
-def spooled(folder: Path, *records: TraceRecord) -> None:
+def spooled(folder: Path, *records: Spooled) -> None:
     spool = Spool(folder / "spool", "w0", 1024 * 1024)
     for record in records:
         assert spool.append(record)
@@ -77,6 +80,18 @@ def said(number: int) -> TraceRecord:
 
 def in_files(folder: Path) -> list[str]:
     return [p.name for p in folder.rglob("*") if p.is_file() and SAID.encode() in p.read_bytes()]
+
+
+def commented(number: int) -> ScoreRecord:
+    return ScoreRecord(
+        id=f"{number:032x}",
+        tenant_id="acme",
+        trace_id=said(1).trace_id,
+        name=f"comment-{number}",
+        source="user",
+        at_us=1_760_000_000_000_000 + number,
+        comment=SAID,
+    )
 
 
 async def collect(folder: Path, sealer: Sealer | None) -> TraceStore:
@@ -113,6 +128,32 @@ async def test_one_that_was_changed_or_moved_keeps_no_other_waiting(
         assert found.trace.payload == Payload(request=CHANGED, response=CHANGED)
     found = await store.get_trace("acme", said(4).trace_id)
     assert found.trace.payload == said(4).payload
+    await store.close()
+
+
+async def test_no_file_shows_comments_from_the_spool_to_the_store(
+    sealer: Sealer, tmp_path: Path
+) -> None:
+    box = WaitingBox(wrappers())
+    moved = replace(waiting_score(commented(2), box), id=f"{9:032x}")
+    spooled(tmp_path, waiting_score(commented(1), box), moved)
+    assert in_files(tmp_path) == []
+    store = await collect(tmp_path, sealer)
+    assert in_files(tmp_path) == []
+    found = await store.scores_of("acme", said(1).trace_id)
+    assert [score.comment for score in found] == [SAID, CHANGED]
+    await store.close()
+    closed = TraceStore(tmp_path / "telemetry.duckdb")
+    assert SAID not in (await closed.scores_of("acme", said(1).trace_id))[0].comment
+    await closed.close()
+
+
+async def test_comments_wait_for_the_master_key(sealer: Sealer, tmp_path: Path) -> None:
+    spooled(tmp_path, waiting_score(commented(1), WaitingBox(wrappers())))
+    with pytest.raises(StoreError, match="master_key"):
+        await (await collect(tmp_path, None)).close()
+    store = await collect(tmp_path, sealer)
+    assert len(await store.scores_of("acme", said(1).trace_id)) == 1
     await store.close()
 
 
