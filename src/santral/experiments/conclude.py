@@ -116,6 +116,8 @@ def conclusions(status: Status, language: Language = "en") -> list[str]:
 def number(value: float, language: Language) -> str:
     """Return a number of three digits as people write it."""
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if "e" in text:  # prices of one request are small
+        text = f"{value:.9f}".rstrip("0").rstrip(".")
     if language == "en":
         return text
     return text.replace(",", " ").replace(".", ",").replace(" ", ".")
