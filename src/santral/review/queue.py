@@ -42,7 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     gold_since: dict[str, str] = field(default_factory=dict[str, str])  # by rater: counted from
     shows: list[Part] = field(default_factory=lambda: ["question", "answer", "passages"])
     daily_cap: int = 200  # items that rules may add in a day
-    retention_days: int | None = None  # None: as long as the tenant keeps payloads
+    retention_days: int | None = None  # None: as long as the tenant's traces
     salt: str = ""  # of the choice by probability
 
 

@@ -18,6 +18,9 @@ from santral.review import store
 from santral.review.deliver import Delivery, InsertScores
 from santral.review.held import collect_held
 from santral.review.looking.look import Looker, Traces
+from santral.tenants.inherit import inherited
+from santral.tenants.store import list_tenants
+from santral.tenants.tenant import TenantId
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +44,14 @@ class Upkeep:
         insert: InsertScores,
         cabinet: HeldCabinet,
         clock: Callable[[], datetime],
+        keep_days: int | None = None,
     ) -> None:
+        """Take ``keep_days`` as what holds where neither queue nor tenant says how long."""
         self._engine = engine
         self._traces = traces
         self._cabinet = cabinet
         self._clock = clock
+        self._keep_days = keep_days
         self._looker = Looker(engine, traces, clock)
         self._delivery = Delivery(engine, insert, clock)
 
@@ -80,12 +86,18 @@ class Upkeep:
         return await self.once(hold.job.tenant_id, arguments.queue)
 
     async def _forget(self, tenant: str | None) -> int:
-        """Remove items over the time of their queue; outcomes go to the traces before."""
+        """Remove items over the time of their queue, else of their tenant; outcomes go to the traces
+        before."""
         async with reading(self._engine) as conn:
             queues = await store.list_queues(conn, tenant)
+            own = {one.id: one.retention_days for one in inherited(await list_tenants(conn))}
         gone = 0
         for queue in queues:
-            days = queue.settings.retention_days
+            days = (
+                queue.settings.retention_days
+                or own.get(TenantId(queue.tenant_id))
+                or self._keep_days
+            )
             if days is not None:
                 before = self._clock() - timedelta(days=days)
                 async with writing(self._engine) as conn:

@@ -262,8 +262,9 @@ def _key(line: Line) -> str:
 
 
 def _exemplars(found: dict[str, Any]) -> list[str]:
-    """Return the ids of traces that a monitor's finding names."""
-    named = found.get("exemplars")
-    if not isinstance(named, list):
+    """Return the ids of traces that a monitor's finding names. Source: santral/evals/drift/look.py."""
+    signals = found.get("signals")
+    if not isinstance(signals, list):
         return []
-    return [one for one in cast("list[Any]", named) if isinstance(one, str)]
+    named = [one.get("exemplars") for one in cast("list[dict[str, Any]]", signals)]
+    return list(dict.fromkeys(trace for one in named for trace in one or ()))
