@@ -239,6 +239,38 @@ PASSED = {
         "The collection has no version of this number.",
         "Use a number that the message names.",
     ),
+    "dataset_empty": (
+        "The data set holds no example to make a version of.",
+        "Add some with `santral datasets import NAME FILE`.",
+    ),
+    "dataset_exists": (
+        "The tenant has a data set of this name.",
+        "Take another name, or add to the one that is there.",
+    ),
+    "dataset_full": (
+        "The data set would hold more examples than it may.",
+        "Take a sample, or make another data set.",
+    ),
+    "dataset_not_empty": (
+        "The data set holds examples and versions, which would go with it.",
+        "Say `--force`, or `force=true`, where they may go.",
+    ),
+    "dataset_not_found": (
+        "The tenant has no data set of this name.",
+        "Use a name of `santral datasets list`; the message names the nearest.",
+    ),
+    "dataset_version_not_found": (
+        "The data set has no version of this number, or none at all.",
+        "See `santral datasets show NAME`; make one with `santral datasets commit NAME`.",
+    ),
+    "example_exists": (
+        "An example with this id is there with another content.",
+        "Say whether it is replaced or kept: `--existing`, or `on_existing`.",
+    ),
+    "example_not_found": (
+        "The data set has no example of this id, or it was deleted.",
+        "Use an id of `santral datasets show NAME`.",
+    ),
     "collection_declared": (
         "The collection stands in santral.toml, which alone says how it is kept.",
         "Change it there, under `[collections.NAME]`.",
