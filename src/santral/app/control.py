@@ -32,6 +32,7 @@ from santral.console.pages import console_router
 from santral.db.engine import Engine, connect, database_url
 from santral.errors import BadRequest, SantralError
 from santral.evals.api import evals_router
+from santral.evals.calibration.api import judges_router
 from santral.evals.datasets.api import datasets_router
 from santral.evals.drift.api import monitors_router
 from santral.experiments.api import experiments_router
@@ -110,6 +111,7 @@ def build_app(
     app.include_router(jobs_router(engine, authority))
     config = loaded.config
     app.include_router(evals_router(engine, config.evals.folder, authority))
+    app.include_router(judges_router(engine, authority))
     app.include_router(datasets_router(engine, store, authority))
     app.include_router(collections_router(engine, config, authority, drop=dropping(config)))
     app.include_router(prompts_router(engine, partial(_prompts_of, config), authority))

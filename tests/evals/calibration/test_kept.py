@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from santral.audit.store import entries_after
 from santral.db.engine import Engine, reading
-from santral.errors import NotAllowed, NotFound
+from santral.errors import NotAllowed, NotFound, SantralError
+from santral.evals.calibration.api import judges_router
 from santral.evals.calibration.kept import calibrations_of, keep, standings_of
 from santral.evals.standing import Agreed, Standing
 from santral.tenants.operator import local_operator
-from santral.tenants.permission import Grant, Principal
+from santral.tenants.permission import Action, Grant, Principal
 from santral.tenants.tenant import TenantId
 from santral.tenants.tree import TenantTree
 
@@ -64,3 +68,33 @@ async def test_a_judge_nobody_calibrated_is_named_with_the_nearest(engine: Engin
     await keep(engine, ACME, "c1", standing("a" * 64), NOW, by=BY)
     with pytest.raises(NotFound, match="Did you mean 'tone'"):
         await calibrations_of(engine, ACME, "tune", by=BY)
+
+
+async def test_the_api_shows_a_reader_what_judges_are_worth(engine: Engine) -> None:
+    await keep(engine, ACME, "c1", standing("a" * 64), NOW, by=BY)
+    viewer = Principal(
+        name="user:v", origin="x", grants=(Grant("viewer", ACME),), tree=TenantTree({ACME: None})
+    )
+
+    def authorise(action: Action) -> Callable[[], Awaitable[Principal]]:
+        async def who() -> Principal:
+            viewer.require_somewhere(action)
+            return viewer
+
+        return who
+
+    from santral.app.control import _answer_error  # pyright: ignore[reportPrivateUsage]
+
+    app = FastAPI()
+    app.add_exception_handler(SantralError, _answer_error)
+    app.include_router(judges_router(engine, authorise))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://control") as http:
+        asked = {"tenant_id": "acme"}
+        (listed,) = (await http.get("/api/evals/judges", params=asked)).json()["judges"]
+        assert (listed["judge"], listed["may_gate"], listed["floor"]) == ("tone", True, 0.4)
+        shown = (await http.get("/api/evals/judges/tone", params=asked)).json()
+        assert shown["measured"]["agreement"][0]["method"] == "cohen_kappa"
+        assert (await http.get("/api/evals/judges/tune", params=asked)).status_code == 404
+        other = await http.get("/api/evals/judges", params={"tenant_id": "other"})
+        assert other.status_code == 404
