@@ -576,6 +576,7 @@ def test_every_command_that_writes_is_run_here() -> None:
     assert known - reading == {command[0] for command in COMMANDS} | _BY_API
 
 
+@pytest.mark.timeout(240)  # some hundred commands, one after the other
 def test_every_command_that_writes_leaves_a_row(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
