@@ -6,6 +6,7 @@ import importlib
 import math
 
 import pytest
+from scipy import stats
 
 from santral.errors import StoreError
 from santral.statistics import distribution
@@ -54,6 +55,12 @@ def test_without_the_extra_the_sentence_says_what_to_install(
     distribution._special.cache_clear()
     monkeypatch.setattr(importlib, "import_module", gone)
     with pytest.raises(StoreError, match=r"pip install 'santral\[evals\]'"):
-        chi2_tail(1.0, 1)
+        student_tail(1.0, 9)
     assert normal_quantile(0.5) == 0.0  # the normal needs none
     distribution._special.cache_clear()
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 9, 10, 19, 30, 200])
+@pytest.mark.parametrize("x", [0.0, 0.5, 3.841, 18.307, 90.0, 700.0])
+def test_the_tail_without_the_extra_is_scipys(x: float, df: int) -> None:
+    assert chi2_tail(x, df) == pytest.approx(float(stats.chi2.sf(x, df)), rel=1e-9, abs=1e-300)

@@ -87,6 +87,11 @@ def test_changing_sides_changes_the_sign_alone(values: list[float]) -> None:
     assert (there.worse, there.better) == (back.better, back.worse)
 
 
+def test_differences_that_are_nearly_nothing_have_an_interval() -> None:
+    tiny = [0.0] * 5 + [2.5043119360173315e-132]
+    assert compare_paired(np.zeros(6), tiny, rng=rng()).interval.high < 1e-130
+
+
 def test_newcombes_interval_of_shares() -> None:
     # Newcombe (1998), Statistics in Medicine 17:2635, method 10 on the table 20, 12, 2, 16.
     found = compare_paired(*pairs(20, 12, 2, 16), is_binary=True, rng=rng())

@@ -227,8 +227,11 @@ def _jackknife(
 def _acceleration(without: Floats) -> float:
     away = without[np.isfinite(without)]
     away = away.mean() - away
-    spread = float(np.sum(away**2))
-    return 0.0 if spread == 0.0 else float(np.sum(away**3)) / (6.0 * spread**1.5)
+    largest = float(np.abs(away).max(initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    away /= largest  # the third power of very small numbers would be nothing
+    return float(np.sum(away**3)) / (6.0 * float(np.sum(away**2)) ** 1.5)
 
 
 def _corrected(share: float, shift: float, bend: float) -> float:

@@ -96,20 +96,6 @@ def ks(reference: ArrayLike, current: ArrayLike) -> float:
     return float(np.abs(below_then - below_now).max())
 
 
-def ks_tail(distance: float, n: int, m: int) -> float:
-    """Return how likely ``ks`` is this large where all values are independent.
-
-    Source: Kolmogorov's limit with Stephens' correction for small samples; Press et al. (2007),
-    Numerical Recipes, section 14.3.3.
-    """
-    size = math.sqrt(n * m / (n + m))
-    x = (size + 0.12 + 0.11 / size) * distance
-    if x < 0.2:
-        return 1.0
-    terms = (2.0 * (-1) ** (k - 1) * math.exp(-2.0 * k * k * x * x) for k in range(1, 101))
-    return min(1.0, max(0.0, sum(terms)))
-
-
 def mmd2(x: ArrayLike, y: ArrayLike) -> float:
     """Return the squared maximum mean discrepancy of two sets of vectors, without bias.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.evals.verdict.runs import COST, LATENCY, PASSED, QUALITY, example, run
 
 from santral.evals.evaluator import Measure
@@ -305,6 +309,30 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
     assert msgspec.json.encode(verdict(runs[0], runs[1])) == msgspec.json.encode(
         verdict(runs[0], runs[1])
     )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=6, max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_samples_changes_nothing_and_of_runs_the_sign(
+    pairs: list[tuple[bool, bool]], random: Any
+) -> None:
+    base = run({"passed": [float(before) for before, _ in pairs]})
+    head = run({"passed": [float(after) for _, after in pairs]}, id="head")
+    shuffled = msgspec.structs.replace(head, samples=random.sample(head.samples, len(pairs)))
+    there, again, back = (
+        only(verdict(base, head)),
+        only(verdict(base, shuffled)),
+        only(verdict(head, base)),
+    )
+    assert (there.tier, there.difference, there.low) == (again.tier, again.difference, again.low)
+    assert there.difference == pytest.approx(-(back.difference or 0.0))
+    assert sorted(there.broken) == sorted(back.fixed)
+    turned = {"regression": "improvement", "soft": "improvement"}
+    if there.tier in turned:
+        assert back.tier == turned[there.tier]
 
 
 @pytest.mark.parametrize("n", [40, 100])
