@@ -25,9 +25,10 @@ class Assign:
         if trials is None or ctx.task is not None:
             return
         parts: dict[str, Any] = {}
+        hashes: dict[str, str] = {}  # experiments of one request mostly share its unit
         for trial in trials:
             if _takes_part(ctx, trial):
-                arm = _exposed(ctx, trial)
+                arm = _exposed(ctx, trial, hashes)
                 if arm is not None:
                     _change(ctx, arm, parts)
         if parts:
@@ -70,18 +71,23 @@ def _takes_part(ctx: RequestContext, trial: Trial) -> bool:
     return models is None or trial.models <= models
 
 
-def _exposed(ctx: RequestContext, trial: Trial) -> Arm | None:
+def _exposed(ctx: RequestContext, trial: Trial, hashes: dict[str, str]) -> Arm | None:
     """Note what the request's unit sees; return the arm, None where nothing changes."""
     experiment = trial.experiment
     unit = unit_of(ctx, experiment)
     where = place(experiment, unit)
     if where == "out":
         return None
+    named = f"{experiment.unit} {unit}"
+    hashed = hashes.get(named)
+    if hashed is None:
+        found = ctx.snapshot.pseudonyms.of_text(ctx.caller.tenant.id, named)
+        hashed = hashes[named] = found[:_DIGITS]
     if where == "holdout":
-        _note(ctx, experiment, HOLDOUT, unit, experiment.layer.holdout, is_holdout=True)
+        _note(ctx, experiment, HOLDOUT, hashed, experiment.layer.holdout, is_holdout=True)
         return None
     chosen = assign(experiment, unit)
-    _note(ctx, experiment, chosen.variant.name, unit, chosen.propensity)
+    _note(ctx, experiment, chosen.variant.name, hashed, chosen.propensity)
     if not ctx.experiment:
         ctx.experiment, ctx.variant = experiment.name, chosen.variant.name
     return trial.arms[chosen.variant.name]
@@ -96,12 +102,11 @@ def _note(
     *,
     is_holdout: bool = False,
 ) -> None:
-    hashed = ctx.snapshot.pseudonyms.of_text(ctx.caller.tenant.id, f"{experiment.unit} {unit}")
     ctx.exposures.append(
         ExposureRecord(
             experiment=experiment.name,
             variant=variant,
-            unit=hashed[:_DIGITS],
+            unit=unit,
             propensity=propensity,
             is_holdout=is_holdout,
         )
