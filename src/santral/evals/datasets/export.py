@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import duckdb
 import msgspec
 
 from santral.errors import BadRequest
+from santral.evals.datasets.parquet.store import write_rows
 from santral.evals.example import Example
 
 #: ``chat`` is OpenAI's fine-tuning format, ``dpo`` its preference format.
@@ -55,7 +55,7 @@ def write_examples(path: Path, examples: Iterable[Example], as_: Format) -> int:
         if not count:
             raise BadRequest(f"No example has what {as_} needs: {_NEEDS[as_]}.")
         half.replace(path)
-    except (OSError, duckdb.Error) as error:
+    except OSError as error:
         raise BadRequest(f"{path} cannot be written: {error}") from None
     finally:
         half.unlink(missing_ok=True)
@@ -135,19 +135,12 @@ def _write_lines(path: Path, lines: Iterable[bytes], *, has_head: bool) -> int:
 
 def _write_parquet(path: Path, examples: Iterable[Example]) -> int:
     """Write a file of Parquet: texts as they are, everything else as JSON."""
-    columns = ", ".join(f'"{name}" VARCHAR' for name in _COLUMNS)
-    marks = ", ".join("?" for _ in _COLUMNS)
-    count = 0
-    with duckdb.connect(":memory:") as conn:
-        conn.execute(f"CREATE TABLE examples ({columns})")
-        for example in examples:
-            cells = msgspec.to_builtins(example)
-            row = [_cell(cells[name]) if name in cells else None for name in _COLUMNS]
-            conn.execute(f"INSERT INTO examples VALUES ({marks})", row)  # noqa: S608 - own names
-            count += 1
-        target = str(path).replace("'", "''")
-        conn.execute(f"COPY examples TO '{target}' (FORMAT parquet)")
-    return count
+    return write_rows(path, _COLUMNS, (_cells(example) for example in examples))
+
+
+def _cells(example: Example) -> list[str | None]:
+    known = msgspec.to_builtins(example)
+    return [_cell(known[name]) if name in known else None for name in _COLUMNS]
 
 
 _LINES: Mapping[Format, Callable[[Example], bytes | None]] = {

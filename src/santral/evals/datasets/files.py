@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import duckdb
 import msgspec
 from msgspec import Struct
 
 from santral.errors import BadRequest
+from santral.evals.datasets.parquet.store import read_rows
 from santral.evals.datasets.shape import MAX_BYTES, MAX_EXAMPLES, Rest, example_of, mapped
 from santral.evals.example import Example, digest_of
 
 #: Where a row stands (``line 3``), and what it says, or why nothing can be read there.
 Row: TypeAlias = tuple[str, Mapping[str, Any] | BadRequest]
 
-_ROWS = 1_000  # of a Parquet file that are read at once
 _TOO_WIDE = BadRequest(
     "It has more cells than the first line has names. Put quotes around cells with a separator in them."
 )
@@ -105,7 +104,7 @@ def iterate_rows(path: Path) -> Iterator[Row]:
         raise BadRequest(f"{path.name} is none of {', '.join(_READERS)}. Save it as one of these.")
     try:
         yield from reader(path)
-    except (OSError, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadRequest(f"{path} cannot be read: {error}") from None
 
 
@@ -151,14 +150,8 @@ def _table(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    with duckdb.connect(":memory:") as conn:
-        found = conn.execute("SELECT * FROM read_parquet(?)", [str(path)])
-        names = [column[0] for column in found.description or ()]
-        number = 0
-        while rows := found.fetchmany(_ROWS):
-            for row in rows:
-                number += 1
-                yield f"row {number}", _plain(dict(zip(names, row, strict=True)))
+    for number, row in enumerate(read_rows(path), 1):
+        yield f"row {number}", _plain(row)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Files of Parquet, by way of DuckDB."""
