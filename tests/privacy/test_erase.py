@@ -43,7 +43,8 @@ pytestmark = pytest.mark.anyio
 
 EVERYTHING = Filters(since_us=0, until_us=2**62, route="", status="", error="")
 PLACES = {
-    "ledger", "limits", "files", "responses", "caches", "documents", "exports", "spool", "traces"
+    "ledger", "limits", "files", "responses", "held answers", "caches", "documents", "exports",
+    "spool", "traces", "reviews", "datasets",
 }  # fmt: skip
 
 
