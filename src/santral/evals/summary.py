@@ -74,9 +74,18 @@ def _measured(run: Run, measure: Measure) -> Measured:
     return replace(
         found,
         value=sum(means) / len(means),
-        low=interval.low if math.isfinite(interval.low) else None,
-        high=interval.high if math.isfinite(interval.high) else None,
+        low=_within(measure, interval.low),
+        high=_within(measure, interval.high),
     )
+
+
+def _within(measure: Measure, end: float) -> float | None:
+    """Return the end of an interval inside the measure's range: no share is above 1."""
+    if measure.low is not None:
+        end = max(end, measure.low)
+    if measure.high is not None:
+        end = min(end, measure.high)
+    return end if math.isfinite(end) else None
 
 
 def _interval(measure: Measure, means: list[float], clusters: list[str]) -> Interval:

@@ -1,0 +1,100 @@
+"""What a change is held against: files, runs, the last one; and instruments are never mixed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.evals.asking import ScriptedAsk, echo
+from tests.evals.runner.places import SUITE, place, wish, write_suite
+
+from santral.db.engine import Engine
+from santral.errors import BadRequest, NotFound
+from santral.evals.baseline import find_baselines, held_against, read_runs
+from santral.evals.evaluation import evaluate
+from santral.evals.git import commit_of, merge_base, worktree
+from santral.evals.run import Run, encode_run
+from santral.tenants.operator import local_operator
+
+pytestmark = pytest.mark.anyio
+BY = local_operator()
+
+
+async def made(engine: Engine, folder: Path, run_id: str, text: str = SUITE) -> Run:
+    asked = wish(write_suite(folder, text), run_id)
+    (run,) = await evaluate(place(folder, engine, ScriptedAsk(echo)), asked, by=BY)
+    return run
+
+
+async def test_a_baseline_is_found_by_file_by_id_and_as_the_last(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    first = await made(sqlite_engine, tmp_path, "run_a")
+    (tmp_path / "base.json").write_bytes(encode_run(first))
+    now = wish(tmp_path / "suite.toml", "run_b")
+    where = place(tmp_path, sqlite_engine, None)
+
+    for ref in (str(tmp_path / "base.json"), "run_a", "last"):
+        found = await find_baselines(where, now, ref, by=BY, tell=lambda *_: None)
+        assert found["plain"].head.id == "run_a", ref
+    with pytest.raises(NotFound, match="no run 'run_x'"):
+        await find_baselines(where, now, "run_x", by=BY, tell=lambda *_: None)
+    with pytest.raises(BadRequest, match="is no run, no file of one and no commit"):
+        await find_baselines(where, now, "no-such-branch", by=BY, tell=lambda *_: None)
+
+
+async def test_another_evaluator_scores_the_answers_of_the_baseline_again(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    base = await made(sqlite_engine, tmp_path, "run_a")
+    stricter = SUITE + 'params = { normalise = [] }\n[[evaluators]]\nuse = "contains"\n'
+    head = await made(sqlite_engine, tmp_path, "run_b", stricter)
+    assert base.head.evaluators["exact"] != head.head.evaluators["exact"]
+    where = place(tmp_path, sqlite_engine, None)  # nobody is asked
+
+    now = wish(tmp_path / "suite.toml", "run_b")
+    (found,) = await held_against(where, now, [head], {"plain": base}, by=BY)
+
+    assert {one.measure.name: one.tier for one in found.measures} == {
+        "exact": "noise",
+        "contains": "noise",
+    }
+    assert found.outcome == "pass"
+
+
+def test_a_file_that_holds_no_run_says_how_one_is_made(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(msgspec.json.encode({"a": 1}))
+
+    with pytest.raises(BadRequest, match="santral eval export RUN"):
+        read_runs(tmp_path / "x.json")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+async def test_commits_their_merge_base_and_their_files(tmp_path: Path) -> None:
+    assert await commit_of(tmp_path) == ""
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "a").write_text("one")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "Begin")
+    first = await commit_of(tmp_path)
+    git(tmp_path, "checkout", "-q", "-b", "change")
+    (tmp_path / "a").write_text("two")
+    assert await commit_of(tmp_path) == f"{first}-dirty"
+    git(tmp_path, "commit", "-qam", "Change")
+
+    assert await merge_base(tmp_path, "main") == first
+    async with worktree(tmp_path, first) as tree:
+        assert (tree / "a").read_text() == "one"
+    assert not tree.exists()
+    listed = subprocess.run(
+        ["git", "worktree", "list"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert len(listed.stdout.splitlines()) == 1
+    with pytest.raises(BadRequest, match="no name of a commit"):
+        await merge_base(tmp_path, "--output=x")
