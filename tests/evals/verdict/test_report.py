@@ -50,13 +50,14 @@ def regressed(hostile: str = "") -> Comparison:
 def named(hostile: str) -> Comparison:
     """Everything that can come from outside says something hostile."""
     measure = Measure(name=hostile, is_binary=True, note=hostile)
+    spent = Measure(name="spent", high=None, unit=hostile, direction="lower")
     asked = [
         msgspec.structs.replace(example(i, question=hostile), id=f"{i}{hostile}") for i in range(20)
     ]
     made = [
         run(
-            {hostile: values},
-            [measure],
+            {hostile: values, "spent": values},
+            [measure, spent],
             examples=asked,
             texts=[hostile] * 20,
             failed=2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from santral.evals.evaluator import Measure
@@ -21,6 +23,8 @@ _UNITS = {
     "us": _Scale(1e-3, ",.1f", " ms"),
     "nanousd": _Scale(1e-6, ",.4f", " USD/1k"),  # of a thousand answers: one costs next to nothing
 }
+#: Chosen: no unit is longer.
+_LONGEST_UNIT = 16
 
 
 def amount(measure: Measure, value: float | None) -> str:
@@ -62,7 +66,12 @@ def dollars(nanousd: int | None) -> str:
 
 
 def _scale(measure: Measure) -> _Scale:
-    return _UNITS.get(measure.unit) or _Scale(1.0, ",.4g", f" {measure.unit}".rstrip())
+    known = _UNITS.get(measure.unit)
+    if known is not None:
+        return known
+    # anybody's evaluator may name one: nothing of it is markup or a link
+    unit = re.sub(r"[^\w%/-]+", "", measure.unit)[:_LONGEST_UNIT]
+    return _Scale(1.0, ",.4g", f" {unit}".rstrip())
 
 
 def _written(scale: _Scale, value: float) -> str:
