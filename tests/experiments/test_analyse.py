@@ -30,7 +30,7 @@ def test_an_effect_that_is_there_is_found() -> None:
         analyse(units(2000, rng, lift=0.08), DESIGN, [SCORE]).comparisons[0].verdict == "better"
         for _ in range(40)
     )
-    # of 6000 answers 0.08 more are about 6 standard errors away; an always-valid interval needs 3.6
+    # of 6000 answers 0.08 more are about 6 standard errors away; an always-valid interval needs 3
     assert found >= 36
 
 
