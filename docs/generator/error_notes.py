@@ -685,6 +685,39 @@ PASSED = {
         "The message names what is missing and everybody who was looked at. Leave it out, or use a "
         "route with a deployment that can; `santral routes explain` shows the choice.",
     ),
+    "bad_suite": (
+        "A suite cannot be read, or says something that means nothing.",
+        "The message names file, line and the nearest known setting.",
+    ),
+    "bad_gate": (
+        "The `[gate]` of a suite names a setting or a measure that does not exist.",
+        "The message lists what the suite measures.",
+    ),
+    "no_examples": (
+        "A suite's `split` and `filter` leave no example of its data set.",
+        "Look at both, and at `split` and `metadata` of the examples.",
+    ),
+    "suite_not_found": (
+        "The folder of suites has none of this name.",
+        "`evals.folder` names the folder; the command line runs a suite wherever it stands.",
+    ),
+    "run_not_found": (
+        "There is no such run of an evaluation.",
+        "`santral eval list` lists them.",
+    ),
+    "run_changed": (
+        "A run cannot go on: its configuration, data set, repeats or evaluators are others by now.",
+        "Start another one; answers that still hold are taken from the first.",
+    ),
+    "run_too_large": (
+        "Two runs are too large to be compared by a request.",
+        "`santral eval compare` compares them on the command line.",
+    ),
+    "baseline_not_found": (
+        "What `--baseline` names is no run, no file of one and no commit that Git knows here, or the "
+        "commit cannot be run.",
+        "Fetch the commit (in CI: the whole history), or name a run; the message says which.",
+    ),
     "invalid_evaluator": (
         "An evaluator of a suite does not exist, or cannot be with these parameters.",
         "The message names the evaluator, the parameter and the nearest known one; "
