@@ -133,10 +133,9 @@ def test_answers_are_drawn_labelled_and_the_rate_corrected(folder: Path) -> None
         row["metadata"]["ok"] = int("good" in row["answer"])
     drawn[0]["metadata"]["ok"] = 1 - drawn[0]["metadata"]["ok"]
     (folder / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in drawn))
-    run(
-        "judges", "calibrate", "suite.toml", "right", "--labels", "s.jsonl", "--label", "ok",
-        "--floor", "0.2",
-    )  # fmt: skip
+    lower = SUITE.replace('instructions = "Is', 'floor = 0.2\ninstructions = "Is')
+    (folder / "suite.toml").write_text(lower.replace('calibration = "tone.json"\n', ""))
+    run("judges", "calibrate", "suite.toml", "right", "--labels", "s.jsonl", "--label", "ok")
     said = run("judges", "correct", "out.json", "-m", "right").stdout
     assert said.startswith("The judge passes 50.0% of 20; people would pass ")
     assert "people would pass 50.0%" not in said

@@ -64,7 +64,6 @@ class _Asked(Struct, frozen=True, kw_only=True):
     label: str
     tenant: TenantId
     plan: Plan
-    floor: float | None
     seed: int
     is_kept: bool
 
@@ -90,12 +89,6 @@ def judges_commands(open_place: OpenPlace) -> typer.Typer:
         pass_at: Annotated[
             float | None, typer.Option(help="Values from here on pass, where that is not plain.")
         ] = None,
-        floor: Annotated[
-            float | None,
-            typer.Option(
-                help="What the lower end of the agreement has to reach; the suite's else."
-            ),
-        ] = None,
         out: Annotated[
             Path | None,
             typer.Option("--out", "-o", help="Write it as a file, to keep beside the suite."),
@@ -111,7 +104,7 @@ def judges_commands(open_place: OpenPlace) -> typer.Typer:
         """
         asked = _Asked(
             suite=suite, judge=judge, labels=labels, label=label, tenant=TenantId(tenant),
-            plan=Plan(repeats=repeats, pass_at=pass_at), floor=floor, seed=seed, is_kept=store,
+            plan=Plan(repeats=repeats, pass_at=pass_at), seed=seed, is_kept=store,
         )  # fmt: skip
         standing = _calibrated(open_place, asked)
         if out is not None:
@@ -234,7 +227,7 @@ async def _calibrate(
         place = open_place(loaded, engine)
         async with opened_judge(place, suite, asked.judge, asked.tenant) as (judge, use):
             labels = await read_labels(place, asked.tenant, asked.labels, asked.label, use, by=by)
-            floor = known_judge(judge).settings.floor if asked.floor is None else asked.floor
+            floor = known_judge(judge).settings.floor
             plan = msgspec.structs.replace(asked.plan, floor=floor)
             rng, now = np.random.default_rng(asked.seed), place.clock()
             standing = await calibrate(judge, labels, plan, rng, now, tell)

@@ -13,7 +13,7 @@ _FAMILIES: Mapping[str, str] = {
     "anthropic": r"claude",
     "google": r"gemini|gemma|palm|learnlm",
     "meta": r"(?:meta-)?llama|muse",
-    "mistral": r"(?:open-)?mi[sx]tral|codestral|magistral|ministral|pixtral|devstral",
+    "mistral": r"(?:open-)?(?:mistral|mixtral)|codestral|magistral|ministral|pixtral|devstral",
     "alibaba": r"qwen|qwq|qvq",
     "deepseek": r"deepseek",
     "xai": r"grok",
