@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.evals.verdict.runs import LATENCY, PASSED
 
 from santral.evals.evaluator import Measure
 from santral.evals.verdict.gate import Gate, MeasureGate
-from tests.evals.verdict.runs import LATENCY, PASSED
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "gate-a-change-in-ci.md"
 
