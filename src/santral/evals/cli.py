@@ -16,6 +16,7 @@ from santral.errors import BadRequest, SantralError
 from santral.evals import kept
 from santral.evals.asked import Asked, Made, OpenPlace, evaluate_asked
 from santral.evals.baseline import read_runs
+from santral.evals.bias.cli import add_bias
 from santral.evals.printed import cells_of, print_made, print_run
 from santral.evals.progress import shown_progress
 from santral.evals.run import Run, encode_run
@@ -112,6 +113,7 @@ def eval_commands(open_place: OpenPlace) -> typer.Typer:
 
     del run  # the application holds it
     _add_looks(app)
+    add_bias(app, open_place)
     return app
 
 
