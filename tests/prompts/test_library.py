@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from santral.errors import BadRequest, ConfigError, NotFound
+from santral.prompts.file import content_hash, parse_draft
 from santral.prompts.library import inspect_prompts, load_prompts
 from santral.prompts.version import SemVer
 
@@ -197,3 +200,22 @@ def test_the_prompts_of_the_quickstart_have_no_faults() -> None:
     library = load_prompts(folder)
     assert {p.name for p in library} == {"assistant", "asistan", "extract"}
     assert library.find("assistant").version == "1.1.0"
+
+
+LINES = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20), max_size=8
+)
+
+
+@given(LINES, LINES)
+def test_the_hash_is_that_of_the_text_alone(lines: list[str], others: list[str]) -> None:
+    text = front("", "\n".join(lines))
+    assert content_hash(text) == content_hash(text.replace("\n", "\r\n"))
+    other = front("", "\n".join(others))
+    assert (content_hash(text) == content_hash(other)) == (text == other)
+    try:
+        draft = parse_draft(text, "greet", "1.0.0", "here")
+    except ConfigError:
+        return
+    assert draft.content_hash == content_hash(text)
+    assert draft.content_hash == parse_draft(text, "other", "2.0.0", "there").content_hash

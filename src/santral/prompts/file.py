@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -36,7 +37,7 @@ from santral.prompts.front import (
     read_tests,
     read_tools,
 )
-from santral.prompts.template import PromptTemplateError, names_in
+from santral.prompts.template import MAX_KEPT, PromptTemplateError, names_in
 from santral.prompts.version import PromptRole, PromptTest, PromptTool, SemVer, Variable
 
 #: A prompt file larger than this is a mistake, not a prompt. Chosen.
@@ -114,8 +115,9 @@ def read_draft(path: Path, name: str) -> Draft:
     return parse_draft(_text(path), name, path.stem, path)
 
 
+@lru_cache(MAX_KEPT)
 def parse_draft(text: str, name: str, version: str, place: Place) -> Draft:
-    """Read one version from the text of its file.
+    """Read one version from the text of its file; the same again costs a look.
 
     Raises:
         ConfigError: it cannot be used; the message begins with ``place:line``.

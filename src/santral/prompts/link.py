@@ -46,7 +46,7 @@ def link(draft: Draft, find: FindDraft) -> PromptVersion:
             raise fault(
                 draft.place, at, f"the variable '{name}' is declared but no message uses it"
             )
-    untrusted = {v.name for v in whole.variables.values() if v.is_untrusted}
+    untrusted = frozenset(v.name for v in whole.variables.values() if v.is_untrusted)
     return PromptVersion(
         name=draft.name,
         version=draft.version,
@@ -150,7 +150,7 @@ def _composed_hash(draft: Draft, parts: Mapping[str, _Expanded]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _merged(sections: tuple[Section, ...], untrusted: set[str]) -> list[Section]:
+def _merged(sections: tuple[Section, ...], untrusted: frozenset[str]) -> list[Section]:
     """Put the constraints, and the rule about untrusted data, at the end of the first system message."""
     messages = [section for section in sections if not section.is_constraint]
     added = [section.text for section in sections if section.is_constraint]
@@ -166,7 +166,7 @@ def _merged(sections: tuple[Section, ...], untrusted: set[str]) -> list[Section]
     return messages
 
 
-def _compiled(draft: Draft, section: Section, untrusted: set[str]) -> MessageTemplate:
+def _compiled(draft: Draft, section: Section, untrusted: frozenset[str]) -> MessageTemplate:
     try:
         template = compile_template(section.text, untrusted)
     except PromptTemplateError as error:

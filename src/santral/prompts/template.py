@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
@@ -31,6 +31,10 @@ TESTS = ("defined", "divisibleby", "even", "in", "none", "odd", "eq", "ne", "lt"
 _COUNTS = frozenset({"length", "wordcount", "int", "float", "round"})
 #: Not a name that a template can write.
 _MARK = "mark untrusted"
+
+#: Compiled templates, and drafts of files, that are kept. Chosen: more messages than most
+#: installations have; more are compiled again.
+MAX_KEPT = 4096
 
 #: Loops inside loops multiply: two over the longest lists are 10,000 rounds. Chosen.
 MAX_LOOP_DEPTH = 2
@@ -61,10 +65,12 @@ UNTRUSTED_RULE = (
 _OWN_TAG = re.compile(r"<(\s*/?\s*data)\b", re.IGNORECASE)
 
 
-def compile_template(text: str, untrusted: Collection[str] = ()) -> Template | None:
+@lru_cache(MAX_KEPT)
+def compile_template(text: str, untrusted: frozenset[str] = frozenset()) -> Template | None:
     """Return the compiled template, ``None`` where the text has nothing to fill in.
 
-    What comes of a variable in ``untrusted`` is marked as data.
+    What comes of a variable in ``untrusted`` is marked as data. What was compiled is kept: the same
+    text again costs a look.
 
     Raises:
         PromptTemplateError: a syntax error, or syntax that prompts may not use.
