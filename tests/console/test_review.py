@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,14 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.console.conftest import HOSTILE, RunningConsole, sample_record
 from tests.console.test_pages_in_chromium import CONTRAST
+from tests.review.test_held import held
 
+from santral.config.feedback import HeldConfig
 from santral.db.engine import Engine, reading, writing
+from santral.gateway.held.cabinet import HeldCabinet
 from santral.review import store
 from santral.review.change import create_queue
+from santral.review.held import collect_held
 from santral.review.item import Content, Item, Said, Shown, Task
 from santral.tenants.operator import local_operator
 
@@ -251,3 +256,41 @@ def test_who_may_not_is_told(house: RunningConsole) -> None:
         assert "not yours any more" in lost.text
     with house.client("viewer") as client:
         assert client.get(RATE).status_code == 403
+
+
+def test_an_answer_that_waits_is_decided_with_the_keyboard(
+    browser: Browser, tmp_path: Path
+) -> None:
+    house = RunningConsole(tmp_path, settings=lambda _: {"data": {"folder": str(tmp_path)}})
+    cabinet = HeldCabinet(tmp_path / "objects", time.time)
+
+    async def hold() -> None:
+        await create_queue(
+            house.engine, "default", "urgent",
+            {"labels": [{"name": "correct"}], "rules": [{"kind": "held"}]},
+            NOW, by=local_operator(), rng=Random(1).randbytes,
+        )  # fmt: skip
+        await cabinet.put(
+            held(1, tenant_id="default", expires_at=time.time() + 600, held_at=time.time()),
+            HeldConfig(),
+        )
+        assert await collect_held(house.engine, None, cabinet, datetime.now(UTC)) == 1
+
+    house.do(hold())
+    reader = Reader(browser, house, locale="en-GB", viewport={"width": 1280, "height": 900})
+    page = reader.go("/review/rate?tenant=default&name=urgent")
+    assert page.get_by_text("A caller waits for this answer").is_visible()
+    reader.see("held")
+    page.keyboard.press("2")
+    page.keyboard.press("n")
+    page.wait_for_load_state()
+    assert "Write the answer" in (page.locator(".alert").text_content() or "")
+    page.get_by_role("textbox", name="Instead").fill("Somebody.")
+    page.get_by_role("button", name="Keep and go on").click()
+    page.wait_for_url("**done=done_rated**")
+    found = house.do(cabinet.decision("default", held(1).id))
+    assert found is not None
+    assert (found.status, found.replacement) == ("replaced", "Somebody.")
+    assert reader.complaints == []
+    reader.context.close()
+    house.stop()

@@ -14,6 +14,7 @@ from santral.audit import store as audit
 from santral.db.engine import Engine, reading
 from santral.errors import BadRequest, Conflict, NotAllowed, NotFound
 from santral.review.change import change_queue
+from santral.review.item import Content, Said, Shown
 from santral.review.rating.submit import adjudicate, skip, submit
 from santral.review.rating.take import Taken, renew, take_next
 from santral.tenants.permission import Principal
@@ -217,6 +218,22 @@ async def test_a_preference_is_kept_by_the_answer_whatever_order_was_shown(
         place = "first" if chance < 0.5 else "second"
         await rate(engine, rater(name), taken, {"better": place})
     assert (await item(engine, made.id)).outcome == {"better": "a"}
+
+
+async def test_raters_see_what_the_queue_shows(engine: Engine) -> None:
+    await make_queue(engine, shows=["question", "answer"])
+    shown = Shown(
+        said=[Said("system", "[1] a passage"), Said("user", "And then?")],
+        answers=["That."], passages=["handbook.md"],
+    )  # fmt: skip
+    await add_item(engine, content=Content(shown=shown, rules={"random": 0.1}))
+    taken = await take(engine, rater("ada"))
+    assert taken is not None
+    assert (taken.shown.said, taken.shown.passages) == ([Said("user", "And then?")], [])
+    await change_queue(engine, "acme", "daily", {"shows": ["answer"]}, by=OPERATOR, now=NOW)
+    again = await take(engine, rater("ada"))
+    assert again is not None
+    assert (again.shown.said, again.shown.answers) == ([], ["That."])
 
 
 async def test_fewer_raters_close_what_is_full_by_then(engine: Engine) -> None:

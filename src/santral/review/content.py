@@ -55,11 +55,15 @@ async def opened(sealer: Sealer | None, item: Item) -> Shown:
 
 
 def for_rater(queue: Queue, shown: Shown, order: list[int] | None) -> Shown:
-    """Return the parts that a queue shows, two answers in the order of this rater."""
+    """Return the parts that a queue shows, two answers in the order of this rater.
+
+    Passages stand in the conversation before its last message: without them that one is shown alone.
+    """
     parts = queue.settings.shows
     answers = [shown.answers[i] for i in order] if order else shown.answers
+    said = shown.said if "passages" in parts else shown.said[-1:]
     return Shown(
-        said=shown.said if "question" in parts else [],
+        said=said if "question" in parts else [],
         answers=answers if "answer" in parts else [],
         passages=shown.passages if "passages" in parts else [],
         note=shown.note,

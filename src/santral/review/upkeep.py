@@ -72,13 +72,17 @@ class Upkeep:
         }
 
     async def run(self, every_s: float) -> None:
-        """Do everything again and again, until cancelled; a failure is said, and tried again."""
+        """Do everything again and again, until cancelled; a failure is said once, and tried again."""
+        said = ""
         while True:
             await asyncio.sleep(every_s)
             try:
                 await self.once()
+                said = ""
             except SantralError as error:
-                log.warning("review_upkeep_failed", extra={"reason": error.message})
+                if error.message != said:
+                    log.warning("review_upkeep_failed", extra={"reason": error.message})
+                    said = error.message
 
     async def __call__(self, hold: Hold, arguments: QueueArguments) -> Mapping[str, Any]:
         """Do the job ``review.look``."""
