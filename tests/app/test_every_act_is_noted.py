@@ -419,6 +419,7 @@ SILENT = {
     "prompts pull": "writes files, as git would",
     "prompts patterns copy": "writes files that nobody uses until an operator does",
     "eval compare": "reads",
+    "eval bias": "runs a suite as eval run does; who it names needs answers: tests/evals/bias",
     "eval export": "writes a file",
     "datasets history": "reads",
     "datasets check": "reads; with --mask it notes examples: tests/evals/datasets",
