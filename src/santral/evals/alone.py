@@ -77,7 +77,7 @@ def _junit(run: Run, summary: Summary) -> str:
     cases = "".join(_case(run, sample) for sample in run.samples)
     failed = sum(summary.failures.values())
     return (
-        f'<testsuite name={quoteattr(_title(run))} tests="{len(run.samples)}" '
+        f'<testsuite name={quoteattr(_plain(_title(run)))} tests="{len(run.samples)}" '
         f'errors="{failed}" failures="0"><properties>{properties}</properties>{cases}</testsuite>'
     )
 
