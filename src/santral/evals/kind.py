@@ -40,6 +40,12 @@ class Summarises(Protocol):
         ...
 
 
+def corpus_of(evaluators: Sequence[Evaluator], cases: Sequence[Case]) -> dict[str, float]:
+    """Return the values of all answers together, of the evaluators that know one."""
+    known = [one for one in evaluators if isinstance(one, Summarises)]
+    return {name: value for one in known for name, value in one.corpus(cases).items()}
+
+
 def versioned(kind: str, number: int, params: Struct, **also: str) -> str:
     """Return the version of an evaluator: another one for other code, parameters or tools."""
     given = {"params": msgspec.to_builtins(params), "also": also}

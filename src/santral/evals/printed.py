@@ -41,6 +41,8 @@ def print_run(run: Run, *, is_json: bool) -> None:
     failures = ", ".join(f"{code} {count}" for code, count in sorted(summary.failures.items()))
     if failures:
         typer.echo(f"No answer: {failures}.")
+    for name, value in head.corpus.items():
+        typer.echo(f"{name}: {_number(value)}, of all answers together")
     for warning in summary.warnings:
         typer.echo(warning)
     if head.stop_reason:

@@ -34,6 +34,9 @@ class RunHead(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: str = ""
     is_complete: bool = False
     stop_reason: str = ""  # cost cap, cancelled
+    corpus: dict[str, float] = field(
+        default_factory=dict[str, float]
+    )  # of all answers as one: BLEU
 
 
 class Sample(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,9 +16,10 @@ from santral.errors import SantralError
 from santral.evals import store
 from santral.evals.answer import Answer, Ask
 from santral.evals.cases import Cases
-from santral.evals.evaluator import Evaluator
+from santral.evals.evaluator import Case, Evaluator
 from santral.evals.fingerprint import Fingerprint, fingerprint
 from santral.evals.kept import RunKeeper, begin_run, end_run, read_samples, whole_run
+from santral.evals.kind import corpus_of
 from santral.evals.opened import nobody
 from santral.evals.pace import Purse
 from santral.evals.place import Place, TellTarget, Wish
@@ -113,6 +114,11 @@ class TargetRun:
             stop_reason=outcome.stop_reason,
         )
         examples = {one.id: one for one in self._cases.examples}
+        cases = [
+            Case(example=examples[one.example_id], answer=one.answer, repeat=one.repeat)
+            for one in outcome.samples
+        ]
+        ended = replace(ended, corpus=corpus_of(self._evaluators, cases))
         return Run(head=ended, samples=outcome.samples, examples=examples)
 
     async def _end(self, head: RunHead, purse: Purse, state: store.RunState) -> None:

@@ -214,3 +214,20 @@ async def test_what_cannot_be_is_said_before_anything_is_asked(
 
     assert said in refused.value.message
     assert ask.asked == []
+
+
+async def test_what_is_measured_of_all_answers_together_stands_in_the_head(
+    engine: Engine, tmp_path: Path
+) -> None:
+    suite = SUITE.replace('use = "exact"', 'use = "chrf"')
+    cases = [
+        {"input": "a b c", "expected": "a b c", "references": ["a b d", "x"]},
+        {"input": "k l m", "expected": "k l m"},
+        {"input": "no good answer is known"},
+    ]
+    asked = wish(write_suite(tmp_path, suite, cases))
+
+    (run,) = await evaluate(place(tmp_path, engine, ScriptedAsk(echo)), asked, by=BY)
+
+    assert run.head.corpus == {"chrf_corpus": pytest.approx(100.0)}
+    assert await kept.load_kept(engine, DEFAULT_TENANT, "run_a", by=BY) == run
