@@ -307,6 +307,7 @@ NEEDED = {
     "until_us": "1",
     "old": "1.0.0",
     "new": "2.0.0",
+    "older": "1",
 }
 
 #: Bodies that would do something to a tenant; every endpoint whose body names one has its own here.

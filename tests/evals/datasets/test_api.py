@@ -164,7 +164,7 @@ async def test_an_example_is_changed_deleted_and_told_apart(control: Control) ->
     await control.ask("DELETE", "/faq/examples/b?tenant_id=acme")
     history = await control.ask("GET", "/faq/examples/a/history?tenant_id=acme")
     assert [one["revision"] for one in history["revisions"]] == [2, 1]
-    found = await control.ask("GET", "/faq/diff?tenant_id=acme&before=1")
+    found = await control.ask("GET", "/faq/diff?tenant_id=acme&older=1")
     assert (found["changed"], found["removed"]) == (["a"], ["b"])
 
 

@@ -250,13 +250,13 @@ def _add_versions(
     @router.get("/{name}/diff")
     async def get_diff(
         name: _Name,
-        before: Annotated[int, Query(ge=1, description="The older version.")],
-        after: Annotated[int | None, Query(ge=1, description="Default: what is there now.")] = None,
+        older: Annotated[int, Query(ge=1, description="A version.")],
+        newer: Annotated[int | None, Query(ge=1, description="Default: what is there now.")] = None,
         tenant_id: _Tenant = DEFAULT_TENANT,
         by: Principal = reader,
     ) -> Response:
         """Return which examples are new, gone, changed or in another split."""
-        return _json(await diff_versions(engine, tenant_id, name, before, after, by=by))
+        return _json(await diff_versions(engine, tenant_id, name, older, newer, by=by))
 
     @router.get("/{name}/export")
     async def get_export(
