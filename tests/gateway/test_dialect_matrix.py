@@ -358,6 +358,7 @@ def test_no_dialect_is_missing(worker: Worker) -> None:
         "/v1/embeddings", "/v1/rerank", "/v2/rerank", "/v1/moderations",  # tests/gateway/test_tasks*
         "/v1/messages/count_tokens",  # says nothing
         "/v1/files", "/v1/batches",  # every request of a batch goes through one of the above
+        "/v1/feedback", "/v1/feedback/tokens",  # says nothing of a model
         "/v1/models", "/health/live", "/health/ready", "/metrics",
     }  # fmt: skip
     assert app._endpoints.keys() == conversations | others
