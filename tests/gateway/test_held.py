@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.gateway.conftest import PRICES
-from tests.gateway.worker import KEY, Answer, Worker, saying
+from tests.gateway.worker import KEY, NARROW_KEY, Answer, Worker, saying
 
 from santral.config.load import load
 from santral.errors import ConfigError, Conflict
@@ -216,6 +216,19 @@ def test_what_nobody_looked_at_in_time_becomes_what_the_settings_say(
 )
 def test_what_is_not_there_is_a_404(worker: Worker, held_id: str) -> None:
     assert look(worker, held_id).status == 404
+
+
+@pytest.mark.parametrize("changes", [{"groups": ["board"]}, {"route": "held", "narrow": True}])
+def test_who_may_not_see_what_it_is_made_of_is_told_that_there_is_none(
+    worker: Worker, cabinet: HeldCabinet, changes: dict[str, Any]
+) -> None:
+    """Documents of a group, or a route that the key may not use."""
+    key = NARROW_KEY.plaintext if changes.pop("narrow", False) else KEY.plaintext
+    held_id = ask(worker, "chat").headers["x-santral-held-id"]
+    path = cabinet._root / "acme" / "held" / f"{held_id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **changes}))
+    decide(cabinet, held_id)
+    assert look(worker, held_id, key).status == 404
 
 
 def test_a_request_waits_for_a_reviewer_as_long_as_its_route_says(

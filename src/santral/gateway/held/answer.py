@@ -44,6 +44,7 @@ class Held(Struct, frozen=True, kw_only=True):
     choices: list[ChoiceDelta]
     usage: Usage | None = None
     sources: list[Source] = []
+    groups: list[str] = []  # of who asked, where documents were part of the answer
     dialect: str = "chat"
     answer_id: str = ""
     created: int = 0

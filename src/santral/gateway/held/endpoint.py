@@ -21,6 +21,8 @@ from santral.gateway.objects import SWEEP_EVERY_S
 from santral.gateway.respond import Responder
 from santral.gateway.stages import Stages
 from santral.gateway.state import Current
+from santral.tenants.group import may_read
+from santral.tenants.tenant import VirtualKey
 from santral.wire.delta import Delta
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ class HeldAnswers:
         """
         name, settings = inbound.parts["id"], ctx.snapshot.config.held
         held = await self._cabinet.get(ctx.caller.tenant.id, name, bounds_of(settings).keep_s)
-        if held is None or not ctx.caller.key.may_use(held.route):
+        if held is None or not _may_have(ctx.caller.key, held):
             raise NotFound(f"There is no held answer '{name[:128]}'.", param="id")
         decision = await self._cabinet.decision(held.tenant_id, held.id)
         status = status_of(held, decision, self._wall())
@@ -119,3 +121,8 @@ class HeldAnswers:
         await citing.emit(held.delta(replacement))
         await citing.end()
         return await dialect.writer(ctx).whole(deltas, held.usage)
+
+
+def _may_have(key: VirtualKey, held: Held) -> bool:
+    """Whether an answer is for this key: its route, and the documents that are part of it."""
+    return key.may_use(held.route) and may_read(key, held.groups)

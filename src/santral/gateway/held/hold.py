@@ -92,6 +92,7 @@ class Holder:
             choices=list(answer.choices),
             usage=answer.usage,
             sources=list(ctx.sources),
+            groups=sorted(ctx.groups) if ctx.sources else [],
             dialect=ctx.dialect.name,
             answer_id=answer.id,
             created=answer.created,
