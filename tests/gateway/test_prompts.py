@@ -147,6 +147,7 @@ def test_one_that_cannot_be_linked_says_why_and_takes_no_other_with_it(registere
     assert refused.status == 404
     assert "triage@1.0.0 cannot be used" in refused.error["message"]
     assert registered.ask("plain", santral={"prompt": {"name": "rules"}}).status == 200
+    assert "santral_prompts_unusable 1" in registered.process.metrics.render()
 
 
 def test_a_file_that_cannot_be_read_leaves_the_last_prompts_in_force(

@@ -240,6 +240,7 @@ class GatewayProcess:
             if (owner, reference) not in known:
                 where = {"tenant": owner, "prompt": reference, "reason": reason}
                 log.warning("prompt_not_usable", extra=where)
+        self.metrics["santral_prompts_unusable"].child().set(len(registry.broken()))
         files = self.current.snapshot.prompts  # a reload may have come between
         self.current.put_prompts(
             registry if files is before.prompts else registry.with_files(files)

@@ -310,6 +310,12 @@ METRICS: tuple[Metric, ...] = (
         help="Counts up with every configuration that came into force in all workers.",
     ),
     Metric(
+        name="santral_prompts_unusable",
+        kind="gauge",
+        across="max",
+        help="Registered prompt versions that cannot be used; the log names them and why.",
+    ),
+    Metric(
         name="santral_config_reload_failures_total",
         kind="counter",
         help="Configurations that were refused; the last good one stayed in force.",
