@@ -53,6 +53,7 @@ async def _post(session: aiohttp.ClientSession, url: str, question: Question) ->
 def _with_headers(answer: Answer, headers: Mapping[str, str]) -> Answer:
     return msgspec.structs.replace(
         answer,
+        hides_passages=True,
         trace_id=headers.get("x-santral-trace-id", ""),
         deployment=headers.get("x-santral-deployment", ""),
         cache=headers.get("x-santral-cache", "off"),

@@ -51,6 +51,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     passages: list[Passage] = field(default_factory=list[Passage])
+    hides_passages: bool = False  # a server elsewhere tells those that are cited, at most
     finish_reason: str = ""
     refusal: str = ""  # the model's own words of refusal, where the provider marks them
     chances: list[list[Chance]] = field(default_factory=list[list[Chance]])  # by token, best first

@@ -52,6 +52,9 @@ class Retrieval:
         if not grades:
             names = list(self._names.values())
             return not_applicable(names, "the example names no relevant document")
+        if case.answer.hides_passages:
+            names = list(self._names.values())
+            return not_applicable(names, "a server elsewhere does not tell what it found")
         gains = gains_of(ranked(case.answer.passages, grades, self._params.order), grades)
         return [
             Score(name=name, value=_MEASURES[one](gains, list(grades.values()), self._params.k))
