@@ -271,6 +271,10 @@ PASSED = {
         "The data set has no example of this id, or it was deleted.",
         "Use an id of `santral datasets show NAME`.",
     ),
+    "nothing_to_swap": (
+        "No example of a bias test holds a name or word that its lists swap.",
+        "Take examples that name people, or compare groups of examples with `--by FIELD`.",
+    ),
     "collection_declared": (
         "The collection stands in santral.toml, which alone says how it is kept.",
         "Change it there, under `[collections.NAME]`.",
