@@ -10,11 +10,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.main import get_command
 
 from santral.__main__ import full_app
 from santral.config.load import load
+from santral.evals.evaluators.registry import EVALUATORS
+from santral.evals.suite_file import parse_suite
 
 MAKE = re.compile(r"\bmake ([a-z]+)\b")
 
@@ -122,6 +125,24 @@ def completion(declared: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+#: Tables of a suite: a block with one of them is no configuration.
+SUITE_TABLES = {"dataset", "targets", "evaluators", "gate"}
+
+
+def check_suite(page: str, block: str) -> None:
+    """Fail where a suite, or a part of one, could not be read, or an evaluator does not exist so."""
+    written = tomllib.loads(block)
+    head = "" if "dataset" in written else 'dataset = "cases.jsonl"\n'
+    rest = {
+        "targets": '[[targets]]\nname = "x"\nroute = "x"\n',
+        "evaluators": '[[evaluators]]\nuse = "exact"\n',
+    }
+    missing = "\n".join(text for table, text in rest.items() if table not in written)
+    suite = parse_suite(f"{head}{block}\n{missing}", Path(page))
+    for one in suite.evaluators:
+        msgspec.convert(one.params, EVALUATORS[one.use].Params)
+
+
 def test_configurations_in_the_documents_are_good(
     pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +151,9 @@ def test_configurations_in_the_documents_are_good(
     for page, text in pages.items():
         for block in blocks_of(text, "toml"):
             if "labels.toml" in block or "[[price]]" in block:
+                continue
+            if not SUITE_TABLES.isdisjoint(tomllib.loads(block)):
+                check_suite(page, block)
                 continue
             file = tmp_path / "santral.toml"
             file.write_text(f"{block}\n{completion(tomllib.loads(block))}")
