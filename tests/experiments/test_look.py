@@ -114,6 +114,7 @@ def test_top_two_sampling_finds_the_best_of_four_and_keeps_the_floor() -> None:
         wins = dict.fromkeys(truth, 0.0)
         seen = dict.fromkeys(truth, 0.0)
         weights = dict.fromkeys(truth, 0.25)
+        values: dict[str, ArmValue] = {}
         for _ in range(30):
             for arm, rate in truth.items():
                 n = int(400 * weights[arm])
