@@ -45,9 +45,9 @@ MEANING: dict[Action, str] = {
     "config.read": "See the configuration in force",
     "collections.read": "See and search collections with their documents, of every group",
     "collections.write": "Make, fill, rebuild and delete collections",
-    "prompts.read": "prompts that a tenant gets, their versions, labels and log",
-    "prompts.write": "push and delete versions, move labels that are not protected",
-    "prompts.protect": "protect labels, and move protected ones",
+    "prompts.read": "See prompts that a tenant gets, their versions, labels and log",
+    "prompts.write": "Push and delete versions, move labels that are not protected",
+    "prompts.protect": "Protect labels, and move protected ones",
 }
 
 
