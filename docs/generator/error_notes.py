@@ -717,6 +717,10 @@ PASSED = {
         "Two runs are too large to be compared by a request.",
         "`santral eval compare` compares them on the command line.",
     ),
+    "not_recorded": (
+        "An answer of a recorded target, or of a replay, is not there; it is counted, and nobody is asked.",
+        "Record one under `answer` in the data set, or run the suite without `--replay`.",
+    ),
     "baseline_not_found": (
         "What `--baseline` names is no run, no file of one and no commit that Git knows here, or the "
         "commit cannot be run.",
