@@ -34,6 +34,8 @@ SENT = {
     "x-santral-cost-usd": "What all attempts of this request cost together, in US dollars with nine "
     "decimals. Absent while unknown: on streams, whose headers leave before the end, and where a "
     "price is unknown.",
+    "x-santral-held-id": "Id of the answer that waits for a reviewer: `GET /v1/held/ID` fetches it once "
+    "it is released.",
     "x-santral-cache": "What the caches said: `off`, `miss`, `hit` (an equal request), `semantic` (a "
     "question that means the same), or `collapsed` (the answer of a request that was under way).",
     "x-santral-deployment": "The deployment that answered, or was tried last; `last_resort` for the "
