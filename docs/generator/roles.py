@@ -48,6 +48,15 @@ MEANING: dict[Action, str] = {
     "prompts.read": "See prompts that a tenant gets, their versions, labels and log",
     "prompts.write": "Push and delete versions, move labels that are not protected",
     "prompts.protect": "Protect labels, and move protected ones",
+    "datasets.read": "See data sets, their examples, versions and cards",
+    "datasets.write": "Make, change, import, commit and delete data sets",
+    "evals.read": "See evaluations, their answers and comparisons, judges and monitors",
+    "evals.run": "Run and delete evaluations, which spends money; prove judges; keep monitors",
+    "experiments.read": "See experiments and what may be concluded of them",
+    "experiments.write": "Make, start, widen, pause, stop and decide experiments",
+    "review.rate": "Take, rate and give back what waits in queues of review",
+    "review.read": "See queues of review, their ratings and agreement",
+    "review.write": "Make and change queues, adjudicate, export, decide held answers",
 }
 
 
