@@ -96,7 +96,8 @@ async def test_an_endpoint_that_writes_names_an_action_that_writes(app: FastAPI)
         route.path
         for route in writing
         if not all(
-            action.endswith((".write", ".protect", ".rate", ".run")) for action in actions(route.dependant)
+            action.endswith((".write", ".protect", ".rate", ".run"))
+            for action in actions(route.dependant)
         )
     }
     # Asking for a proof changes nothing, and is no GET because it takes a while; a search

@@ -71,6 +71,8 @@ ALLOWED = {
     "tenant afterwards",
     "retrieval/sources/store.py:list_sources": "the operator sees every tenant's; others name theirs",
     "retrieval/sources/store.py:due_sources": "one loop begins the runs of every tenant's sources",
+    "evals/drift/store.py:list_monitors": "those of the tenants that somebody may read, by their ids",
+    "evals/drift/store.py:due_monitors": "one loop begins the looks of every tenant's monitors",
     "retrieval/sources/store.py:running_sources": "one loop sees the runs of every tenant's sources end",
     "retrieval/sources/store.py:watched_sources": "one loop looks into the folders of every tenant",
     "quota/ledger/store.py:corrections_of": "a request's id is unique over all tenants",

@@ -15,9 +15,9 @@ from pydantic import Field
 from santral.config.alerts import AlertsConfig
 from santral.config.caching import CacheStoreConfig
 from santral.config.collections import CollectionConfig, IndexServerConfig
+from santral.config.evals import EvalsConfig
 from santral.config.experiments import ExperimentConfig, LayerConfig
 from santral.config.feedback import FeedbackConfig, HeldConfig
-from santral.config.evals import EvalsConfig
 from santral.config.limits import LimitsConfig
 from santral.config.policies import PolicyConfig
 from santral.config.routes import RouteConfig

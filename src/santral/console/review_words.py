@@ -33,7 +33,6 @@ REVIEW: Mapping[str, tuple[str, str]] = {
         "A caller waits for this answer until",
         "Bir çağıran bu yanıtı şu ana dek bekliyor",
     ),
-
     "answer_first": ("First answer", "Birinci yanıt"),
     "answer_second": ("Second answer", "İkinci yanıt"),
     "had_passages": ("It was given passages of", "Şu belgelerden parçalar verildi"),
