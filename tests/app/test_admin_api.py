@@ -309,6 +309,8 @@ NEEDED = {
     "old": "1.0.0",
     "new": "2.0.0",
     "older": "1",
+    "base": "run_1",
+    "head": "run_2",
 }
 
 #: Bodies that would do something to a tenant; every endpoint whose body names one has its own here.
