@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from santral.errors import BadRequest
+from santral.errors import BadRequest, NotFound
 from santral.prompts.cli import prompts_app
 
 Write = Callable[..., Path]
@@ -66,3 +66,9 @@ def test_an_unknown_variable_names_the_nearest_in_one_sentence(write: Write) -> 
     error = runner.invoke(prompts_app, args).exception
     assert isinstance(error, BadRequest)
     assert error.message.endswith("Did you mean 'name'?")
+
+
+def test_a_prompt_that_the_folder_lacks_may_be_registered(write: Write) -> None:
+    error = runner.invoke(prompts_app, ["show", "other", "-f", str(write())]).exception
+    assert isinstance(error, NotFound)
+    assert "for registered ones give --tenant default" in error.message

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -251,7 +253,8 @@ def diff(
     """Say what differs between two versions, by message, variable, setting, tool and schema."""
     if tenant is None:
         drafts = load_prompts(_folder(folder, config)).drafts
-        changes = differences(find_draft(drafts, before), find_draft(drafts, after))
+        with _of_folder_alone():
+            changes = differences(find_draft(drafts, before), find_draft(drafts, after))
     else:
         files = _files(config)
         changes = with_database(
@@ -408,7 +411,8 @@ def _version(
 ) -> PromptVersion:
     """Return a version of the folder, or with a tenant as that one gets it."""
     if tenant is None:
-        return load_prompts(_folder(folder, config)).find(reference)
+        with _of_folder_alone():
+            return load_prompts(_folder(folder, config)).find(reference)
     files, (name, version, label) = _files(config), split_reference(reference)
     found = with_database(
         os.environ,
@@ -417,6 +421,19 @@ def _version(
         ),
     )
     return found.resolved.version
+
+
+@contextmanager
+def _of_folder_alone() -> Generator[None]:
+    """Say where else a prompt may be that the folder does not have."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(
+            f"{error.message} That is the folder; for registered ones give --tenant {DEFAULT_TENANT}.",
+            code=error.detail_code,
+            param=error.param,
+        ) from None
 
 
 def _text(tenant: str, name: str, version: str) -> str:
