@@ -1,15 +1,35 @@
-"""What is said of a data set in the terminal: doubts, and what labelling functions did."""
+"""What is said of a data set in the terminal: changes, doubts, what labelling functions did."""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress as Bars
+
+from santral.evals.datasets.dataset import Changed
 from santral.evals.datasets.label import Labelled
 from santral.evals.datasets.rework import Check
 from santral.tenants.table import print_table
 
 #: Rows of each table. Chosen: a screen of them; --json has all.
 _MOST = 20
+
+
+def print_changed(changed: Changed) -> None:
+    """Print what an act has done to examples."""
+    typer.echo(f"Examples: {changed}.")
+
+
+def print_left_out(left_out: Mapping[str, int], cost_nanousd: int = 0) -> None:
+    """Print what was not made and why, and what asking a model has cost, beside the results."""
+    for why, count in left_out.items():
+        typer.echo(f"{count} left out: {why}", err=True)
+    if cost_nanousd:
+        typer.echo(f"Spent ${cost_nanousd / 1e9:.4f}.", err=True)
 
 
 def print_check(found: Check) -> None:
@@ -61,3 +81,20 @@ def print_labelled(found: Labelled) -> None:
     typer.echo(
         f"{labelled} of {len(found.labels)} examples have a label; in {ties} the majority is a tie."
     )
+
+
+def print_json(value: object) -> None:
+    """Print it as it is answered by the API, in lines that can be read."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+@contextmanager
+def shown_bar(what: str, total: int | None = None) -> Generator[Callable[[int], None]]:
+    """Show a bar in a terminal; yield what tells it how many are done."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Bars(console=console, transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done, description=f"{what} {done:,}")

@@ -1,0 +1,1 @@
+"""The commands on data sets, by what they are about."""
