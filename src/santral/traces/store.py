@@ -21,8 +21,9 @@ import numpy as np
 
 from santral.errors import BadRequest, NotFound, StoreError
 from santral.secrets.sealer import Sealer
-from santral.traces.found import billed_in, bucket_in, progress_in, summary_in
+from santral.traces.found import progress_in
 from santral.traces.gate import Gate
+from santral.traces.lookup import store as lookup
 from santral.traces.question import (
     BilledAttempt,
     Bucket,
@@ -32,9 +33,9 @@ from santral.traces.question import (
     Progress,
     TracePage,
 )
-from santral.traces.record import SHADOW_SUFFIX, TraceRecord
+from santral.traces.record import TraceRecord
 from santral.traces.removal import store as removal
-from santral.traces.rows import TABLES, Row, columns_of, record_of, storable
+from santral.traces.rows import columns_of, storable
 from santral.traces.scores import store as scores_store
 from santral.traces.scores.score import ScoreRecord, shown
 from santral.traces.scores.sealed import opened_score, sealed_score
@@ -44,15 +45,12 @@ from santral.traces.signals import store as signals_store
 from santral.traces.signals.signal import Signals
 from santral.traces.tables.store import check_version, make_tables
 from santral.traces.trouble import StoreDamaged, explained, no_trace
-from santral.traces.whose import MEANT, Whose, names
-from santral.wire.usage import CLASSES, INPUT_CLASSES, OUTPUT_CLASSES
+from santral.traces.whose import Whose
 
 T = TypeVar("T")
 
 #: Memory DuckDB may use before it spills to disk. Chosen: half of what a small machine has.
 _MEMORY_LIMIT = "1GB"
-#: Further requests of one trace that its page names. Chosen.
-_MOST_OTHERS = 50
 #: Ends of the name of a store that is being written anew; a crash leaves it and the next start removes it.
 _FRESH = ".fresh"
 _IN_MEMORY = Path(":memory:")
@@ -65,64 +63,6 @@ _DEDUP = """
      AND t.started_at_us = i.started_at_us
     WHERE t.started_at_us BETWEEN $low AND $high
 """
-_SUMMARY = f"""
-    trace_id, request_id, tenant_id, route, started_at_us, duration_us, status, error,
-    is_streaming, is_cancelled, is_degraded, ttft_us, deployment, model, cache, prompt,
-    prompt_version, variant, {" + ".join(INPUT_CLASSES)}, {" + ".join(OUTPUT_CLASSES)},
-    cost_nanousd
-"""
-_LIST = f"""
-    SELECT n, {_SUMMARY} FROM traces
-    WHERE {MEANT}
-      AND started_at_us >= $since AND started_at_us < $until
-      AND ($route = '' OR route = $route)
-      AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
-      AND status >= $least AND status < $most
-      AND ($error = '' OR contains(error, $error))
-      AND ($at IS NULL OR (started_at_us, n) < ($at, $n))
-    ORDER BY started_at_us DESC, n DESC LIMIT $limit
-"""  # noqa: S608 - composed of constants
-_FIND = f"""
-    SELECT DISTINCT trace_id FROM traces
-    WHERE {MEANT}
-      AND (starts_with(trace_id, $id) OR request_id = $id OR caller_trace_id = $id)
-    ORDER BY trace_id LIMIT 3
-"""  # noqa: S608 - composed of constants
-_GET = f"""
-    SELECT {{columns}} FROM traces
-    WHERE {MEANT} AND trace_id = $trace_id LIMIT 1
-"""  # noqa: S608 - composed of constants
-_OTHERS = f"""
-    SELECT {_SUMMARY} FROM traces
-    WHERE tenant_id = $tenant_id AND caller_trace_id = $caller_trace_id AND n <> $n
-    ORDER BY started_at_us, n LIMIT $limit
-"""  # noqa: S608 - composed of constants
-_HISTORY = f"""
-    SELECT (started_at_us - $since) // $width AS bucket, count(*),
-           count(*) FILTER (status >= 400),
-           quantile_disc(duration_us, [0.5, 0.95]) FILTER (status < 400 AND cache IN ('off', 'miss')),
-           coalesce(sum(cost_nanousd), 0)
-    FROM traces
-    WHERE {MEANT}
-      AND started_at_us >= $since AND started_at_us < $until AND ($route = '' OR route = $route)
-      AND ($route <> '' OR NOT ends_with(route, '{SHADOW_SUFFIX}'))
-    GROUP BY bucket ORDER BY bucket
-"""  # noqa: S608 - composed of constants
-_BILLED = f"""
-    SELECT t.trace_id, t.request_id, t.tenant_id, t.started_at_us, a.number, a.deployment,
-           a.provider, a.model, a.purpose, a.cost_nanousd, a.price_version, a.price_row,
-           a.price_variant, a.is_estimated, {", ".join(f"a.{name}" for name in CLASSES)}
-    FROM traces t JOIN attempts a ON a.n = t.n AND a.tenant_id = t.tenant_id
-    WHERE t.started_at_us >= $since AND t.started_at_us < $until
-      AND {MEANT.replace("tenant_id", "t.tenant_id")}
-      AND (a.cost_nanousd IS NOT NULL OR a.input_uncached IS NOT NULL)
-    LIMIT $limit
-"""  # noqa: S608 - composed of constants
-_ROUTES = f"""
-    SELECT DISTINCT route FROM traces
-    WHERE {MEANT} AND started_at_us >= $since
-    ORDER BY route LIMIT 200
-"""  # noqa: S608 - composed of constants
 
 
 def epoch_us() -> int:
@@ -244,23 +184,7 @@ class TraceStore:
         self, whose: Whose, filters: Filters, before: Cursor | None, limit: int
     ) -> TracePage:
         """Return the newest traces that ``filters`` mean, after ``before`` if given."""
-        least, most = filters.status_range
-        rows = await self._read(
-            _LIST,
-            whose=names(whose),
-            since=filters.since_us,
-            until=filters.until_us,
-            route=filters.route,
-            error=filters.error,
-            least=least,
-            most=most,
-            at=before.started_at_us if before else None,
-            n=before.n if before else None,
-            limit=limit + 1,
-        )
-        traces = [summary_in(row[1:]) for row in rows[:limit]]
-        more = str(Cursor(rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None
-        return TracePage(traces, more)
+        return await self.ask(lambda conn: lookup.list_traces(conn, whose, filters, before, limit))
 
     async def get_trace(self, whose: Whose, trace_id: str) -> FoundTrace:
         """Return one trace by its id, an unambiguous beginning of it, its request's id, or the id
@@ -271,7 +195,7 @@ class TraceStore:
             BadRequest: several traces are meant.
         """
         full_id = await self._complete(whose, trace_id)
-        found = await asyncio.to_thread(self._guarded, self._get, whose, full_id)
+        found = await self.ask(lambda conn: lookup.get_trace(conn, whose, full_id))
         scores = [shown(score) for score in await self.scores_of(found.trace.tenant_id, full_id)]
         trace = await opened(found.trace, self.sealer)
         return msgspec.structs.replace(found, trace=trace, scores=scores)
@@ -289,24 +213,19 @@ class TraceStore:
         self, whose: Whose, since_us: int, until_us: int, buckets: int, route: str = ""
     ) -> list[Bucket]:
         """Return the window cut into equal stretches, empty ones too."""
-        width = max(1, -(-(until_us - since_us) // buckets))
-        window = {"since": since_us, "until": until_us, "width": width, "route": route}
-        rows = await self._read(_HISTORY, whose=names(whose), **window)
-        found = {row[0]: bucket_in(row, since_us, width) for row in rows}
-        return [found.get(i, Bucket(start_us=since_us + i * width)) for i in range(buckets)]
+        return await self.ask(
+            lambda conn: lookup.history(conn, whose, since_us, until_us, buckets, route)
+        )
 
     async def billed(
         self, whose: Whose, since_us: int, until_us: int, limit: int
     ) -> list[BilledAttempt]:
         """Return the attempts of requests that began in a window and used or cost something."""
-        rows = await self._read(
-            _BILLED, whose=names(whose), since=since_us, until=until_us, limit=limit
-        )
-        return list(map(billed_in, rows))
+        return await self.ask(lambda conn: lookup.billed(conn, whose, since_us, until_us, limit))
 
     async def routes(self, whose: Whose, since_us: int) -> list[str]:
         """Return the names of routes that were asked since then."""
-        return [row[0] for row in await self._read(_ROUTES, whose=names(whose), since=since_us)]
+        return await self.ask(lambda conn: lookup.routes(conn, whose, since_us))
 
     async def ask(self, question: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Return what ``question``, a statement of another ``store.py``, finds."""
@@ -339,39 +258,16 @@ class TraceStore:
             fresh.replace(self.path)
 
     async def _complete(self, whose: Whose, some_id: str) -> str:
-        found = await self._read(_FIND, whose=names(whose), id=some_id) if some_id else []
+        found = await self.ask(lambda conn: lookup.find(conn, whose, some_id)) if some_id else []
         if not found:
             raise NotFound(no_trace(some_id))
         if len(found) > 1:
             raise BadRequest(
-                f"'{some_id}' means several traces: {found[0][0]}, {found[1][0]} … Give one of "
+                f"'{some_id}' means several traces: {found[0]}, {found[1]} … Give one of "
                 "these, or more digits.",
                 param="trace_id",
             )
-        return found[0][0]
-
-    def _get(self, whose: Whose, trace_id: str) -> FoundTrace:
-        with self._cursor() as cursor:
-            params = {"whose": names(whose), "trace_id": trace_id}
-            row = cursor.execute(_GET.format(columns=_names("traces")), params).fetchone()
-            if row is None:
-                raise NotFound(no_trace(trace_id))
-            owner = {"n": row[0], "tenant_id": row[1]}
-            children = {
-                table: cursor.execute(
-                    f"SELECT {_names(table)} FROM {table} "  # noqa: S608 - names of our own tables
-                    "WHERE n = $n AND tenant_id = $tenant_id ORDER BY rowid",
-                    owner,
-                ).fetchall()
-                for table in TABLES
-                if table != "traces"
-            }
-            record = record_of(row, children)
-            caller = {"caller_trace_id": record.caller_trace_id, "limit": _MOST_OTHERS}
-            others = (
-                cursor.execute(_OTHERS, {**owner, **caller}) if record.caller_trace_id else None
-            )
-            return FoundTrace(record, [summary_in(o) for o in others.fetchall()] if others else [])
+        return found[0]
 
     def _insert(
         self,
@@ -427,13 +323,6 @@ class TraceStore:
 
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writer, self._guarded, transact)
-
-    async def _read(self, query: str, **params: object) -> list[Row]:
-        def ask() -> list[Row]:
-            with self._cursor() as cursor:
-                return cursor.execute(query, params).fetchall()
-
-        return await asyncio.to_thread(self._guarded, ask)
 
     @contextlib.contextmanager
     def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
@@ -560,7 +449,3 @@ def _retire(connection: duckdb.DuckDBPyConnection, segments: list[str]) -> None:
 def _all_progress(connection: duckdb.DuckDBPyConnection) -> dict[str, Progress]:
     rows = connection.execute("SELECT * FROM checkpoints").fetchall()
     return {row[0]: progress_in(row) for row in rows}
-
-
-def _names(table: str) -> str:
-    return ", ".join(f'"{name}"' for name, _ in TABLES[table])
