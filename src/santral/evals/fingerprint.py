@@ -60,7 +60,7 @@ async def fingerprint(
     said = {
         "target": msgspec.to_builtins(target) | {"name": ""},
         "config": [_said(part) for part in _parts(config, target.route, route)],
-        "prompts": [[one.reference, one.content_hash] for one in prompts],
+        "prompts": [[one.reference, one.composed_hash] for one in prompts],
         "index": await _index(conn, tenant, target, route),
     }
     is_one = len(prompts) == 1
@@ -122,10 +122,9 @@ def _of_route(config: Config, route: RouteConfig | None) -> list[str]:
     if route is None:
         return []
     experiment = config.experiments.get(route.experiment) if route.experiment else None
-    if experiment is not None:
-        variants = experiment.variants.values()
-        return sorted({prompt for variant in variants if (prompt := variant.prompt)})
-    return [route.prompt] if route.prompt else []
+    arms = experiment.variants.values() if experiment is not None else ()
+    said = {arm.prompt or route.prompt for arm in arms} if arms else {route.prompt}
+    return sorted(prompt for prompt in said if prompt)
 
 
 async def _index(
