@@ -95,10 +95,13 @@ def decode_run(data: bytes) -> Run:
 
 
 def total_cost(samples: Sequence[Sample]) -> int | None:
-    """Return what answers and judges cost, in nano-USD; None where one price is unknown."""
-    costs = [
-        s.answer.cost_nanousd for s in samples if not s.answer.is_replayed and not s.answer.error
-    ]
+    """Return what answers and judges cost, in nano-USD; None where one price is unknown.
+
+    An answer that failed counts with what is known: most failures cost nothing, one that a guardrail
+    refused was paid for.
+    """
+    asked = [s.answer for s in samples if not s.answer.is_replayed]
+    costs = [one.cost_nanousd or 0 if one.error else one.cost_nanousd for one in asked]
     costs += [score.cost_nanousd for s in samples for score in s.scores]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None

@@ -56,7 +56,10 @@ class TargetRun:
             async with reading(self._place.database) as conn:
                 found = await store.find_run(conn, self._wish.tenant, self._run_id)
                 assert found is not None  # noqa: S101 - it is done, as `_begun` saw
-                return await whole_run(conn, found)
+                whole = await whole_run(conn, found)
+            for sample in whole.samples:
+                purse.count(sample)  # the cap is over all targets
+            return whole
         for sample in done.values():
             purse.count(sample)
         items = self._items(head)

@@ -114,6 +114,33 @@ async def test_a_cancelled_run_goes_on_where_it_was(engine: Engine, tmp_path: Pa
     assert len(run.samples) == 6
 
 
+async def test_targets_that_are_done_count_against_the_cap_of_a_run_that_goes_on(
+    engine: Engine, tmp_path: Path
+) -> None:
+    two = "max_cost_usd = 0.000012\nconcurrency = 1\n" + SUITE.replace(
+        "[[evaluators]]",
+        '[[targets]]\nname = "warm"\nroute = "extractive"\nsettings = { temperature = 1.0 }\n\n'
+        "[[evaluators]]",
+    )
+    path = write_suite(tmp_path, two)
+
+    class Interrupted(ScriptedAsk):
+        async def __call__(self, question: Question) -> Answer:
+            if len(self.asked) == 6:
+                raise asyncio.CancelledError
+            return await super().__call__(question)
+
+    with pytest.raises(asyncio.CancelledError):
+        await evaluate(
+            place(tmp_path, engine, Interrupted(echo, cost_nanousd=1_500)), wish(path), by=BY
+        )
+    ask = ScriptedAsk(echo, cost_nanousd=1_500)
+    runs = await evaluate(place(tmp_path, engine, ask), wish(path, is_resumed=True), by=BY)
+
+    assert [run.head.stop_reason for run in runs] == ["", "cost cap"]
+    assert len(ask.asked) == 2  # with the six of the first target that is all of it
+
+
 async def test_a_run_does_not_go_on_with_something_else(engine: Engine, tmp_path: Path) -> None:
     capped = SUITE.replace('"cases.jsonl"', '"cases.jsonl"\nmax_cost_usd = 0.000003', 1)
     (run,) = await evaluate(

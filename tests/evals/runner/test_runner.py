@@ -142,6 +142,16 @@ async def test_the_cost_cap_stops_before_it_is_passed() -> None:
     assert len(ask.asked) == len(kept.samples) == len(outcome.samples) == 3
 
 
+async def test_an_answer_that_was_paid_for_and_refused_counts_against_the_cap() -> None:
+    refused = Answer(error="output_refused", error_message="no", cost_nanousd=1_000)
+    ask = ScriptedAsk(lambda _: refused)
+
+    outcome = await runner(ask, purse=Purse(3_500), concurrency=1).run(items(suite_of()), {})
+
+    assert outcome.stop_reason == "cost cap"
+    assert len(ask.asked) == 3
+
+
 async def test_an_unknown_price_stops_a_run_with_a_cap_and_no_other() -> None:
     ask = ScriptedAsk(echo, cost_nanousd=None)
 

@@ -87,10 +87,11 @@ class Sitting:
         return answer
 
     def _pay(self, answer: Answer) -> None:
-        if answer.is_replayed or answer.error:
+        if answer.is_replayed:
             return
-        known = self.cost_nanousd is not None and answer.cost_nanousd is not None
-        self.cost_nanousd = (self.cost_nanousd or 0) + (answer.cost_nanousd or 0) if known else None
+        cost = answer.cost_nanousd or 0 if answer.error else answer.cost_nanousd
+        known = self.cost_nanousd is not None and cost is not None
+        self.cost_nanousd = (self.cost_nanousd or 0) + (cost or 0) if known else None
 
     def _model_settings(self) -> dict[str, Any]:
         given = {"temperature": self._settings.temperature, "max_tokens": self._settings.max_tokens}
