@@ -81,14 +81,29 @@ async def rescored(place: Place, wish: Wish, base: Run, head: Run, *, by: Princi
     targets = [one for one in wish.suite.suite.targets if one.name == head.head.target]
     suite = replace(wish.suite, suite=replace(wish.suite.suite, targets=targets))
     again = replace(
-        wish, suite=suite, replay={head.head.target: base}, is_kept=False, id=base.head.id
-    )
+        wish, suite=suite, replay={head.head.target: base}, baselines={}, is_kept=False,
+        id=base.head.id,
+    )  # fmt: skip
     (made,) = await evaluate(place, again, by=by)
+    return _with_scores_of(base, made)
+
+
+def _with_scores_of(base: Run, made: Run) -> Run:
+    """Return ``base`` with the scores of ``made``; examples that changed since, or went, have none."""
+    scored = {(one.example_id, one.example_hash, one.repeat): one for one in made.samples}
+    samples = [
+        scored.get((one.example_id, one.example_hash, one.repeat), replace(one, scores=[]))
+        for one in base.samples
+    ]
     return Run(
-        head=replace(made.head, git_sha=base.head.git_sha, started_at=base.head.started_at),
-        samples=made.samples,
-        examples=made.examples,
-    )
+        head=replace(
+            made.head, git_sha=base.head.git_sha, started_at=base.head.started_at,
+            is_complete=base.head.is_complete and made.head.is_complete,
+            stop_reason=base.head.stop_reason or made.head.stop_reason,
+        ),
+        samples=samples,
+        examples={**base.examples, **made.examples},
+    )  # fmt: skip
 
 
 async def past_of(place: Place, wish: Wish, base: Run, limit: int = 50) -> list[Past]:

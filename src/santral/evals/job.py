@@ -4,6 +4,7 @@ at that moment and no more."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from santral.tenants.tree import TenantTree
 
 #: What the job is called in the table of jobs.
 EVALUATE = "evals.run"
+#: Ids of runs as they are made here; a name of a file is none.
+_RUN_ID = re.compile(rf"{RUN_PREFIX}[0-9A-Za-z_-]+(\.[0-9]+)?")
 #: Least time between two reports of progress, in seconds: each is a row written. Chosen.
 REPORT_EVERY_S = 0.5
 
@@ -74,7 +77,7 @@ class Evaluation:
 
 def check_baseline(ref: str) -> None:
     """Raise BadRequest where a job could not find a baseline: it sees no files and no repository."""
-    if ref and ref != "last" and not ref.startswith(RUN_PREFIX):
+    if ref and ref != "last" and not _RUN_ID.fullmatch(ref):
         raise BadRequest(
             "A baseline is the id of a run, or last. Commits and files are for the command line.",
             param="baseline",

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.evals.asking import ScriptedAsk, echo
-from tests.evals.runner.places import SUITE, place, wish, write_suite
+from tests.evals.runner.places import CASES, SUITE, place, wish, write_suite
 
 from santral.db.engine import Engine
 from santral.errors import BadRequest, NotFound
@@ -62,6 +62,27 @@ async def test_another_evaluator_scores_the_answers_of_the_baseline_again(
         "contains": "noise",
     }
     assert found.outcome == "pass"
+
+
+async def test_scoring_a_baseline_again_makes_no_failures_of_examples_that_changed(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    base = await made(sqlite_engine, tmp_path, "run_a")
+    stricter = SUITE + "params = { normalise = [] }\n"
+    changed = [{**case, "expected": f"question {n}"} for n, case in enumerate(CASES)]
+    changed[0] |= {"input": "another question", "expected": "another question"}
+    new = [{"id": f"n{n}", "input": f"new {n}", "expected": f"new {n}"} for n in range(20)]
+    asked = wish(write_suite(tmp_path, stricter, [*changed[:5], *new]), "run_b")
+    (head,) = await evaluate(place(tmp_path, sqlite_engine, ScriptedAsk(echo)), asked, by=BY)
+
+    (found,) = await held_against(
+        place(tmp_path, sqlite_engine, None), asked, [head], {"plain": base}, by=BY
+    )
+
+    assert found.failures_base == {}
+    assert found.outcome != "infrastructure"
+    assert (found.pairs, found.measures[0].n) == (4, 4)
+    assert "(1 changed, 20 new, 1 gone)" in found.notes[0]
 
 
 def test_a_file_that_holds_no_run_says_how_one_is_made(tmp_path: Path) -> None:

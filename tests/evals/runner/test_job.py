@@ -132,7 +132,7 @@ async def test_only_what_may_be_started_is_started(engine: Engine, tmp_path: Pat
             await start_evaluation(
                 engine, tmp_path, DEFAULT_TENANT, EvaluateArguments(suite=name), NOW, by=BY
             )
-    for ref in ("main", "/etc/run.json"):
+    for ref in ("main", "/etc/run.json", "run_x/../run.json", "run_a.json"):
         with pytest.raises(BadRequest, match="for the command line"):
             await start(engine, tmp_path, baseline=ref)
     assert [line.name for line in list_suites(tmp_path)] == ["suite"]
