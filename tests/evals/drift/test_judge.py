@@ -192,3 +192,23 @@ def test_a_small_move_that_lasts_shows_in_the_hours() -> None:
     kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(look.state)), State)
     done = looked(settings, then, slow, state=kept)
     assert done.steps == []  # hours that were looked at are not counted again
+
+
+def test_without_a_reference_the_mean_is_learnt_from_the_hours() -> None:
+    rng = np.random.default_rng(6)
+    noon_us = 7 * DAY_US + DAY_US // 2
+    settings = MonitorSettings(signals=("latency",))
+    calm = requests(rng, 150, 7 * DAY_US, 8 * DAY_US)
+    quiet = looked(settings, [], calm)
+    assert (quiet.steps, quiet.verdict) == ([], "not_enough_data")
+    moved = [
+        msgspec.structs.replace(
+            s, latency_us=int((s.latency_us or 0) * (2 if s.at_us > noon_us else 1))
+        )
+        for s in calm
+    ]
+    look = looked(settings, [], moved)
+    assert [step.alarm for step in look.steps][:1] == ["up"]
+    assert look.steps[0].at_us >= noon_us
+    kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(look.state)), State)
+    assert looked(settings, [], moved, state=kept).steps == []
