@@ -240,6 +240,16 @@ def test_a_third_person_decides_and_a_trace_is_sent(
     reader.context.close()
 
 
+def test_what_raters_said_is_shown_of_items_that_wait_for_a_decision_alone(
+    house: RunningConsole,
+) -> None:
+    with house.client("owner") as client:
+        for item in ("rvw_daily_00", "rvw_daily_21"):  # open: its other raters rate blind; closed
+            page = client.get(f"/review/adjudicate?tenant=default&name=daily&item={item}")
+            assert page.status_code == 200
+            assert f'value="{item}"' not in page.text
+
+
 def test_who_may_not_is_told(house: RunningConsole) -> None:
     with house.client("reviewer") as client:
         refused = client.get("/review/report?tenant=default&name=daily")

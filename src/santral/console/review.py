@@ -136,7 +136,9 @@ class ReviewPages:
             require_adjudicator(queue, visit.principal)
             items = await store.list_items(conn, queue.tenant_id, name, ("disputed",), limit=_PAGE)
             wanted = visit.asked("item") or visit.form("item")
-            item = await known_item(conn, queue, wanted) if wanted else next(iter(items), None)
+            item = await known_item(conn, queue, wanted) if wanted else None
+            if item is None or item.state != "disputed":  # an open one is rated blind, also by us
+                item = next(iter(items), None)
             tasks = await store.tasks_of(conn, queue.tenant_id, item.id) if item else []
         return visit.page(
             "review_adjudicate.html",
