@@ -86,6 +86,17 @@ async def test_a_score_finds_its_trace_by_the_ids_of_the_answer(
     assert await store.scores_of(None, f"{9:032x}") == []
 
 
+async def test_an_id_of_any_length_finds_its_trace(store: TraceStore, make_record: Any) -> None:
+    """With "response:" before it, an id of 23 characters, as Gemini's are, is as long as a trace's."""
+    for number, length in enumerate((1, 22, 23, 24, 200), start=1):
+        named = "x" * length
+        await store.insert_scores([score(number, trace_id=f"response:{named}")])
+        await store.insert(
+            [trace(make_record, number, response_id=named, started_at_us=START_US)], NONE
+        )
+        assert len(await store.scores_of("acme", f"{number:032x}")) == 1
+
+
 async def test_an_answer_of_last_week_is_found_too(store: TraceStore, make_record: Any) -> None:
     week_us = 7 * 86_400_000_000
     await store.insert([trace(make_record, 7, started_at_us=START_US - week_us)], NONE)

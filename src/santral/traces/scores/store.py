@@ -73,7 +73,7 @@ _KNOWN = """
 _RESOLVE = f"""
     WITH lost AS (
         SELECT id, tenant_id, at_us, trace_id AS wanted FROM scores
-        WHERE at_us >= $since AND length(trace_id) <> 32),
+        WHERE at_us >= $since AND contains(trace_id, ':')),
     near AS (
         SELECT tenant_id, trace_id, request_id, response_id, session, "user", started_at_us
         FROM traces WHERE started_at_us BETWEEN $since - $before AND $until + {_AFTER_US}),
@@ -90,7 +90,7 @@ _RESOLVE = f"""
     UPDATE scores SET trace_id = f.trace_id, session = f.session, "user" = f."user"
     FROM found f WHERE scores.id = f.id AND scores.tenant_id = f.tenant_id
 """  # noqa: S608 - composed of constants
-_LOST = "SELECT count(*) FROM scores WHERE at_us >= $since AND length(trace_id) <> 32"
+_LOST = "SELECT count(*) FROM scores WHERE at_us >= $since AND contains(trace_id, ':')"
 _OF_TRACE = f"""
     SELECT {_NAMES} FROM current_scores
     WHERE {MEANT} AND trace_id = $trace_id ORDER BY at_us, id LIMIT $limit
