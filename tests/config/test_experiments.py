@@ -78,6 +78,7 @@ def test_two_that_change_the_same_need_a_layer(tmp_path: Path) -> None:
         ("guards = [{ metric = 'cost_usd' }]", "either margin or bound"),
         ("guards = [{ metric = 'latency_p95_ms', margin = 0.1 }]", "a bound in milliseconds"),
         ("variants.c = { weight = -1 }", "greater than or equal to 0"),
+        ("variants.c = { weight = 1, settings = { n = 4 } }", "an arm cannot set n"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, setting: str, told: str) -> None:

@@ -158,3 +158,17 @@ def test_a_file_that_cannot_be_read_leaves_the_last_prompts_in_force(
     asyncio.run(registered.process._take_prompts())
     assert "prompts_not_read" in caplog.text
     assert "Be kind." in ask(registered, "triage")[0]["content"]
+
+
+def test_a_prompt_never_raises_the_most_output_that_a_request_names(
+    registered: Worker,
+) -> None:
+    """Limits reserve what the request names, by whichever name."""
+    body = "+++\n[settings]\nmax_completion_tokens = 5000\n+++\n## system\nTell all.\n"
+    publish(registered, everything("1.0.0", version("long", "1.0.0", body)))
+    named = {"prompt": {"name": "long", "version": "1.0.0"}}
+    registered.ask(santral=named)
+    registered.ask(santral=named, max_tokens=10)
+    free, bound = (asked.fields for asked in registered.provider.asked)
+    assert free["max_completion_tokens"] == 5000
+    assert (bound["max_tokens"], bound.get("max_completion_tokens")) == (10, None)

@@ -72,6 +72,15 @@ def test_settings_of_an_arm_reach_the_provider_unless_the_request_names_them(
     assert set(arms(worker, 6, temperature=0.1).values()) == {""}  # it takes no part
 
 
+def test_an_arm_never_raises_the_most_output_that_was_reserved(
+    worker: Worker, running_here: Callable[..., None]
+) -> None:
+    running_here(made("long", {"settings": {"max_completion_tokens": 100_000}}))
+    assert set(arms(worker, 6, max_tokens=10).values()) == {""}  # it takes no part
+    assert all("max_completion_tokens" not in a.fields for a in worker.provider.asked)
+    assert set(arms(worker).values()) == {"old", "new"}
+
+
 def test_answers_of_one_arm_are_never_served_to_another(
     worker: Worker, running_here: Callable[..., None]
 ) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from santral.config.section import Name, Section
 
 #: A metric of requests, or ``score:NAME`` for the scores of that name.
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$|^score:[A-Za-z0-9._-]{1,64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+#: Fields that are no settings of a model: limits reserve by them, and answers are written by them.
+_OF_REQUESTS = frozenset(
+    ("best_of", "messages", "model", "n", "santral", "stream", "stream_options")
+)
 
 #: What one unit may be.
 Unit = Literal["user", "session", "key", "request", "tenant"]
@@ -43,7 +47,8 @@ class VariantConfig(Section):
     settings: dict[str, Any] = Field(
         default_factory=dict[str, Any],
         description="Settings of the model, e.g. temperature; a request that names one of them "
-        "itself takes no part.",
+        "itself takes no part. What the request alone says cannot be one: n, stream, model, "
+        "messages.",
     )
     retrieval: VariantRetrieval | None = Field(
         default=None, description="Other passages; for routes with retrieval."
@@ -54,6 +59,14 @@ class VariantConfig(Section):
         description="Deployments that answer every request of this arm unseen, beside the real "
         "answer; what they say is a trace of its own.",
     )
+
+    @field_validator("settings")
+    @classmethod
+    def _no_part_of_the_request(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        wrong = sorted(_OF_REQUESTS.intersection(settings))
+        if wrong:
+            raise ValueError(f"an arm cannot set {', '.join(wrong)}: the request alone says it")
+        return settings
 
     @property
     def changes(self) -> frozenset[str]:

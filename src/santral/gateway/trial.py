@@ -20,6 +20,7 @@ from santral.prompts.library import PromptLibrary
 from santral.prompts.registry import EVERYBODY, REGISTERED, Registry
 from santral.providers.provider import Operation
 from santral.routing.route import Deployment, Route, Rules, Rung, Shadow
+from santral.wire.chat import OUTPUT_BOUNDS
 
 log = logging.getLogger(__name__)
 
@@ -151,13 +152,14 @@ def _trial(
     state = _state(snapshot, route)
     arms = {arm: _arm(snapshot, state, variant) for arm, variant in asked.variants.items()}
     ladders = [arm.parts["route"] for arm in arms.values() if "route" in arm.parts]
+    names = frozenset(n for arm in arms.values() for n in arm.settings)
     return Trial(
         experiment=experiment,
         arms=arms,
         tenants=tenants,
         tags=tuple(asked.tags.items()),
         changes=asked.changes,
-        setting_names=frozenset(n for arm in arms.values() for n in arm.settings),
+        setting_names=names if names.isdisjoint(OUTPUT_BOUNDS) else names | OUTPUT_BOUNDS,
         models=frozenset(d.name for ladder in ladders for d in ladder.deployments()),
     )
 

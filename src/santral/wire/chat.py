@@ -238,6 +238,9 @@ class ChatCall:
 #: tools/server ("n_predict" wins over "max_tokens"); TGI and SGLang; Responses; Ollama.
 ENGINE_LIMITS = ("max_length", "max_new_tokens", "max_output_tokens", "n_predict", "num_predict")
 
+#: Every name of that bound: where a request has one of them, settings of others do not add theirs.
+OUTPUT_BOUNDS = frozenset(("max_completion_tokens", "max_tokens", *ENGINE_LIMITS))
+
 
 def _bound(value: Raw) -> int:
     """Return a number of tokens; what is none counts as no bound, like a negative one."""

@@ -23,6 +23,7 @@ from santral.routing.fallback import Fallback, Plan, first_content
 from santral.routing.hedge import Race
 from santral.routing.route import Deployment, Recovery
 from santral.traces.ids import format_traceparent
+from santral.wire.chat import OUTPUT_BOUNDS
 from santral.wire.delta import Delta
 from santral.wire.loss import Losses
 
@@ -288,15 +289,22 @@ def _wants_json(ctx: RequestContext) -> bool:
     return ctx.output_schema is not None or (asked is not None and asked.type != "text")
 
 
+def _add_settings(ctx: RequestContext, fields: dict[str, Any]) -> None:
+    """Add settings that the request does not name; the most output was reserved by what it names."""
+    is_bound = not OUTPUT_BOUNDS.isdisjoint(ctx.call.fields)
+    for settings in (ctx.arm_settings, ctx.prompt_settings):
+        for name, value in settings.items():
+            if not (is_bound and name in OUTPUT_BOUNDS):
+                fields.setdefault(name, value)
+
+
 def upstream_fields(ctx: RequestContext) -> dict[str, Any]:
     """Return the request as it goes upstream: ours taken out, the rest as it came."""
     fields: dict[str, Any] = dict(ctx.call.fields)
     fields.pop("santral", None)
     fields["messages"] = ctx.call.messages
-    for name, value in ctx.arm_settings.items():
-        fields.setdefault(name, value)
-    for name, value in ctx.prompt_settings.items():
-        fields.setdefault(name, value)
+    if ctx.arm_settings or ctx.prompt_settings:
+        _add_settings(ctx, fields)
     schema = ctx.output_schema
     if schema is not None and "response_format" not in fields:
         fields["response_format"] = msgspec.Raw(
