@@ -14,7 +14,7 @@ from santral.audit import store as audit
 from santral.config.feedback import HeldConfig
 from santral.db.engine import Engine, connect, reading, sqlite_url
 from santral.errors import Conflict, NotAllowed, NotFound
-from santral.gateway.held.answer import Asked, Held
+from santral.gateway.held.answer import Asked, Decision, Held
 from santral.gateway.held.cabinet import HeldCabinet
 from santral.gateway.held.decide import list_held, read_held, refuse, release
 from santral.privacy.places.held import HeldAnswers
@@ -86,6 +86,25 @@ async def test_a_decision_that_comes_too_late_changes_nothing(
         await release(cabinet, engine, ACME, make_held(1).id, NOW + 61, by=rater("ayse"))
     assert await acts(engine) == []
     await engine.dispose()
+
+
+async def test_a_refusal_stays_as_long_as_its_answer_however_many_came_after(
+    tmp_path: Path,
+) -> None:
+    cabinet, settings = HeldCabinet(tmp_path, time.time), HeldConfig(max_per_tenant=3)
+    refused = make_held(9)
+    for held in (make_held(1), make_held(2), refused):
+        await cabinet.put(held, settings)
+    for held in (refused, make_held(1), make_held(2)):
+        await cabinet.decide(held, Decision(status="refused", by="u", at=NOW))
+    await cabinet.put(make_held(3), settings)
+    await cabinet.decide(make_held(3), Decision(status="released", by="u", at=NOW))
+    await cabinet.sweep(settings)
+    kept = {held.id for held in await cabinet.list("acme")}
+    assert refused.id in kept
+    assert make_held(1).id not in kept
+    assert await cabinet.decision("acme", refused.id) is not None
+    assert await cabinet.decision("acme", make_held(1).id) is None
 
 
 async def test_who_may_not_rate_decides_nothing(cabinet: HeldCabinet, engine: Engine) -> None:

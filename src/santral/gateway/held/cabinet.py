@@ -92,8 +92,9 @@ class HeldCabinet:
 
     async def sweep(self, settings: HeldConfig) -> None:
         """Remove what is over its time; raises StoreError."""
-        for kind in (HELD, DECIDED, WRITTEN):
+        for kind in (HELD, WRITTEN):
             await ObjectFolder(self._root, kind, self._wall).sweep(bounds_of(settings))
+        await asyncio.to_thread(self._sweep_decided)
 
     def _decision(self, tenant_id: str, name: str) -> Decision | None:
         try:
@@ -102,6 +103,16 @@ class HeldCabinet:
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise StoreError(f"The decision about {name} cannot be read: {error}.") from None
+
+    def _sweep_decided(self) -> None:
+        """Remove decisions whose answers are gone; before that, a refused one would wait again."""
+        try:
+            for path in self._root.glob(f"*/{DECIDED}/*"):
+                held = path.parent.with_name(HELD) / f"{path.name.partition('.')[0]}.json"
+                if not held.exists():
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self._root}: {error.strerror}.") from None
 
     def _decide(self, held: Held, decision: Decision) -> None:
         place = self._place(held.tenant_id, held.id)
