@@ -94,6 +94,11 @@ output = [{{ check = "pii", action = "mask" }}]
 [routes.rank-shown]
 ladder = [{{ deployments = {{ rank = 1 }} }}]
 policy = "out"
+[policies.out-held]
+output = [{{ check = "pii", action = "hold" }}]
+[routes.rank-held]
+ladder = [{{ deployments = {{ rank = 1 }} }}]
+policy = "out-held"
 [routes.mod-checked]
 ladder = [{{ deployments = {{ mod = 1 }} }}]
 policy = "strict"
@@ -319,6 +324,19 @@ def test_documents_that_come_back_pass_the_checks_on_answers(
     assert "ayse" not in answer.text
     assert [r["document"]["text"][:8] for r in answer.json()["results"]] == ["Write to"] * 2
     assert tasks.asked[-1].body["documents"] == [PERSON, "b", PERSON]  # what goes in is not masked
+
+
+def test_documents_that_a_reviewer_had_to_see_do_not_come_back(
+    gateway: Santral, tasks: TaskUpstream
+) -> None:
+    """Nobody can release a ranking: it is refused, and before it is paid for."""
+    fields = {"model": "rank-held", "query": "q", "documents": [PERSON, "b", "c"]}
+    asked = len(tasks.asked)
+    refused = post(gateway, "/v1/rerank", {**fields, "return_documents": True})
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["error"]["code"] == "guardrail_refused"
+    assert len(tasks.asked) == asked
+    assert post(gateway, "/v1/rerank", fields).status_code == 200  # nothing comes back
 
 
 def test_token_ids_do_not_slip_past_a_check(gateway: Santral, tasks: TaskUpstream) -> None:

@@ -42,8 +42,11 @@ class TaskGuard:
             ctx.route.entity_checks, task.texts, "output", placeholders=ctx.placeholders
         )
         note(ctx, outcome.verdicts, "output")
-        if outcome.refusal is not None:
-            raise refused(outcome.refusal)
+        # Nobody can release a ranking later: what a reviewer would have to see does not leave.
+        held = next((v for v in outcome.verdicts if v.action == "hold"), None)
+        refusal = outcome.refusal or held
+        if refusal is not None:
+            raise refused(refusal)
         if outcome.is_changed:
             task.show(outcome.texts)
 
