@@ -121,6 +121,21 @@ def test_the_same_idempotency_key_is_the_same_score(worker: Worker) -> None:
     assert first.id == second.id != third.id
 
 
+def test_an_idempotency_key_reaches_one_score_of_one_answer_alone(worker: Worker) -> None:
+    """A token for one answer cannot swallow what is said of another."""
+    headers = [(b"idempotency-key", b"1")]
+    token = mint(worker, trace_id=TRACE)
+    give(worker, key=token, headers=headers, trace_id=TRACE, name="thumbs", value=1)
+    for fields in (
+        {"trace_id": "a" * 32, "name": "thumbs", "value": 0},
+        {"trace_id": TRACE, "name": "rating", "value": 2},
+        {"trace_id": TRACE, "name": "thumbs", "value": None},
+        {"trace_id": TRACE, "name": "thumbs", "value": 0, "user": "u2"},
+    ):
+        give(worker, headers=headers, **fields)
+    assert len({score.id for score in worker.scores}) == 5
+
+
 def test_a_score_can_be_taken_back(worker: Worker) -> None:
     give(worker, trace_id=TRACE, name="thumbs", value=None)
     query = f"trace_id={TRACE}&name=thumbs".encode()

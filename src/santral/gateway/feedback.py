@@ -198,7 +198,7 @@ class Feedback:
 
     def _score(self, ctx: RequestContext, inbound: Inbound, given: Given) -> ScoreRecord:
         return ScoreRecord(
-            id=self._id(ctx, inbound),
+            id=self._id(ctx, inbound, given),
             tenant_id=ctx.caller.tenant.id,
             trace_id=given.target,
             name=given.name,
@@ -211,10 +211,11 @@ class Feedback:
             is_retracted=given.is_retracted,
         )
 
-    def _id(self, ctx: RequestContext, inbound: Inbound) -> str:
+    def _id(self, ctx: RequestContext, inbound: Inbound, given: Given) -> str:
         """Return what tells this piece of feedback from any other, and is the same when sent again.
 
-        Without a key of the sender's it is new: of equal scores the newest is in force anyway.
+        Without a key of the sender's it is new: of equal scores the newest is in force anyway. With
+        one it is that of this score of this answer: no token reaches what is said of another answer.
         """
         key = inbound.header(b"idempotency-key")
         if not key:
@@ -223,7 +224,8 @@ class Feedback:
             raise BadRequest(
                 f"The header Idempotency-Key has at most {_MOST_IDEMPOTENCY_KEY} characters."
             )
-        named = f"{ctx.caller.tenant.id}\0{key}"
+        act = "retract" if given.is_retracted else "give"
+        named = "\0".join((ctx.caller.tenant.id, act, given.target, given.name, given.user, key))
         return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
