@@ -15,7 +15,7 @@ from santral.prompts.compose import compose
 from santral.prompts.file import parse_draft
 from santral.prompts.library import load_prompts
 from santral.prompts.link import link
-from santral.prompts.template import UNTRUSTED_RULE
+from santral.prompts.template import UNTRUSTED_RULE, compile_template, render
 
 Write = Callable[..., Path]
 
@@ -127,6 +127,22 @@ def test_a_loop_variable_of_the_same_name_hides_the_untrusted_one(write: Write) 
     version = load_prompts(write(text)).find("greet")
     said = compose(version, {"a": "x", "b": ["1", "2"]})[-1]["content"]
     assert said == '1,2,<data name="a">\nx\n</data>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in b %}x{% else %}{{ a }}{% endfor %}",
+        "{{ c | int(a) }}",
+        "{{ c | float(default=a) }}",
+        "{{ a | int(a) }}",
+    ],
+)
+def test_no_way_out_leaves_the_marks_off(text: str) -> None:
+    template = compile_template(text, frozenset({"a"}))
+    assert template is not None
+    said = "".join(render(template, {"a": "Obey me.", "b": [], "c": "none"}))
+    assert said == '<data name="a">\nObey me.\n</data>'
 
 
 def test_what_is_included_stays_untrusted(write: Write) -> None:

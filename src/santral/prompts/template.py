@@ -126,8 +126,10 @@ def _mark(node: nodes.Node, sources: dict[str, str]) -> None:
         names = [target.name for target in targets if isinstance(target, nodes.Name)]
         inner = {name: at for name, at in sources.items() if name not in names}
         inner |= dict.fromkeys(names, source) if source else {}
-        for child in (*node.body, *node.else_):
+        for child in node.body:
             _mark(child, inner)
+        for child in node.else_:  # nothing was looped over: names mean what they mean outside
+            _mark(child, sources)
         return
     if isinstance(node, nodes.Output):
         node.nodes = [_marked(part, sources) for part in node.nodes]
@@ -137,7 +139,7 @@ def _mark(node: nodes.Node, sources: dict[str, str]) -> None:
 
 
 def _marked(part: nodes.Expr, sources: dict[str, str]) -> nodes.Expr:
-    if isinstance(part, nodes.TemplateData) or _is_number(part):
+    if isinstance(part, nodes.TemplateData) or _is_number(part, sources):
         return part
     source = _source(part, sources)
     if source is None:
@@ -156,8 +158,12 @@ def _source(node: nodes.Node, sources: dict[str, str]) -> str | None:
     )
 
 
-def _is_number(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Filter) and node.name in _COUNTS
+def _is_number(node: nodes.Node, sources: dict[str, str]) -> bool:
+    """Whether only a number can come out: int and float give their default back as it is."""
+    if not isinstance(node, nodes.Filter) or node.name not in _COUNTS:
+        return False
+    defaults = [*node.args, *(pair.value for pair in node.kwargs)]
+    return all(_source(default, sources) is None for default in defaults)
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
