@@ -171,6 +171,19 @@ def test_base_outside_of_its_history_is_no_base() -> None:
     assert only(verdict(fine, head, history=usual)).tier == "regression"
 
 
+def test_noise_of_repeats_excuses_no_base_that_is_far_outside_of_its_history() -> None:
+    rows = [[1.0, 1.0]] * 80 + [[0.0, 0.0]] * 10 + [[1.0, 0.0]] * 10
+    base, head = run({"passed": rows}), run({"passed": rows}, id="head")
+    # asking again moves the mean of base, 0.85, by a standard error of 0.016
+    for mean, is_far in ((0.75, True), (0.82, False)):
+        usual = [
+            Past(head=msgspec.structs.replace(base.head, id=f"r{i}"), values={"passed": mean})
+            for i in range(6)
+        ]
+        found = only(verdict(base, head, Gate(margin=0.01), history=usual))
+        assert (found.tier == "unreliable_baseline") == is_far, mean
+
+
 def test_history_is_of_all_examples_also_where_few_are_compared() -> None:
     before = [example(i) for i in range(100)]
     base = run({"passed": [1.0] * 50 + [0.0] * 50}, examples=before)

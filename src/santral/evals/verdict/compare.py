@@ -18,7 +18,7 @@ from santral.evals.verdict.comparison import (
 from santral.evals.verdict.gate import Gate
 from santral.evals.verdict.measured import Measured, crossed, flaky
 from santral.evals.verdict.outcome import failures_of, notes_of, outcome_of
-from santral.evals.verdict.pairs import noise_band, pair, same_answers
+from santral.evals.verdict.pairs import base_noise, noise_band, pair, same_answers
 from santral.evals.verdict.slices import slices_of
 from santral.evals.verdict.tier import Evidence, detectable_of, is_out_of_history, judge
 from santral.evals.verdict.worst import worst_of
@@ -108,7 +108,8 @@ def _changed(
     if one.pairs is None:
         return replace(change, words="No example has a value in both runs.")
     counted = _with_numbers(change, one, one.pairs, gate, p_holm)
-    return _tiered(counted, one.measure, one.pairs, base, gate, history, is_same)
+    noise = base_noise(one.numbers)
+    return _tiered(counted, one.measure, one.pairs, base, gate, history, is_same, noise)
 
 
 def _with_numbers(
@@ -137,14 +138,14 @@ def _with_numbers(
 
 def _tiered(
     change: MeasureChange, measure: Measure, pairs: Paired, base: Run, gate: Gate, history: Sequence[Past],
-    is_same: bool,
+    is_same: bool, noise: float | None,
 ) -> MeasureChange:  # fmt: skip
     if measure.direction == "none":
         return replace(change, tier="shown")
     margin = gate.margin_of(measure, pairs.base)
     past = _past(measure, base, history)
     whole = _mean_of(base, measure.name)  # earlier runs are known by the mean of all their examples
-    if whole is not None and is_out_of_history(whole, change.noise_band, past, gate, margin):
+    if whole is not None and is_out_of_history(whole, noise, past, gate, margin):
         return replace(change, tier="unreliable_baseline", words=_unlike(past))
     evidence = Evidence(
         measure=measure,

@@ -90,16 +90,22 @@ def noise_band(found: Columns, level_quantile: float) -> float | None:
 
     The spread of repeats within an example, pooled over all examples of both runs.
     """
-    repeated = [values for values in (*found.base_values, *found.head_values) if len(values) > 1]
-    if not repeated:
+    within = _within(found)
+    if within is None:
         return None
-    freedom = sum(len(values) - 1 for values in repeated)
-    within = sum(_squares(values) for values in repeated) / freedom
     per_pair = [
         within * (1 / len(before) + 1 / len(after))
         for before, after in zip(found.base_values, found.head_values, strict=True)
     ]
     return level_quantile * math.sqrt(sum(per_pair)) / len(per_pair) if per_pair else None
+
+
+def base_noise(found: Columns) -> float | None:
+    """Return the standard error that asking again alone gives base's mean; None without repeats."""
+    within = _within(found)
+    if within is None:
+        return None
+    return math.sqrt(sum(within / len(one) for one in found.base_values)) / len(found.base_values)
 
 
 def is_flaky(measure: Measure, values: Sequence[float]) -> bool:
@@ -114,6 +120,15 @@ def same_answers(base: Run, head: Run, shared: Sequence[str]) -> bool:
     known = set(shared)
     before, after = _said(base.samples, known), _said(head.samples, known)
     return bool(before) and before == after
+
+
+def _within(found: Columns) -> float | None:
+    """Return the variance of repeats within an example, pooled over both runs; None without any."""
+    repeated = [values for values in (*found.base_values, *found.head_values) if len(values) > 1]
+    if not repeated:
+        return None
+    freedom = sum(len(values) - 1 for values in repeated)
+    return sum(_squares(values) for values in repeated) / freedom
 
 
 def _said(samples: Sequence[Sample], known: set[str]) -> dict[tuple[str, int], tuple[object, ...]]:
