@@ -45,6 +45,8 @@ def check_same(before: RunHead, now: RunHead) -> None:
         for name in ("config_hash", "dataset_digest", "repeats", "seed", "evaluators")
         if getattr(before, name) != getattr(now, name)
     ]
+    if before.against != now.against and any(m.neutral is not None for m in now.measures):
+        changed.append("against")  # the baseline that a pairwise judge compares with
     if changed:
         raise Conflict(
             f"The run {before.id} cannot go on: {', '.join(changed)} changed since it began. Start "

@@ -30,6 +30,7 @@ class RunHead(Struct, frozen=True, kw_only=True, omit_defaults=True):
     measures: list[Measure] = field(default_factory=list[Measure])
     evaluators: dict[str, str] = field(default_factory=dict[str, str])  # measure to version
     judges: dict[str, str] = field(default_factory=dict[str, str])  # measure to the judge's model
+    against: str = ""  # the run that evaluators which compare two held the answers against
     started_at: str = ""  # ISO 8601, UTC
     finished_at: str = ""
     is_complete: bool = False

@@ -73,7 +73,7 @@ class TargetRun:
             purse=purse,
             concurrency=self._suite.concurrency,
             known=await self._known(items),
-            others=_others(self._wish.baselines.get(self._target.name)),
+            others=_others(self._wish.baselines.get(self._target.name), items),
             tell=lambda told: tell(self._target.name, told),
             tags={"eval_run": head.id},
         )
@@ -137,6 +137,7 @@ class TargetRun:
     async def _head(self) -> RunHead:
         print_ = await self._fingerprint()
         suite, target = self._suite, self._target
+        baseline = self._wish.baselines.get(target.name)
         versions = {m.name: one.version for one in self._evaluators for m in one.measures}
         return RunHead(
             id=self._run_id,
@@ -153,6 +154,7 @@ class TargetRun:
             measures=measures_of(self._evaluators),
             evaluators=versions,
             judges=_judges(self._evaluators),
+            against=baseline.head.id if baseline else "",
             started_at=self._place.clock().isoformat(),
         )
 
@@ -226,11 +228,15 @@ def _replayed(run: Run) -> Known:
     return lambda item: answers.get((item.example.id, item.example_hash, item.repeat))
 
 
-def _others(baseline: Run | None) -> dict[SampleKey, Answer]:
+def _others(baseline: Run | None, items: Sequence[Item]) -> dict[SampleKey, Answer]:
+    """Return the answers of the baseline to the same examples; those to changed ones are left out."""
     if baseline is None:
         return {}
+    hashes = {item.example.id: item.example_hash for item in items}
     return {
-        (one.example_id, one.repeat): one.answer for one in baseline.samples if not one.answer.error
+        (one.example_id, one.repeat): one.answer
+        for one in baseline.samples
+        if not one.answer.error and hashes.get(one.example_id) == one.example_hash
     }
 
 

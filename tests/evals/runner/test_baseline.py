@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.evals.asking import ScriptedAsk, echo
 from tests.evals.runner.places import CASES, SUITE, place, wish, write_suite
 
 from santral.db.engine import Engine
-from santral.errors import BadRequest, NotFound
+from santral.errors import BadRequest, Conflict, NotFound
 from santral.evals.baseline import find_baselines, held_against, read_runs
 from santral.evals.evaluation import evaluate
+from santral.evals.evaluator import Case, Measure, Score
 from santral.evals.git import commit_of, merge_base, worktree
+from santral.evals.resume import check_same
 from santral.evals.run import Run, encode_run
+from santral.evals.tools import Tools
 from santral.tenants.operator import local_operator
 
 pytestmark = pytest.mark.anyio
@@ -83,6 +88,40 @@ async def test_scoring_a_baseline_again_makes_no_failures_of_examples_that_chang
     assert found.outcome != "infrastructure"
     assert (found.pairs, found.measures[0].n) == (4, 4)
     assert "(1 changed, 20 new, 1 gone)" in found.notes[0]
+
+
+class Beside:
+    """1 where the baseline has an answer to the example."""
+
+    class Params(msgspec.Struct, frozen=True):
+        pass
+
+    measures = (Measure(name="beside", neutral=0.5),)
+    version = "beside/1"
+
+    def __init__(self, name: str, params: Params, tools: Tools) -> None:
+        del name, params, tools
+
+    async def __call__(self, case: Case) -> Sequence[Score]:
+        return [Score(name="beside", value=float(case.other is not None))]
+
+
+async def test_answers_are_compared_with_those_to_the_same_example_of_one_baseline(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    base = await made(sqlite_engine, tmp_path, "run_a")
+    cases = [{**CASES[0], "input": "another question"}, *CASES[1:]]
+    path = write_suite(tmp_path, SUITE.replace('"exact"', '"beside"'), cases)
+    ask = ScriptedAsk(echo)
+    where = replace(place(tmp_path, sqlite_engine, ask), evaluators={"beside": Beside})
+
+    (run,) = await evaluate(where, wish(path, "run_b", baselines={"plain": base}), by=BY)
+
+    assert [one.value("beside") for one in run.samples] == [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert run.head.against == "run_a"
+    other = replace(run.head, against="run_c")
+    with pytest.raises(Conflict, match="against"):
+        check_same(run.head, other)
 
 
 def test_a_file_that_holds_no_run_says_how_one_is_made(tmp_path: Path) -> None:

@@ -284,6 +284,24 @@ def test_the_worst_are_those_that_lost_most() -> None:
     assert found.worst[0].head_answer == "head says 0.1 of e0000"
 
 
+def test_a_measure_that_compared_with_another_run_says_nothing_of_this_one() -> None:
+    pairwise = Measure(name="preferred", neutral=0.5)
+    base = run({"preferred": [None] * 60}, [pairwise])
+    head = run({"preferred": [0.9] * 60}, [pairwise], id="head")
+    for against, tier in (("base", "improvement"), ("other", "new_series"), ("", "improvement")):
+        known = msgspec.structs.replace(head.head, against=against)
+        one = only(verdict(base, msgspec.structs.replace(head, head=known)))
+        assert one.tier == tier, against
+    one = only(
+        verdict(
+            base,
+            msgspec.structs.replace(head, head=msgspec.structs.replace(known, against="other")),
+        )
+    )
+    assert "other" in one.words
+    assert "--baseline base" in one.words
+
+
 def test_a_measure_that_compares_by_itself_stands_against_its_neutral_value() -> None:
     pairwise = Measure(name="preferred", neutral=0.5)
     base = run({"preferred": [None] * 60}, [pairwise])

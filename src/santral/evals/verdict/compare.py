@@ -102,8 +102,7 @@ def _changed(
             tier="new_series",
             base=_mean_of(base, name),
             head=_mean_of(head, name),
-            words=f"{one.series} Score base's answers with it before comparing: "
-            f"santral eval run SUITE --replay {base.head.id}",
+            words=one.series,
         )
     if one.pairs is None:
         return replace(change, words="No example has a value in both runs.")

@@ -22,7 +22,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     decides: bool
     numbers: Columns
     pairs: Paired | None
-    series: str  # why it is another series, or empty
+    series: str  # why it is another series and what to do, or empty
 
     @classmethod
     def of(
@@ -74,12 +74,26 @@ def flaky(one: Measured) -> list[Flaky]:
 
 def _other_series(measure: Measure, base: Run, head: Run) -> str:
     name = measure.name
-    if measure.neutral is not None:
-        return ""  # each of its values compares answers of both runs, by one judge
+    if measure.neutral is not None:  # each of its values compares answers of two runs, by one judge
+        return _other_base(base, head)
+    again = (
+        "Score base's answers with it before comparing: "
+        f"santral eval run SUITE --replay {base.head.id}"
+    )
     if name not in {known.name for known in base.head.measures}:
-        return "Base was not measured by it."
+        return f"Base was not measured by it. {again}"
     if head.head.judges.get(name) != base.head.judges.get(name):
-        return "Another model judges now."
+        return f"Another model judges now. {again}"
     if head.head.evaluators.get(name) != base.head.evaluators.get(name):
-        return "The evaluator has changed."
+        return f"The evaluator has changed. {again}"
     return ""
+
+
+def _other_base(base: Run, head: Run) -> str:
+    against = head.head.against
+    if against in ("", base.head.id):
+        return ""
+    return (
+        f"It compared head's answers with those of {against}. Let it compare them with these: "
+        f"santral eval run SUITE --replay {head.head.id} --baseline {base.head.id}"
+    )
