@@ -154,6 +154,17 @@ def test_words_are_dropped_where_the_tenant_keeps_none(
     assert worker.scores[0].comment == ""
 
 
+@pytest.mark.parametrize("payloads", ["none", "hashes", "redacted"])
+def test_a_label_is_kept_under_every_policy_without_what_would_be_masked(
+    worker: Worker, settings: Any, payloads: PayloadPolicy
+) -> None:
+    settings(payloads)
+    give(worker, trace_id=TRACE, name="reason", tags=["late", "call ayse@example.com"])
+    label = worker.scores[0].label
+    assert label.startswith("late, call ")
+    assert "ayse@example.com" not in label
+
+
 def test_words_are_masked_where_policies_mask(worker: Worker) -> None:
     give(worker, trace_id=TRACE, name="comment", comment="write to ayse@example.com")
     assert "ayse@example.com" not in worker.scores[0].comment

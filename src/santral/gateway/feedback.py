@@ -184,7 +184,8 @@ class Feedback:
         tenant = ctx.caller.tenant.id
         self._pace.take(f"{tenant}/{given.target}", _settings(ctx).max_per_trace_per_minute)
         words, dropped = _kept(ctx, given.words)
-        score = self._score(ctx, inbound, replace(given, words=words))
+        label = _masked(ctx, given.label)  # a word of the page's own: kept under every policy
+        score = self._score(ctx, inbound, replace(given, words=words, label=label))
         box = ctx.snapshot.spool_box
         if not self._spool.append(score if box is None else waiting_score(score, box)):
             raise StoreError(
@@ -257,13 +258,17 @@ def _kept(ctx: RequestContext, words: str) -> tuple[str, bool]:
     """Return what is kept of words, as payloads are kept, and whether nothing is."""
     if not words:
         return "", False
-    policy = payload_policy(ctx)
-    if policy in ("hashes", "none"):
+    if payload_policy(ctx) in ("hashes", "none"):
         return "", True
-    is_masked = policy == "redacted" or any(
+    return _masked(ctx, words), False
+
+
+def _masked(ctx: RequestContext, text: str) -> str:
+    """Return a text without values that policies mask, unless everything is kept as it is."""
+    is_masked = payload_policy(ctx) != "full" or any(
         route.entity_checks for route in ctx.snapshot.routes.values()
     )
-    return (redacted_texts((words,), Placeholders())[0] if is_masked else words), False
+    return redacted_texts((text,), Placeholders())[0] if text and is_masked else text
 
 
 def _named(target: str) -> dict[str, str]:
