@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -244,6 +245,27 @@ def test_what_is_exported_reads_back_as_it_was(ending: str, tmp_path: Path) -> N
     assert write_examples(path, EXAMPLES, format_of(path)) == 2
     assert read_examples(path) == EXAMPLES
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("- one\n- two", "'- one\n- two"),
+        ("\t=1", "'\t=1"),
+        ("'@home", "''@home"),
+        ("-5.5", "-5.5"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
+def test_no_cell_is_a_formula_and_each_reads_back(said: str, written: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    known = [Example(id="a", input=said, expected="x")]
+    write_examples(path, known, "csv")
+    with path.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["input"] == written
+    assert read_examples(path) == known
 
 
 def test_training_files_hold_what_fits(tmp_path: Path) -> None:

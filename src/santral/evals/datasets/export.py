@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from santral.errors import BadRequest
+from santral.evals.datasets.formula import marked
 from santral.evals.datasets.parquet.store import write_rows
 from santral.evals.example import Example
 
@@ -78,7 +79,7 @@ def _jsonl(example: Example) -> bytes:
 
 def _csv(example: Example) -> bytes:
     cells = msgspec.to_builtins(example)
-    return _csv_line([_cell(cells.get(name)) for name in _COLUMNS])
+    return _csv_line([marked(_cell(cells.get(name))) for name in _COLUMNS])
 
 
 def _cell(value: Any) -> str:

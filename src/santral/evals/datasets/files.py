@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from santral.errors import BadRequest
+from santral.evals.datasets.formula import plain
 from santral.evals.datasets.parquet.store import read_rows
 from santral.evals.datasets.shape import MAX_BYTES, MAX_EXAMPLES, Rest, example_of, mapped
 from santral.evals.example import Example, digest_of
@@ -146,7 +147,12 @@ def _table(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=separator, restkey="")
         for row in reader:
-            yield f"line {reader.line_num}", _TOO_WIDE if "" in row else row
+            yield f"line {reader.line_num}", _TOO_WIDE if "" in row else _unmarked(row)
+
+
+def _unmarked(row: Mapping[str, str | None]) -> Mapping[str, Any]:
+    """Return a row whose cells are no formulas any more; a short row ends with None."""
+    return {name: None if cell is None else plain(cell) for name, cell in row.items()}
 
 
 def _parquet(path: Path) -> Iterator[Row]:
