@@ -44,6 +44,7 @@ cache = { enabled = true }
 ladder = [{ deployments = { one = 1 } }]
 hold = true
 hold_wait_s = 5
+cache = { enabled = true }
 [routes.looked]
 ladder = [{ deployments = { one = 1 } }]
 policy = "look"
@@ -231,31 +232,48 @@ def test_who_may_not_see_what_it_is_made_of_is_told_that_there_is_none(
     assert look(worker, held_id, key).status == 404
 
 
-def test_a_request_waits_for_a_reviewer_as_long_as_its_route_says(
-    worker: Worker, cabinet: HeldCabinet
-) -> None:
-    """And is then an ordinary answer."""
+def reviewed(worker: Worker, cabinet: HeldCabinet, replacement: str) -> Answer:
+    """Ask a route that waits, and put ``replacement`` in the answer's place meanwhile."""
 
     async def main() -> Answer:
         answer = Answer()
         body = {"model": "patient", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+        known = {held.id for held in await cabinet.list("acme")}
         serving = asyncio.create_task(worker.serve([{"body": json.dumps(body).encode()}], answer))
         waiting = []
         for _ in range(100):
-            waiting = [h for h in await cabinet.list("acme") if h.route == "patient"]
+            waiting = [held for held in await cabinet.list("acme") if held.id not in known]
             if waiting:
                 break
             await asyncio.sleep(0.02)
-        assert answer.status == 0, "nothing left before the reviewer looked"
-        decision = Decision(status="replaced", by="user:usr_1", at=time.time(), replacement="Good.")
+        assert waiting, "nobody gets it before a reviewer looked"
+        assert answer.status == 0
+        decision = Decision(
+            status="replaced", by="user:usr_1", at=time.time(), replacement=replacement
+        )
         await cabinet.decide(waiting[0], decision)
         await asyncio.wait_for(serving, 5)
         return answer
 
-    answer = asyncio.run(main())
+    return asyncio.run(main())
+
+
+def test_a_request_waits_for_a_reviewer_as_long_as_its_route_says(
+    worker: Worker, cabinet: HeldCabinet
+) -> None:
+    """And is then an ordinary answer."""
+    answer = reviewed(worker, cabinet, "Good.")
     assert answer.status == 200
     assert answer.choices[0].text == "Good."
     assert worker.record.status == 200
+
+
+def test_what_a_reviewer_let_go_is_no_answer_to_the_next_who_asks(
+    worker: Worker, cabinet: HeldCabinet
+) -> None:
+    for said in ("Good, Ada.", "Good, Veli."):
+        assert reviewed(worker, cabinet, said).choices[0].text == said
+    assert [record.cache for record in worker.records] == ["miss", "miss"]
 
 
 def test_where_no_words_are_kept_nothing_can_be_held(

@@ -77,6 +77,7 @@ class RequestContext:
         "is_guarded",
         "is_inner",
         "is_prepaid",
+        "is_reviewed",
         "losses",
         "output_cap",
         "output_schema",
@@ -187,6 +188,7 @@ class RequestContext:
         self.is_prepaid = False  # api: it has been answered by a provider's batch
         self.is_committed = False  # respond: something has been sent, no way back
         self.response_id = ""  # validate_output, or the dialect that makes its own
+        self.is_reviewed = False  # validate_output: a person let this one answer go
         self.answer_text = ""  # validate_output: what the caller got
         self.verdicts: list[VerdictRecord] = []  # input_guard, retrieve, validate_output
         self.spans: list[SpanRecord] = []  # every stage adds its own

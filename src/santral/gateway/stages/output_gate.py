@@ -203,7 +203,9 @@ class OutputGate:
             why = "it has to wait for a reviewer, and nothing is held here"
             check = self._wants_review.check if self._wants_review else "hold"
             raise _refused(Verdict(check, "found", "hold", why))
-        return await self._holder.hold(self._ctx, answer, self._wants_review)
+        replaced = await self._holder.hold(self._ctx, answer, self._wants_review)
+        self._ctx.is_reviewed = True
+        return replaced
 
     async def _let_go(self) -> None:
         for delta in self._held:

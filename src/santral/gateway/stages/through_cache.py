@@ -174,7 +174,7 @@ class _Making:
     def _keep(self, answer: CachedAnswer) -> None:
         """Keep an answer that may be served again, and compare it with what would have been."""
         ctx, settings = self._ctx, self._ctx.route.cache
-        if ctx.is_degraded:
+        if ctx.is_degraded or ctx.is_reviewed:  # a reviewer let it go to one caller
             return
         is_shared = payload_policy(ctx) == "full"  # other words stay in this worker's memory
         tiers = self._cache.tiers
