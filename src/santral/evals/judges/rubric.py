@@ -24,7 +24,7 @@ class Band(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Params(JudgeSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``criteria``: what is judged. ``bands``: at least two, each with what deserves its score.
-    ``pass_at``: scores from there on pass, as a measure of its own. ``shows``: what the judge sees."""
+    ``pass_at``: it and better scores pass, as a measure of its own. ``shows``: what the judge sees."""
 
     criteria: str
     bands: tuple[Band, ...]
@@ -64,7 +64,8 @@ class Rubric(Judge):
         value, reason = int(filled.fields["score"]), str(filled.fields["reason"])
         found = [Score(name=self.name, value=value, reason=reason)]
         if self._params.pass_at is not None:
-            has_passed = value >= self._params.pass_at
+            at, is_lower = self._params.pass_at, self._params.direction == "lower"
+            has_passed = value <= at if is_lower else value >= at
             found.append(Score(name=f"{self.name}_pass", value=float(has_passed)))
         return found
 
