@@ -45,6 +45,8 @@ def check_same(before: RunHead, now: RunHead) -> None:
         for name in ("config_hash", "dataset_digest", "repeats", "seed", "evaluators")
         if getattr(before, name) != getattr(now, name)
     ]
+    if not now.config_hash and before.target_hash not in ("", now.target_hash):
+        changed.append("target")  # of a server elsewhere nothing else is known
     if before.against != now.against and any(m.neutral is not None for m in now.measures):
         changed.append("against")  # the baseline that a pairwise judge compares with
     if changed:

@@ -24,6 +24,9 @@ class RunHead(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dataset: str = ""  # NAME@3, or the file's name
     dataset_digest: str = ""  # of its manifest: examples and their contents
     config_hash: str = ""  # of the target: route, prompt version, settings, configuration
+    target_hash: str = (
+        ""  # of what the suite says of the target: all that is known of one elsewhere
+    )
     git_sha: str = ""
     seed: int = 0
     repeats: int = 1

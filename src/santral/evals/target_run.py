@@ -148,6 +148,7 @@ class TargetRun:
             dataset=self._cases.name,
             dataset_digest=self._cases.digest,
             config_hash=print_.config_hash,
+            target_hash=_digest_of(target),
             git_sha=self._wish.git_sha,
             seed=suite.seed or 0,
             repeats=suite.repeats,
@@ -238,6 +239,11 @@ def _others(baseline: Run | None, items: Sequence[Item]) -> dict[SampleKey, Answ
         for one in baseline.samples
         if not one.answer.error and hashes.get(one.example_id) == one.example_hash
     }
+
+
+def _digest_of(target: Target) -> str:
+    said = msgspec.json.encode(replace(target, name=""), order="sorted")
+    return hashlib.sha256(said).hexdigest()
 
 
 def _judges(evaluators: Sequence[Evaluator]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.evals.asking import ScriptedAsk, echo
 from tests.evals.runner.places import CASES, SUITE, place, wish, write_suite
 
@@ -14,6 +15,7 @@ from santral.errors import BadRequest, Conflict, NotFound
 from santral.evals import kept
 from santral.evals.answer import Answer, Question
 from santral.evals.evaluation import evaluate
+from santral.evals.place import Place
 from santral.evals.resume import batch_to_resume
 from santral.tenants.operator import local_operator
 from santral.tenants.tenant import DEFAULT_TENANT
@@ -155,6 +157,34 @@ async def test_a_run_does_not_go_on_with_something_else(engine: Engine, tmp_path
         await evaluate(
             place(tmp_path, engine, ScriptedAsk(echo)), wish(other, is_resumed=True), by=BY
         )
+
+
+async def test_a_run_at_a_server_elsewhere_does_not_go_on_with_other_settings(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    class Gone(ScriptedAsk):
+        async def __call__(self, question: Question) -> Answer:
+            if len(self.asked) == 3:
+                raise NotFound("The server is gone.")
+            return await super().__call__(question)
+
+    path = write_suite(tmp_path)
+    with pytest.raises(NotFound):
+        await evaluate(elsewhere(tmp_path, sqlite_engine, Gone(echo)), wish(path), by=BY)
+    ask = ScriptedAsk(echo)
+    warm = 'route = "extractive"\nsettings = { temperature = 1.0 }'
+    path.write_text(SUITE.replace('route = "extractive"', warm))
+    again = wish(path, is_resumed=True)
+    with pytest.raises(Conflict, match="target changed"):
+        await evaluate(elsewhere(tmp_path, sqlite_engine, ask), again, by=BY)
+    path.write_text(SUITE)
+    again = wish(path, is_resumed=True)
+    (run,) = await evaluate(elsewhere(tmp_path, sqlite_engine, ask), again, by=BY)
+    assert (len(run.samples), run.head.is_complete) == (6, True)
+
+
+def elsewhere(folder: Path, engine: Engine, ask: ScriptedAsk) -> Place:
+    return replace(place(folder, engine, ask), is_remote=True)
 
 
 async def test_stored_outputs_are_scored_again_and_nobody_is_asked(
