@@ -83,7 +83,7 @@ PASSED = {
     ),
     "feedback_rate_limited": (
         "Too much was said about one answer within a minute.",
-        "Wait for `retry-after`; `feedback.max_per_trace_per_minute` is the bound.",
+        "Wait for `retry-after`; `feedback.max_per_trace_per_minute` and `feedback.max_per_key_per_minute` are the bounds.",
     ),
     "held_decided": (
         "A held answer was decided before, or nobody looked at it in time.",

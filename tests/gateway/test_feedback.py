@@ -234,3 +234,13 @@ def test_no_key_is_no_feedback(worker: Worker) -> None:
     assert (
         give(worker, key=NARROW_KEY.plaintext, trace_id=TRACE, name="thumbs", value=1).status == 200
     )
+
+
+def test_a_key_cannot_fill_the_spool_by_naming_many_answers(worker: Worker, settings: Any) -> None:
+    settings(max_per_key_per_minute=3)
+    narrow = NARROW_KEY.plaintext  # last in this file: it has nothing left
+    answers = [
+        give(worker, key=narrow, trace_id=f"{n:032x}", name="thumbs", value=1) for n in range(4)
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert "feedback.max_per_key_per_minute" in answers[3].error["message"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from santral.app.run_file import replace_file
 from santral.db.engine import Engine, reading
 from santral.errors import StoreError
 from santral.retrieval.collections import store
@@ -51,7 +51,7 @@ class CataloguePublisher:
         """
         found = await read_collections(engine)
         ready = [one for one in found if await self._is_ready(engine, one)]
-        await asyncio.to_thread(_write, self._path, _encode(ready))
+        await asyncio.to_thread(replace_file, self._path, _encode(ready))
 
     async def _is_ready(self, engine: Engine, searchable: Searchable) -> bool:
         model, row = searchable.version.model, searchable.collection
@@ -76,14 +76,3 @@ def from_database(engine: Engine) -> ReadCatalogue:
         return await read_collections(engine)
 
     return read
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_suffix(f".{os.getpid()}")
-    making.write_bytes(content)
-    making.replace(path)

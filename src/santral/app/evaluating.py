@@ -45,6 +45,11 @@ from santral.traces.record import TraceRecord
 EVAL_KEY = KeyId("evals")
 
 
+#: Requests that have ended and whose answers nobody has taken yet. Chosen: more than any suite asks at
+#: one time.
+_MOST_SEEN = 1_024
+
+
 class InnerGateway:
     """Asks a gateway in this process, and sees of each request what it was answered from."""
 
@@ -56,6 +61,8 @@ class InnerGateway:
     def witness(self, ctx: RequestContext, record: TraceRecord) -> None:
         """Hear of a request that has ended."""
         self._seen[ctx.request_id] = ctx, record
+        if len(self._seen) > _MOST_SEEN:  # of questions that nobody waits for any more
+            del self._seen[next(iter(self._seen))]
 
     async def __call__(self, question: Question) -> Answer:
         """Return what the route answers; see ``Ask``."""

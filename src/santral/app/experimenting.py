@@ -7,11 +7,11 @@ database, and go on with the last file while it is away.
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import msgspec
 
+from santral.app.run_file import replace_file
 from santral.db.engine import Engine, reading
 from santral.experiments.store import running_experiments
 
@@ -27,15 +27,4 @@ async def publish_experiments(engine: Engine, path: Path) -> None:
     """
     async with reading(engine) as conn:
         found = await running_experiments(conn)
-    await asyncio.to_thread(_write, path, _encode(found))
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_suffix(f".{os.getpid()}")
-    making.write_bytes(content)
-    making.replace(path)
+    await asyncio.to_thread(replace_file, path, _encode(found))

@@ -29,6 +29,13 @@ class FeedbackConfig(Section):
         le=30 * 86_400,
         description="How long a client token is good where its request names no time, and at most.",
     )
+    max_per_key_per_minute: int = Field(
+        default=3_000,
+        ge=1,
+        le=1_000_000,
+        description="Feedback that a worker takes with one key in a minute, tokens of its pages too; "
+        "more gets a 429.",
+    )
     max_per_trace_per_minute: int = Field(
         default=30,
         ge=1,

@@ -20,8 +20,8 @@ class Pace:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # level, moment
 
-    def take(self, name: str, per_minute: int) -> None:
-        """Count one.
+    def take(self, name: str, per_minute: int, what: str, setting: str) -> None:
+        """Count one; ``what`` and ``setting`` say which bound it is.
 
         Raises:
             QuotaExceeded: it was said too often; says when to come back.
@@ -35,8 +35,8 @@ class Pace:
             self._buckets.popitem(last=False)
         if not is_free:
             raise QuotaExceeded(
-                f"More than {per_minute} pieces of feedback came about this answer in a minute "
-                "(feedback.max_per_trace_per_minute).",
+                f"More than {per_minute} pieces of feedback came {what} in a minute "
+                f"(feedback.{setting}).",
                 retry_after_s=math.ceil((1 - level) * _MINUTE_S / per_minute),
                 code="feedback_rate_limited",
             )

@@ -182,7 +182,19 @@ class Feedback:
             require_grant(grant, given.target, given.name)
             given = replace(given, user=grant.user or given.user)
         tenant = ctx.caller.tenant.id
-        self._pace.take(f"{tenant}/{given.target}", _settings(ctx).max_per_trace_per_minute)
+        settings = _settings(ctx)
+        self._pace.take(
+            f"{tenant}/{given.target}",
+            settings.max_per_trace_per_minute,
+            "about this answer",
+            "max_per_trace_per_minute",
+        )
+        self._pace.take(
+            ctx.caller.key.id,
+            settings.max_per_key_per_minute,
+            "with this key",
+            "max_per_key_per_minute",
+        )
         words, dropped = _kept(ctx, given.words)
         label = _masked(ctx, given.label)  # a word of the page's own: kept under every policy
         score = self._score(ctx, inbound, replace(given, words=words, label=label))

@@ -42,7 +42,7 @@ _SCORES = """
 """
 _SCORED = """
     SELECT id, trace_id, at_us FROM scores
-    WHERE tenant_id = $tenant_id AND source <> 'reviewer' AND length(trace_id) = 32
+    WHERE tenant_id = $tenant_id AND source <> 'reviewer' AND NOT contains(trace_id, ':')
       AND (at_us, id) > ($at, $id) ORDER BY at_us, id LIMIT $limit
 """
 
