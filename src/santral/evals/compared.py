@@ -14,6 +14,7 @@ from santral.evals import store
 from santral.evals.evaluator import Measure
 from santral.evals.kept import known_run, whole_run
 from santral.evals.run import Run
+from santral.evals.shown import run_shown
 from santral.evals.suites import list_suites
 from santral.evals.verdict.compare import compare
 from santral.evals.verdict.comparison import Comparison
@@ -48,6 +49,8 @@ async def compare_kept(
 ) -> Compared:
     """Compare two kept runs, by the gate of head's suite where ``folder`` has it, else the usual one.
 
+    Whose role may not read payloads gets the numbers without the words.
+
     Raises:
         NotFound: no such tenant or run.
         NotAllowed: no role that may read evaluations there.
@@ -63,7 +66,8 @@ async def compare_kept(
                     f"santral eval compare {base} {head}",
                     code="run_too_large",
                 )
-        before, after = [await whole_run(conn, row) for row in rows]
+        runs = [await whole_run(conn, row) for row in rows]
+    before, after = [run_shown(run, by, tenant) for run in runs]
     gate = _gate(folder, after.head.suite)
     rng = np.random.default_rng(after.head.seed)
     found = await asyncio.to_thread(compare, before, after, gate, rng=rng)

@@ -16,6 +16,7 @@ from santral.evals import store
 from santral.evals.example import Example
 from santral.evals.run import Run, RunHead, Sample
 from santral.evals.runner import SampleKey
+from santral.evals.shown import example_without_words, may_read_words, without_words
 from santral.evals.store import KeptSample, RunState, StoredRun
 from santral.evals.summary import summary_of
 from santral.tenants.organise import known_tenant
@@ -161,18 +162,29 @@ async def page_samples(
     limit: int = 50,
     failed_only: bool = False,
 ) -> list[tuple[Sample, Example | None]]:
-    """Return a page of the samples of a run; raises as ``show_kept``."""
+    """Return a page of the samples of a run; raises as ``show_kept``.
+
+    Whose role may not read payloads gets the numbers without the words.
+    """
     by.require("evals.read", TenantId(tenant))
     async with reading(engine) as conn:
         await known_run(conn, tenant, run_id)
-        return await store.list_samples(
+        found = await store.list_samples(
             conn, tenant, run_id, after=after, limit=min(limit, PAGE), failed_only=failed_only
         )
+    if may_read_words(by, tenant):
+        return found
+    return [
+        (without_words(sample), None if example is None else example_without_words(example))
+        for sample, example in found
+    ]
 
 
 async def load_kept(engine: Engine, tenant: str, run_id: str, *, by: Principal) -> Run:
-    """Return a run with everything in it; raises as ``show_kept``."""
+    """Return a run with everything in it; raises as ``show_kept``, and NotAllowed for who may not read
+    payloads."""
     by.require("evals.read", TenantId(tenant))
+    by.require("payloads.read", TenantId(tenant))
     async with reading(engine) as conn:
         found = await known_run(conn, tenant, run_id)
         return await whole_run(conn, found)

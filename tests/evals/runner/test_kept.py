@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 from tests.evals.runner.conftest import NOW
 
@@ -16,6 +17,7 @@ from santral.evals.answer import Answer
 from santral.evals.evaluator import Measure, Score
 from santral.evals.example import Example
 from santral.evals.run import Run, RunHead, Sample
+from santral.evals.shown import run_shown
 from santral.evals.store import KeptSample
 from santral.evals.summary import summary_of
 from santral.tenants.operator import local_operator
@@ -180,3 +182,21 @@ def test_a_run_in_which_nothing_was_answered_has_a_summary_too() -> None:
 
     assert found.measures[0].value is None
     assert found.cost_nanousd == 0
+
+
+async def test_who_may_not_read_payloads_gets_the_numbers_without_the_words(
+    engine: Engine,
+) -> None:
+    words = "Ada's question"
+    example = Example(id="e0", input=words, expected=words, metadata={"lang": "en"}, cluster="c")
+    said = msgspec.structs.replace(
+        sample("e0", text=words), scores=[Score(name="exact", value=0.5, reason=words)]
+    )
+    run = Run(head=HEAD, samples=[said], examples={"e0": example})
+    shown = run_shown(run, viewer(), TENANT)
+    assert words not in str(shown)
+    assert shown.values("exact") == run.values("exact")
+    assert (shown.examples["e0"].metadata, shown.examples["e0"].cluster) == ({"lang": "en"}, "c")
+    assert run_shown(run, local_operator(), TENANT) is run
+    with pytest.raises(NotAllowed):
+        await kept.load_kept(engine, TENANT, "run_1", by=viewer())
