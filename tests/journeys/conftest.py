@@ -99,6 +99,7 @@ class Santral:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("SANTRAL_")}
         self.env |= {"SANTRAL_CONFIG": str(self.config), **(env or {})}
         self.output: list[str] = []
+        self._clients: list[openai.OpenAI] = []
         self.gateway = self.control = self.key = self.admin_key = ""
         self.start()
 
@@ -131,6 +132,8 @@ class Santral:
         if self.process.poll() is None:
             self.process.send_signal(number)
         status = self.process.wait(20)
+        while self._clients:
+            self._clients.pop().close()
         self.log.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -140,9 +143,12 @@ class Santral:
         return (self.folder / "log.txt").read_text()
 
     def client(self, key: str | None = None, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(
+        """Return an official client; it is closed when the installation stops."""
+        made = openai.OpenAI(
             base_url=f"{self.gateway}/v1", api_key=key or self.key, max_retries=0, **options
         )
+        self._clients.append(made)
+        return made
 
     def post(
         self, body: Any, *, key: str | None = None, headers: dict[str, str] | None = None

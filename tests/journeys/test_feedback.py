@@ -158,5 +158,6 @@ def test_anthropics_client_hears_of_a_held_answer_once(gateway: Santral, stream:
     body: Any = refusal.value.body
     assert body["error"]["code"] == "held_for_review"
     held_id = refusal.value.response.headers["x-santral-held-id"]
-    asked: Any = gateway.client().get(f"/held/{held_id}", cast_to=object)
+    with gateway.client() as made:
+        asked: Any = made.get(f"/held/{held_id}", cast_to=object)
     assert asked["status"] == "waiting"
