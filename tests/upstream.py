@@ -690,11 +690,15 @@ class Upstream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._runner is not None
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+    async def _stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+        await asyncio.sleep(0.05)  # a connection's socket is closed some turns of the loop later
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
