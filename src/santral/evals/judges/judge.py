@@ -62,7 +62,7 @@ class Judge:
 
     def own_measures(self) -> Sequence[Measure]:
         """Return what its scores mean."""
-        raise NotImplementedError
+        raise NotImplementedError  # every judge says it: this is what they share
 
     async def judge(self, case: Case, sitting: Sitting) -> Sequence[Score]:
         """Return its scores of a case.
@@ -70,7 +70,7 @@ class Judge:
         Raises:
             Trouble: a judgement cannot be had.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # likewise
 
     async def __call__(self, case: Case) -> Sequence[Score]:
         sitting = Sitting(self._ask, self.settings, self.name)
