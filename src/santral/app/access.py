@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from santral.app.run_file import RunFileReader
 from santral.config.schema import Config
 from santral.errors import StoreError
 from santral.quota.book import LimitBook
@@ -104,27 +105,12 @@ class AccessReader:
     """Reads the file again when it was replaced."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int] = (0, 0)
+        self._file = RunFileReader(path, _decode)
 
     def read(self) -> Access | None:
-        """Return what the file says, or ``None`` when it is the one read last or is not there yet.
-
-        Raises:
-            StoreError: the file is there and cannot be read.
-        """
-        try:
-            status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
-            if stamp == self._stamp:
-                return None
-            record = _decode(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise StoreError(f"{self._path} cannot be read: {error}. Restart santral.") from None
-        self._stamp = stamp
-        return access_of(record)
+        """Return what the file says; see ``RunFileReader``."""
+        record = self._file.read()
+        return None if record is None else access_of(record)
 
 
 def access_of(record: AccessRecord) -> Access:

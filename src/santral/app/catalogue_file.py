@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from santral.app.run_file import RunFileReader
 from santral.config.schema import Config
-from santral.errors import StoreError
 from santral.retrieval.library import ReadCatalogue, Searchable
 
 CATALOGUE_FILE = "collections.msgpack"
@@ -24,24 +24,9 @@ def catalogue_file(config: Config) -> Path:
 
 def from_file(path: Path) -> ReadCatalogue:
     """Return the worker's side: what the file says, whenever it was replaced."""
-    stamp = (0, 0)
-
-    def look() -> list[Searchable] | None:
-        nonlocal stamp
-        try:
-            status = path.stat()
-            seen = (status.st_mtime_ns, status.st_ino)
-            if seen == stamp:
-                return None
-            found = _decode(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise StoreError(f"{path} cannot be read: {error}. Restart santral.") from None
-        stamp = seen
-        return found
+    file = RunFileReader(path, _decode)
 
     async def read() -> Sequence[Searchable] | None:
-        return await asyncio.to_thread(look)
+        return await asyncio.to_thread(file.read)
 
     return read

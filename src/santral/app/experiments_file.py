@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from santral.app.run_file import RunFileReader
 from santral.config.schema import Config
-from santral.errors import StoreError
 from santral.experiments.made import Running
 
 EXPERIMENTS_FILE = "experiments.msgpack"
@@ -20,28 +20,8 @@ def experiments_file(config: Config) -> Path:
     return config.data.folder / "run" / EXPERIMENTS_FILE
 
 
-class ExperimentsReader:
+class ExperimentsReader(RunFileReader[list[Running]]):
     """Reads the file again when it was replaced."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = (0, 0)
-
-    def read(self) -> list[Running] | None:
-        """Return the running experiments; None where the file is as it was, or is not there.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        try:
-            status = self._path.stat()
-            seen = (status.st_mtime_ns, status.st_ino)
-            if seen == self._stamp:
-                return None
-            found = _decode(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise StoreError(f"{self._path} cannot be read: {error}. Restart santral.") from None
-        self._stamp = seen
-        return found
+        super().__init__(path, _decode)

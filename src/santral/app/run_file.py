@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
+from typing import Generic, TypeVar
+
+import msgspec
+
+from santral.errors import StoreError
+
+T = TypeVar("T")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -20,8 +27,37 @@ def replace_file(path: Path, content: bytes) -> None:
             return
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}")
+    making = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     fd = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(fd, "wb") as file:
         file.write(content)
     making.replace(path)
+
+
+class RunFileReader(Generic[T]):
+    """Reads a file again when it was replaced."""
+
+    def __init__(self, path: Path, decode: Callable[[bytes], T]) -> None:
+        """``decode`` raises ``msgspec.DecodeError`` for what is no such file."""
+        self._path = path
+        self._decode = decode
+        self._stamp = (0, 0)
+
+    def read(self) -> T | None:
+        """Return what the file says; None where it is the one read last, or is not there yet.
+
+        Raises:
+            StoreError: the file is there and cannot be read.
+        """
+        try:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_ino)
+            if stamp == self._stamp:
+                return None
+            found = self._decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise StoreError(f"{self._path} cannot be read: {error}. Restart santral.") from None
+        self._stamp = stamp
+        return found
